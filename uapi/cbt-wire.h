@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later OR MIT */
+/*
+ * Failback's wire format: what two hosts say to each other over one stream connection.
+ *
+ * All integers are little-endian. Everything is a *record*: a header, then nr_extents extents, then body_len bytes of body.
+ * The check covers all three, so that one flipped bit anywhere is found before the record is used:
+ *
+ *	check = XXH3-64(body, seed = XXH3-64(header with check = 0, then extents))
+ *
+ * Between the daemons (each CALL is answered by one REPLY; nothing else may stand between them):
+ *
+ *	caller                                   listener
+ *	  | CALL    {"call": "...", ...}  ------>  |
+ *	  |  <------  REPLY {"code": 0, ...}       |
+ *	  ...                                      ...
+ *	  | CALL    {"call": "receive", ...} --->  |    opens and checks the disks, starts the receive worker
+ *	  |  <------  REPLY {"code": 4096}         |
+ *
+ * From here on the connection belongs to the two workers, and carries one delta of all disks of a VM:
+ *
+ *	sender                                   receiver
+ *	  | BEGIN   (struct cbt_wire_begin) ---->  |    compares VM, epoch, base, sizes with its own plan
+ *	  |  <------  READY                        |    or FAILED
+ *	  | DATA, ZERO, DISCARD ...  ----------->  |    in any order of disks and offsets; no byte twice
+ *	  | END     (struct cbt_wire_end) ------>  |    counts and digest compared, disks flushed
+ *	  |  <------  DURABLE (struct cbt_wire_durable)
+ *
+ * Either side may send FAILED (code, sentence) instead of its next record, and closes. A connection that ends before DURABLE
+ * means: not acknowledged; the sender aborts the epoch and the next delta covers it.
+ */
+#ifndef CBT_WIRE_H
+#define CBT_WIRE_H
+
+#include <linux/types.h>
+
+#define CBT_WIRE_MAGIC		0x31746263U	/* "cbt1" */
+#define CBT_WIRE_VERSION	1
+
+#define CBT_WIRE_BODY_MAX	(1U << 20)	/* bytes of body of DATA */
+#define CBT_WIRE_TEXT_MAX	(1U << 16)	/* bytes of body of CALL, REPLY, FAILED */
+#define CBT_WIRE_EXTENTS_MAX	1024U		/* extents in one record */
+#define CBT_WIRE_DISKS_MAX	256U
+#define CBT_WIRE_ALIGN		512U		/* every offset and length of an extent is a multiple */
+
+enum cbt_wire_type {
+	CBT_WIRE_CALL = 1,	/* body: JSON text, no extents */
+	CBT_WIRE_REPLY = 2,	/* body: JSON text, no extents */
+	CBT_WIRE_BEGIN = 3,	/* body: struct cbt_wire_begin, then its disks */
+	CBT_WIRE_READY = 4,	/* no body */
+	CBT_WIRE_DATA = 5,	/* extents; body: their contents one after the other, as long as their sum */
+	CBT_WIRE_ZERO = 6,	/* extents that read as zeroes; no body */
+	CBT_WIRE_DISCARD = 7,	/* extents whose contents no longer matter and may be deallocated; no body */
+	CBT_WIRE_END = 8,	/* body: struct cbt_wire_end */
+	CBT_WIRE_DURABLE = 9,	/* body: struct cbt_wire_durable */
+	CBT_WIRE_FAILED = 10,	/* body: struct cbt_wire_failed, then a sentence in UTF-8 without NUL */
+};
+
+/** struct cbt_wire_header - start of every record; 32 bytes. */
+struct cbt_wire_header {
+	__le32 magic;		/* CBT_WIRE_MAGIC */
+	__le16 type;		/* enum cbt_wire_type */
+	__le16 flags;		/* 0; none is defined yet, any other value is refused */
+	__le16 disk;		/* index into the disks of BEGIN; 0 for records without extents */
+	__le16 nr_extents;
+	__le32 body_len;	/* bytes */
+	__le64 sequence;	/* 0 for the first record of a direction, then one more each */
+	__le64 check;
+};
+
+/** struct cbt_wire_extent - a piece of a disk, in bytes; @length is not 0; ascending within a record. */
+struct cbt_wire_extent {
+	__le64 offset;
+	__le64 length;
+};
+
+/** struct cbt_wire_begin - followed by @nr_disks struct cbt_wire_disk. */
+struct cbt_wire_begin {
+	__le32 version;		/* CBT_WIRE_VERSION */
+	__le32 nr_disks;	/* 1 to CBT_WIRE_DISKS_MAX */
+	__u8 vm[16];
+	__u8 epoch[16];
+	__u8 base[16];		/* all zero: none */
+	__le64 bytes_total;	/* bytes of disk that the delta covers */
+};
+
+struct cbt_wire_disk {
+	__le64 size_bytes;
+	char name[56];		/* padded with NUL; at most 55 characters */
+};
+
+/** struct cbt_wire_end - what the sender believes it sent; a difference fails the delta on the receiving side. */
+struct cbt_wire_end {
+	__le64 nr_records;	/* DATA, ZERO and DISCARD together */
+	__le64 bytes_data;
+	__le64 bytes_zero;
+	__le64 bytes_discard;
+	__le64 digest;		/* XXH3-64 over the check fields of those records, in order, as they stand on the wire */
+};
+
+struct cbt_wire_durable {
+	__u8 epoch[16];
+	__le64 digest;		/* as in END */
+};
+
+struct cbt_wire_failed {
+	__le32 code;		/* 32768 to 32779 */
+};
+
+#endif

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later OR MIT */
+/*
+ * dm-cbt generic netlink interface: the manual of the family "dm_cbt".
+ *
+ * The family lives in the initial network namespace. Every command needs CAP_SYS_ADMIN and is refused with EPERM
+ * otherwise. Every refusal carries an extended-ack sentence; a bad attribute is pointed at.
+ * Integers are host-endian (netlink never leaves the host). 64-bit attributes may be preceded by a PAD attribute.
+ *
+ * A *tracker* is selected by a nest CBT_A_TRACKER holding exactly one of CBT_TRACKER_A_UUID (16 bytes) or
+ * CBT_TRACKER_A_NAME (the device-mapper name of its mapped device). In replies the same nest holds its state.
+ *
+ * CBT_CMD_TRACKER_GET
+ *	do:	one CBT_A_TRACKER selector. Reply: CBT_A_TRACKER with the full state.
+ *	dump:	no attribute. One message per tracker.
+ *	ENODEV	no such tracker
+ *
+ * CBT_CMD_FREEZE
+ *	One or more CBT_A_TRACKER selectors, and CBT_A_EPOCH_UUID: the name that the caller gives to the epoch that ends
+ *	now. All named trackers end their running epoch in one instant: a write that was acknowledged before FREEZE
+ *	is in the frozen maps, a write submitted after the reply is not. Reply: CBT_A_TRACKER of each, in the order asked.
+ *	Repeating FREEZE with the same UUID and trackers while that epoch is frozen changes nothing and succeeds.
+ *	EBUSY		a tracker holds another frozen epoch (the sentence names both), or another freeze is running
+ *	EEXIST		the UUID belongs to an epoch that was committed or aborted before, or to one that is frozen on
+ *			some but not all of the trackers
+ *	ETIMEDOUT	a tracker's writes in flight did not end within 500 ms (named in the sentence); nothing was frozen
+ *
+ * CBT_CMD_COMMIT
+ *	CBT_A_TRACKER selectors and CBT_A_EPOCH_UUID. The receiver holds that epoch durably: the frozen map is dropped
+ *	and the epoch becomes the tracker's base. To be called only with the receiver's durable acknowledgement in hand.
+ *	Idempotent by UUID: repeating it succeeds. All selectors are checked before the first tracker is changed.
+ *	ENOENT		no such epoch is frozen here, nor among the last 16 that ended
+ *	ECANCELED	that epoch was aborted
+ *
+ * CBT_CMD_ABORT
+ *	As COMMIT, but the frozen map is merged back: active = active OR frozen. Nothing is forgotten.
+ *	ENOENT		as for COMMIT
+ *	EALREADY	that epoch was committed
+ *
+ * CBT_CMD_MAP_GET (dump only)
+ *	One CBT_A_TRACKER selector, CBT_A_WHICH, optionally CBT_A_START (first block to report, for going on after an
+ *	interrupted dump) and CBT_A_EPOCH_UUID (the frozen epoch that the caller means; needs CBT_MAP_FROZEN).
+ *	Messages hold CBT_A_TRACKER (identity only: UUID, generation, epoch, size, block size) and CBT_A_CHUNK nests in
+ *	ascending order that do not overlap; what no chunk covers is clean. A frozen map does not change while it
+ *	is read. The active map collects writes meanwhile: each block is reported as it stood at some moment during the dump.
+ *	ENODEV		no such tracker
+ *	ENOENT		CBT_MAP_FROZEN alone was asked for and nothing is frozen, or another epoch is
+ *	ESTALE		(ends the dump) an epoch was frozen, committed or aborted, or the tracker went away, during the dump
+ */
+#ifndef _UAPI_LINUX_DM_CBT_H
+#define _UAPI_LINUX_DM_CBT_H
+
+#include <linux/types.h>
+
+#define CBT_GENL_NAME		"dm_cbt"
+#define CBT_GENL_VERSION	1
+
+#define CBT_UUID_LEN		16	/* bytes, in RFC 9562 order */
+#define CBT_NAME_LEN		127	/* characters of a mapped device's name, without the NUL */
+#define CBT_TRACKERS_MAX	256	/* selectors in one FREEZE, COMMIT or ABORT */
+
+enum cbt_cmd {
+	CBT_CMD_UNSPEC,
+	CBT_CMD_TRACKER_GET,
+	CBT_CMD_FREEZE,
+	CBT_CMD_COMMIT,
+	CBT_CMD_ABORT,
+	CBT_CMD_MAP_GET,
+
+	__CBT_CMD_AFTER_LAST,
+	CBT_CMD_MAX = __CBT_CMD_AFTER_LAST - 1
+};
+
+enum cbt_attr {
+	CBT_A_UNSPEC,
+	CBT_A_PAD,
+	CBT_A_TRACKER,		/* nest of cbt_tracker_attr; may repeat */
+	CBT_A_EPOCH_UUID,	/* 16 bytes, not all zero */
+	CBT_A_WHICH,		/* u32, cbt_map_which */
+	CBT_A_START,		/* u64, block */
+	CBT_A_CHUNK,		/* nest of cbt_chunk_attr; may repeat */
+
+	__CBT_A_AFTER_LAST,
+	CBT_A_MAX = __CBT_A_AFTER_LAST - 1
+};
+
+enum cbt_tracker_attr {
+	CBT_TRACKER_A_UNSPEC,
+	CBT_TRACKER_A_PAD,
+	CBT_TRACKER_A_UUID,		/* 16 bytes */
+	CBT_TRACKER_A_NAME,		/* string; absent while the mapped device has no name (being removed) */
+	CBT_TRACKER_A_DEV,		/* u64, the mapped device as in st_rdev */
+	CBT_TRACKER_A_ORIGIN_DEV,	/* u64, the origin as in st_rdev */
+	CBT_TRACKER_A_GENERATION,	/* u64, from 1 */
+	CBT_TRACKER_A_EPOCH,		/* u64, number of the running epoch, from 1 */
+	CBT_TRACKER_A_SIZE_SECTORS,	/* u64, 512-byte sectors */
+	CBT_TRACKER_A_BLOCK_SECTORS,	/* u32, power of two, 8 to 2048 */
+	CBT_TRACKER_A_STATE,		/* u32, cbt_tracker_state */
+	CBT_TRACKER_A_DIRTY_ACTIVE,	/* u64, blocks dirty in the running epoch */
+	CBT_TRACKER_A_DIRTY_FROZEN,	/* u64, blocks of the frozen epoch; absent when none is frozen */
+	CBT_TRACKER_A_FROZEN_EPOCH,	/* u64; absent when none is frozen */
+	CBT_TRACKER_A_FROZEN_UUID,	/* 16 bytes; absent when none is frozen */
+	CBT_TRACKER_A_BASE_UUID,	/* 16 bytes, the epoch committed last; absent before the first commit */
+
+	__CBT_TRACKER_A_AFTER_LAST,
+	CBT_TRACKER_A_MAX = __CBT_TRACKER_A_AFTER_LAST - 1
+};
+
+enum cbt_tracker_state {
+	CBT_STATE_VOLATILE,	/* tracking in RAM only (store "-"): a reboot loses the map */
+};
+
+enum cbt_map_which {
+	CBT_MAP_ACTIVE = 1,	/* what the running epoch wrote */
+	CBT_MAP_FROZEN = 2,	/* the delta being sent */
+	CBT_MAP_BOTH = 3,	/* their union */
+};
+
+/*
+ * A chunk reports blocks [START, START + BLOCKS). With RUNS or BITS only those named are dirty; with neither, all are.
+ */
+enum cbt_chunk_attr {
+	CBT_CHUNK_A_UNSPEC,
+	CBT_CHUNK_A_PAD,
+	CBT_CHUNK_A_START,	/* u64, block */
+	CBT_CHUNK_A_BLOCKS,	/* u64, number of blocks, not 0 */
+	CBT_CHUNK_A_RUNS,	/* array of struct cbt_run, ascending, not adjacent, not overlapping, not empty */
+	CBT_CHUNK_A_BITS,	/* bitmap of BLOCKS bits: bit i is bit i%8 of byte i/8; padded with zero bits to 8 bytes */
+
+	__CBT_CHUNK_A_AFTER_LAST,
+	CBT_CHUNK_A_MAX = __CBT_CHUNK_A_AFTER_LAST - 1
+};
+
+/** struct cbt_run - dirty blocks inside a chunk: START + @start ... for @nr blocks, @nr not 0. */
+struct cbt_run {
+	__u32 start;
+	__u32 nr;
+};
+
+#endif
