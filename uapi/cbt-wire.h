@@ -16,7 +16,8 @@
  *	  | CALL    {"call": "receive", ...} --->  |    opens and checks the disks, starts the receive worker
  *	  |  <------  REPLY {"code": 4096}         |
  *
- * From here on the connection belongs to the two workers, and carries one delta of all disks of a VM:
+ * From here on the connection belongs to the two workers, and carries one delta of all disks of a VM. Sequence numbers begin
+ * again at 0 in both directions:
  *
  *	sender                                   receiver
  *	  | BEGIN   (struct cbt_wire_begin) ---->  |    compares VM, epoch, base, sizes with its own plan
@@ -63,7 +64,7 @@ struct cbt_wire_header {
 	__le16 disk;		/* index into the disks of BEGIN; 0 for records without extents */
 	__le16 nr_extents;
 	__le32 body_len;	/* bytes */
-	__le64 sequence;	/* 0 for the first record of a direction, then one more each */
+	__le64 sequence;	/* 0 for the first record of a direction (see above for when), then one more each */
 	__le64 check;
 };
 
