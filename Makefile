@@ -1,0 +1,235 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# Failback. `make help` lists the targets. Sources are found, not listed:
+#
+#   user/{base,lib,xfer,daemon}/*.c   one static library
+#   user/prog/NAME.c                  program build/bin/NAME
+#   kmod/Kbuild                       module build/kmod-KERNEL[-faults]/dm-cbt.ko
+#   tests/unit/NAME.c                 build/tests/unit/NAME, with ASan and UBSan
+#   tests/vm/NAME.c                   build/tests/vm/NAME, run in virtual machines
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+MAKEFLAGS += --no-builtin-rules
+.SUFFIXES:
+.DELETE_ON_ERROR:
+
+Q := $(if $(filter 1,$(V)),,@)
+say = $(if $(filter 1,$(V)),,@printf '  %-8s%s\n' '$(1)' '$(2)')
+
+goals := $(or $(MAKECMDGOALS),all)
+
+.PHONY: all
+all: programs modules ## Build the programs, and the module for every kernel (the default)
+
+# Whatever is built needs the packages and kernels first: this is what makes a
+# fresh machine work, and it takes a few milliseconds when all is there.
+ifneq ($(filter-out help clean,$(goals)),)
+ignored := $(shell scripts/setup >&2)
+ifneq ($(.SHELLSTATUS),0)
+$(error scripts/setup failed, see above)
+endif
+kernel_lines := $(shell scripts/kernels | tr ' ' '|')
+cache := $(shell scripts/kernels --cache)
+endif
+
+# --- user programs ---
+
+CC := gcc
+AR := gcc-ar
+OPT := -O2 -g
+WERROR := -Werror
+WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
+	-Wpointer-arith -Wwrite-strings $(WERROR)
+HARDEN := -fstack-protector-strong -D_FORTIFY_SOURCE=2
+SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all \
+	-fno-omit-frame-pointer
+CPPFLAGS := -D_GNU_SOURCE -Iuser -Iuapi
+# where dm-cbt.h and the harness for tests are found
+TEST_CPPFLAGS = -Ikmod -Itests -isystem $(cache)/linux-source-6.1/tools/testing/selftests
+
+packages := liburing libnl-3.0 libnl-genl-3.0 blkid mount devmapper libsystemd \
+	gnutls sqlite3 expat json-c inih libzstd libxxhash libseccomp
+pkg_cflags = $(eval pkg_cflags := $$(shell pkg-config --cflags $(packages)))$(pkg_cflags)
+pkg_libs = $(eval pkg_libs := $$(shell pkg-config --libs $(packages)))$(pkg_libs)
+
+base_flags = -std=gnu11 $(OPT) $(WARN) $(CPPFLAGS) $(pkg_cflags) -pthread $(CFLAGS)
+link_flags = -Wl,--as-needed -Wl,-z,relro,-z,now -pthread $(LDFLAGS)
+
+lib_src := $(wildcard $(foreach d,base lib xfer daemon,user/$(d)/*.c))
+prog_src := $(wildcard user/prog/*.c)
+pure_src := $(wildcard kmod/map.c kmod/layout.c)
+unit_src := $(wildcard tests/unit/*.c)
+vm_src := $(wildcard tests/vm/*.c)
+
+programs := $(prog_src:user/prog/%.c=build/bin/%)
+unit_tests := $(unit_src:%.c=build/%)
+vm_tests := $(vm_src:%.c=build/%)
+
+.PHONY: programs
+programs: $(programs) ## Build the user programs only
+
+# Rebuild what was built with other flags.
+build/flags: FORCE
+	@mkdir -p $(@D)
+	@new='$(CC) $(base_flags) $(HARDEN) $(SANITIZE)'; \
+	[ "$$new" = "$$(cat $@ 2>/dev/null)" ] || echo "$$new" >$@
+.PHONY: FORCE
+FORCE:
+
+build/obj/%.o: %.c build/flags
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(base_flags) $(HARDEN) -MMD -MP -c -o $@ $<
+
+build/san/%.o: %.c build/flags
+	$(call say,CC san,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(base_flags) $(TEST_CPPFLAGS) $(SANITIZE) -MMD -MP -c -o $@ $<
+
+build/obj/tests/%.o: base_flags += $(TEST_CPPFLAGS)
+
+# The harness defines functions without prototypes; the kernel's own build has
+# other warnings for the pure files.
+test_warn := -Wno-missing-prototypes -Wno-unused-parameter
+build/obj/tests/%.o build/san/tests/%.o: WARN += $(test_warn)
+build/san/kmod/%.o: WARN += -Wno-unused-parameter -Wno-sign-compare
+
+# An archive is made anew: ar would keep members whose source is gone.
+archive = $(Q)rm -f $@ && $(AR) rcs $@ $(filter %.o,$^)
+
+# Depends on the set of sources, not only on their contents.
+build/sources: FORCE
+	@mkdir -p $(@D)
+	@new='$(lib_src) $(pure_src)'; [ "$$new" = "$$(cat $@ 2>/dev/null)" ] || echo "$$new" >$@
+
+build/obj/libfailback.a: $(lib_src:%.c=build/obj/%.o) build/sources
+	$(call say,AR,$@)
+	$(archive)
+
+build/san/libfailback.a: $(lib_src:%.c=build/san/%.o) $(pure_src:%.c=build/san/%.o) build/sources
+	$(call say,AR,$@)
+	$(archive)
+
+build/bin/%: build/obj/user/prog/%.o build/obj/libfailback.a
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(link_flags) -o $@ $^ $(pkg_libs)
+
+build/tests/unit/%: build/san/tests/unit/%.o build/san/libfailback.a
+	$(call say,LD san,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(link_flags) $(SANITIZE) -o $@ $^ $(pkg_libs)
+
+build/tests/vm/%: build/obj/tests/vm/%.o build/obj/libfailback.a
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(link_flags) -o $@ $^ $(pkg_libs)
+
+.SECONDARY:
+-include $(shell find build -name '*.d' -not -path 'build/kmod-*' -not -path 'build/sparse-*' 2>/dev/null)
+
+# --- kernel module ---
+
+kmod_src := $(shell find kmod -type f 2>/dev/null)
+kmod_dep := $(kmod_src) $(wildcard uapi/*.h uapi/linux/*.h)
+
+# $(call kernel,SHORT,FIELD): a field of the line of scripts/kernels
+kernels := $(foreach l,$(kernel_lines),$(word 1,$(subst |, ,$(l))))
+kernel = $(foreach l,$(kernel_lines),$(if $(filter $(1),$(word 1,$(subst |, ,$(l)))),$(word $(2),$(subst |, ,$(l)))))
+# those that a module can be built for
+build_kernels := $(foreach k,$(kernels),$(if $(filter-out -,$(call kernel,$(k),5)),$(k)))
+
+# Lines of a build that are no fault of the module's.
+kmod_noise := Skipping BTF generation|compiler differs from the one|The kernel was built by|You are using:
+
+# $(call kmod_build,DIR,SHORT,ARGUMENTS): kbuild writes where the sources are, so
+# they are linked into DIR. A warning of any of its tools is an error; messages
+# are shown with the names that the sources have here.
+define kmod_build
+	$(Q)mkdir -p $(1)
+	$(Q)find $(1) -xtype l -delete
+	$(Q)(cd kmod && find . -type d) | (cd $(1) && xargs mkdir -p)
+	$(Q)for f in $(kmod_src:kmod/%=%); do ln -sfn "$(CURDIR)/kmod/$$f" "$(1)/$$f"; done
+	+$(Q)rc=0; $(MAKE) --no-print-directory -C $(call kernel,$(2),5) M=$(CURDIR)/$(1) \
+		CBT_TOP=$(CURDIR) CONFIG_DM_CBT=m $(3) $(if $(filter 1,$(V)),V=1) modules \
+		>$(1)/build.log 2>&1 || rc=$$?; \
+	sed -i 's#$(CURDIR)/$(1)/#kmod/#g' $(1)/build.log; \
+	$(if $(filter 1,$(V)),cat $(1)/build.log;) \
+	if [ $$rc != 0 ] || grep -vE '$(kmod_noise)' $(1)/build.log | grep -qiE '\b(warning|error):'; then \
+		grep -vE '$(kmod_noise)' $(1)/build.log >&2; rm -f $(1)/dm-cbt.ko; exit 1; \
+	fi
+endef
+
+# $(call kmod_rules,SHORT)
+define kmod_rules
+build/kmod-$(1)/dm-cbt.ko: $(kmod_dep) $(dir $(call kernel,$(1),3))release
+	$$(call say,KMOD,$$@)
+	$$(call kmod_build,$$(@D),$(1),W=1 KCFLAGS=-Werror)
+	$(Q)touch $$@
+
+build/kmod-$(1)-faults/dm-cbt.ko: $(kmod_dep) $(dir $(call kernel,$(1),3))release
+	$$(call say,KMOD,$$@)
+	$$(call kmod_build,$$(@D),$(1),W=1 KCFLAGS=-Werror CONFIG_DM_CBT_FAULTS=y)
+	$(Q)touch $$@
+
+.PHONY: sparse-$(1)
+sparse-$(1):
+	$$(call say,SPARSE,kmod on $(1))
+	$$(call kmod_build,build/sparse-$(1),$(1),C=2 CONFIG_DM_CBT_FAULTS=y)
+endef
+$(foreach k,$(build_kernels),$(eval $(call kmod_rules,$(k))))
+
+modules_plain := $(if $(wildcard kmod/Kbuild),$(build_kernels:%=build/kmod-%/dm-cbt.ko))
+modules_faults := $(if $(wildcard kmod/Kbuild),$(build_kernels:%=build/kmod-%-faults/dm-cbt.ko))
+
+.PHONY: modules modules-faults
+modules: $(modules_plain) ## Build the module for every kernel
+modules-faults: $(modules_faults) ## ... and the flavour that injects faults, for tests
+
+# --- checks ---
+
+.PHONY: tests check sparse checkpatch
+tests: all modules-faults $(unit_tests) $(vm_tests) ## Build everything that tests need
+
+check: tests ## Run the tests; ONLY=regex runs a part, e.g. ONLY=unit/ or ONLY=@6.12
+	@scripts/run-tests $(if $(ONLY),--only '$(ONLY)')
+
+sparse: $(if $(wildcard kmod/Kbuild),$(build_kernels:%=sparse-%)) ## Check the module with sparse, on every kernel
+
+checkpatch: ## Show what checkpatch.pl says about the module (informative)
+	-$(Q)perl $(cache)/linux-source-6.1/scripts/checkpatch.pl --no-tree --terse --quiet \
+		--max-line-length=100 --ignore FILE_PATH_CHANGES,SPDX_LICENSE_TAG -f \
+		$(filter %.c %.h,$(kmod_src)) $(wildcard uapi/linux/*.h)
+
+.PHONY: demo
+demo: all modules-faults ## Reverse a replication in a virtual machine, end to end
+	@scripts/demo $(DEMO_ARGS)
+
+# --- install ---
+
+prefix := /usr/local
+bindir := $(prefix)/bin
+sbindir := $(prefix)/sbin
+libexecdir := $(prefix)/libexec/failback
+workers := failback-send failback-receive
+sbin := failbackd cbtctl
+
+# $(call put,DIRECTORY,PROGRAMS)
+put = $(if $(2),install -D -t '$(DESTDIR)$(1)' $(2:%=build/bin/%))
+
+.PHONY: install
+install: programs ## Install the programs; DESTDIR and prefix are honoured
+	$(Q)$(call put,$(libexecdir),$(filter $(workers),$(notdir $(programs))))
+	$(Q)$(call put,$(sbindir),$(filter $(sbin),$(notdir $(programs))))
+	$(Q)$(call put,$(bindir),$(filter-out $(workers) $(sbin),$(notdir $(programs))))
+
+.PHONY: clean help
+clean: ## Remove build/
+	$(Q)rm -rf build
+
+help: ## Show this
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | \
+		while IFS=$$'\t' read -r target text; do printf '  %-16s%s\n' "$$target" "$$text"; done
+	@echo
+	@echo '  V=1 shows the commands, WERROR= lets warnings pass'
