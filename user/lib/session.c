@@ -1,0 +1,327 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Both sides share how a record comes in (check, sequence, FAILED) and the tally that END compares. What is due is the state
+ * alone; a record of a type that is not due ends the session, whatever else is right about it.
+ */
+#include "lib/session.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/text.h"
+
+static void tally_init(struct session_tally *tally)
+{
+	*tally = (struct session_tally){ 0 };
+	wire_digest_init(&tally->digest);
+}
+
+static void tally_add(struct session_tally *tally, const struct wire_header *h, uint64_t bytes)
+{
+	tally->nr_records++;
+	if (h->type == CBT_WIRE_DATA)
+		tally->bytes_data += bytes;
+	else if (h->type == CBT_WIRE_ZERO)
+		tally->bytes_zero += bytes;
+	else
+		tally->bytes_discard += bytes;
+	wire_digest_add(&tally->digest, h->check);
+}
+
+static struct wire_end tally_end(const struct session_tally *tally)
+{
+	return (struct wire_end){
+		.nr_records = tally->nr_records,
+		.bytes_data = tally->bytes_data,
+		.bytes_zero = tally->bytes_zero,
+		.bytes_discard = tally->bytes_discard,
+		.digest = wire_digest_value(&tally->digest),
+	};
+}
+
+/* --- what both sides do with a record that comes in --- */
+
+static int refuse(const struct wire_header *h, enum wire_fault fault, struct failure *f)
+{
+	return failure_set(f, CODE_FAILED, -EPROTO, "record %llu of the peer (%s) %s",
+			   (unsigned long long)h->sequence, wire_type_name(h->type), wire_fault_text(fault));
+}
+
+static int refuse_type(const struct wire_header *h, const char *due, struct failure *f)
+{
+	return failure_set(f, CODE_FAILED, -EPROTO, "the peer sent %s where %s is due",
+			   wire_type_name(h->type), due);
+}
+
+/* Whole, in order, and not FAILED. */
+static int record_accept(const struct wire_header *h, const uint8_t *head, const uint8_t *body, uint64_t due,
+			 struct failure *f)
+{
+	enum wire_fault fault;
+	struct failure peer;
+
+	if (!wire_check_matches(h, head, body))
+		return failure_set(f, CODE_FAILED, -EPROTO, "record %llu of the peer (%s) %s",
+				   (unsigned long long)due, wire_type_name(h->type),
+				   wire_fault_text(WIRE_FAULT_CHECK));
+	if (h->sequence != due)
+		return failure_set(f, CODE_FAILED, -EPROTO, "the peer sent record %llu where %llu is due",
+				   (unsigned long long)h->sequence, (unsigned long long)due);
+	if (h->type != CBT_WIRE_FAILED)
+		return 0;
+	fault = wire_failed_decode(body, h->body_len, &peer);
+	if (fault)
+		return refuse(h, fault, f);
+	return failure_set(f, peer.code, -EREMOTEIO, "the peer: %s", peer.text);
+}
+
+static int session_end(enum session_state *state, int rc)
+{
+	if (rc < 0)
+		*state = SESSION_OVER;
+	return rc;
+}
+
+/* --- sender --- */
+
+void send_session_init(struct send_session *s, const struct wire_begin *begin)
+{
+	*s = (struct send_session){ .state = SESSION_FRESH, .begin = begin };
+	tally_init(&s->tally);
+}
+
+size_t send_session_begin(struct send_session *s, uint8_t head[WIRE_HEADER_BYTES], uint8_t body[WIRE_BEGIN_MAX])
+{
+	struct wire_header h = { .type = CBT_WIRE_BEGIN, .sequence = s->sequence_out++ };
+
+	h.body_len = (uint32_t)wire_begin_encode(s->begin, body);
+	wire_seal(&h, NULL, body, head);
+	s->state = SESSION_OFFERED;
+	return h.body_len;
+}
+
+void send_session_record(struct send_session *s, struct wire_header *h, const struct extent *extents,
+			 const void *body, uint8_t *head)
+{
+	uint64_t bytes = 0;
+
+	for (unsigned int i = 0; i < h->nr_extents; i++)
+		bytes += extents[i].length;
+	h->sequence = s->sequence_out++;
+	wire_seal(h, extents, body, head);
+	tally_add(&s->tally, h, bytes);
+}
+
+size_t send_session_end(struct send_session *s, uint8_t head[WIRE_HEADER_BYTES],
+			uint8_t body[sizeof(struct cbt_wire_end)])
+{
+	struct wire_header h = { .type = CBT_WIRE_END, .sequence = s->sequence_out++ };
+	struct wire_end end = tally_end(&s->tally);
+
+	h.body_len = (uint32_t)wire_end_encode(&end, body);
+	wire_seal(&h, NULL, body, head);
+	s->state = SESSION_ENDED;
+	return h.body_len;
+}
+
+static int durable_step(struct send_session *s, const uint8_t *body, struct failure *f)
+{
+	struct wire_durable durable;
+
+	wire_durable_decode(body, &durable);
+	if (!uuid_equal(&durable.epoch, &s->begin->epoch) ||
+	    durable.digest != wire_digest_value(&s->tally.digest))
+		return failure_set(f, CODE_FAILED, -EPROTO, "the peer acknowledged another delta than this one");
+	s->state = SESSION_OVER;
+	return SESSION_DURABLE;
+}
+
+static int send_step(struct send_session *s, const struct wire_header *h, const uint8_t *head,
+		     const uint8_t *body, struct failure *f)
+{
+	int rc = record_accept(h, head, body, s->sequence_in, f);
+
+	if (rc)
+		return rc;
+	s->sequence_in++;
+	switch (s->state) {
+	case SESSION_OFFERED:
+		if (h->type != CBT_WIRE_READY)
+			return refuse_type(h, "READY", f);
+		s->state = SESSION_STREAMING;
+		return SESSION_READY;
+	case SESSION_ENDED:
+		if (h->type != CBT_WIRE_DURABLE)
+			return refuse_type(h, "DURABLE", f);
+		return durable_step(s, body, f);
+	default:
+		return refuse_type(h, "nothing", f);
+	}
+}
+
+int send_session_step(struct send_session *s, const struct wire_header *h, const uint8_t *head,
+		      const uint8_t *body, struct failure *f)
+{
+	return session_end(&s->state, send_step(s, h, head, body, f));
+}
+
+/* --- receiver --- */
+
+void receive_session_init(struct receive_session *s, const struct wire_begin *plan)
+{
+	*s = (struct receive_session){ .state = SESSION_FRESH, .plan = plan };
+	tally_init(&s->tally);
+}
+
+static int compare_uuid(const char *what, const struct uuid *theirs, const struct uuid *ours, struct failure *f)
+{
+	char their_text[UUID_TEXT_LEN + 1];
+	char our_text[UUID_TEXT_LEN + 1];
+
+	if (uuid_equal(theirs, ours))
+		return 0;
+	return failure_set(f, CODE_INVALID_STATE, -ESTALE, "the sender's %s is %s, the receiver expects %s", what,
+			   uuid_is_nil(theirs) ? "none" : uuid_format(theirs, their_text),
+			   uuid_is_nil(ours) ? "none" : uuid_format(ours, our_text));
+}
+
+static int compare_disks(const struct wire_begin *theirs, const struct wire_begin *ours, struct failure *f)
+{
+	if (theirs->nr_disks != ours->nr_disks)
+		return failure_set(f, CODE_INVALID_STATE, -ESTALE,
+				   "the sender has %u disks, the receiver expects %u", theirs->nr_disks,
+				   ours->nr_disks);
+	for (uint32_t i = 0; i < ours->nr_disks; i++) {
+		const struct wire_disk *their = &theirs->disks[i];
+		const struct wire_disk *our = &ours->disks[i];
+		char name[sizeof(their->name)];
+
+		text_make_printable(their->name, strlen(their->name), name, sizeof(name));
+		if (strcmp(their->name, our->name) != 0)
+			return failure_set(f, CODE_INVALID_STATE, -ESTALE,
+					   "disk %u of the sender is %s, the receiver expects %s", i, name,
+					   our->name);
+		if (their->size_bytes != our->size_bytes)
+			return failure_set(f, CODE_INVALID_STATE, -ESTALE,
+					   "the sender's disk %s has %llu bytes, the receiver expects %llu",
+					   our->name, (unsigned long long)their->size_bytes,
+					   (unsigned long long)our->size_bytes);
+	}
+	return 0;
+}
+
+static int begin_step(struct receive_session *s, const struct wire_header *h, const uint8_t *body,
+		      struct failure *f)
+{
+	const struct wire_begin *ours = s->plan;
+	struct wire_begin theirs;
+	enum wire_fault fault;
+	uint64_t room = 0;
+	int rc;
+
+	if (h->type != CBT_WIRE_BEGIN)
+		return refuse_type(h, "BEGIN", f);
+	fault = wire_begin_decode(body, h->body_len, &theirs);
+	if (fault)
+		return refuse(h, fault, f);
+	rc = compare_uuid("virtual machine", &theirs.vm, &ours->vm, f);
+	if (!rc)
+		rc = compare_uuid("epoch", &theirs.epoch, &ours->epoch, f);
+	if (!rc)
+		rc = compare_uuid("base", &theirs.base, &ours->base, f);
+	if (!rc)
+		rc = compare_disks(&theirs, ours, f);
+	if (rc)
+		return rc;
+
+	for (uint32_t i = 0; i < ours->nr_disks; i++)
+		if (__builtin_add_overflow(room, ours->disks[i].size_bytes, &room))
+			room = UINT64_MAX;
+	if (theirs.bytes_total > room)
+		return failure_set(f, CODE_FAILED, -EPROTO, "the sender announced more bytes than its disks have");
+	s->bytes_total = theirs.bytes_total;
+	s->state = SESSION_STREAMING;
+	return SESSION_BEGIN;
+}
+
+static int extents_step(struct receive_session *s, const struct wire_header *h, const uint8_t *head,
+			struct extent *extents, struct failure *f)
+{
+	const struct extent *last = &extents[h->nr_extents - 1];
+	enum wire_fault fault;
+	uint64_t sum;
+
+	if (h->disk >= s->plan->nr_disks)
+		return refuse(h, WIRE_FAULT_DISK, f);
+	fault = wire_extents_decode(h, head, extents, &sum);
+	if (fault)
+		return refuse(h, fault, f);
+	if (last->offset + last->length > s->plan->disks[h->disk].size_bytes)
+		return failure_set(f, CODE_FAILED, -EPROTO, "record %llu of the peer (%s) reaches beyond disk %s",
+				   (unsigned long long)h->sequence, wire_type_name(h->type),
+				   s->plan->disks[h->disk].name);
+	if (sum > s->bytes_total - session_tally_bytes(&s->tally))
+		return failure_set(f, CODE_FAILED, -EPROTO, "the sender sent more bytes than it announced");
+	tally_add(&s->tally, h, sum);
+	return h->type == CBT_WIRE_DATA ? SESSION_DATA :
+	       h->type == CBT_WIRE_ZERO ? SESSION_ZERO :
+					  SESSION_DISCARD;
+}
+
+static int end_step(struct receive_session *s, const uint8_t *body, struct failure *f)
+{
+	struct wire_end ours = tally_end(&s->tally);
+	struct wire_end theirs;
+
+	wire_end_decode(body, &theirs);
+	if (theirs.nr_records != ours.nr_records || theirs.bytes_data != ours.bytes_data ||
+	    theirs.bytes_zero != ours.bytes_zero || theirs.bytes_discard != ours.bytes_discard)
+		return failure_set(f, CODE_FAILED, -EPROTO,
+				   "the sender counts %llu records where %llu arrived, or other bytes in them",
+				   (unsigned long long)theirs.nr_records, (unsigned long long)ours.nr_records);
+	if (theirs.digest != ours.digest)
+		return failure_set(f, CODE_FAILED, -EPROTO,
+				   "the digest of the delta is not that of the records that arrived");
+	if (session_tally_bytes(&s->tally) != s->bytes_total)
+		return failure_set(f, CODE_FAILED, -EPROTO, "the sender sent fewer bytes than it announced");
+	s->state = SESSION_ENDED;
+	return SESSION_END;
+}
+
+static int receive_step(struct receive_session *s, const struct wire_header *h, const uint8_t *head,
+			const uint8_t *body, struct extent *extents, struct failure *f)
+{
+	int rc = record_accept(h, head, body, s->sequence_in, f);
+
+	if (rc)
+		return rc;
+	s->sequence_in++;
+	if (s->state == SESSION_FRESH)
+		return begin_step(s, h, body, f);
+	if (s->state != SESSION_STREAMING)
+		return refuse_type(h, "nothing", f);
+	switch (h->type) {
+	case CBT_WIRE_DATA:
+	case CBT_WIRE_ZERO:
+	case CBT_WIRE_DISCARD:
+		return extents_step(s, h, head, extents, f);
+	case CBT_WIRE_END:
+		return end_step(s, body, f);
+	default:
+		return refuse_type(h, "DATA, ZERO, DISCARD or END", f);
+	}
+}
+
+int receive_session_step(struct receive_session *s, const struct wire_header *h, const uint8_t *head,
+			 const uint8_t *body, struct extent *extents, struct failure *f)
+{
+	return session_end(&s->state, receive_step(s, h, head, body, extents, f));
+}
+
+struct wire_durable receive_session_durable(const struct receive_session *s)
+{
+	return (struct wire_durable){
+		.epoch = s->plan->epoch,
+		.digest = wire_digest_value(&s->tally.digest),
+	};
+}

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The two sides of one delta, as drawn in uapi/cbt-wire.h. PURE: the caller does all reading and writing.
+ *
+ * The caller reads a header, decodes it (wire_header_decode(); how much follows is known and bounded then), reads the rest and
+ * gives the whole record to step(). A positive event says what the record is and that it is right: in order, undamaged, at its
+ * place in the conversation, inside the disk. What is wrong is a negative errno with a sentence:
+ *
+ *	-EPROTO		the record is damaged or must not come here
+ *	-EREMOTEIO	the peer sent FAILED: code and sentence are the peer's
+ *	-ESTALE		the peer's delta is not the one in the plan
+ *
+ * After a negative return the session is over; every further step returns -EPROTO. Sessions own no memory.
+ */
+#ifndef FAILBACK_LIB_SESSION_H
+#define FAILBACK_LIB_SESSION_H
+
+#include <stdint.h>
+
+#include "base/failure.h"
+#include "lib/extent.h"
+#include "lib/wire.h"
+
+/** struct session_tally - what has passed so far. */
+struct session_tally {
+	uint64_t nr_records; /* DATA, ZERO and DISCARD */
+	uint64_t bytes_data;
+	uint64_t bytes_zero;
+	uint64_t bytes_discard;
+	struct wire_digest digest;
+};
+
+/** session_tally_bytes - bytes of disk that have passed. */
+static inline uint64_t session_tally_bytes(const struct session_tally *tally)
+{
+	return tally->bytes_data + tally->bytes_zero + tally->bytes_discard;
+}
+
+enum session_state {
+	SESSION_FRESH, /* BEGIN is due */
+	SESSION_OFFERED, /* sender only: READY is due */
+	SESSION_STREAMING,
+	SESSION_ENDED, /* DURABLE is due */
+	SESSION_OVER,
+};
+
+enum session_event {
+	SESSION_BEGIN = 1, /* receiver: answer READY */
+	SESSION_READY, /* sender: stream */
+	SESSION_DATA, /* receiver: write the extents */
+	SESSION_ZERO,
+	SESSION_DISCARD,
+	SESSION_END, /* receiver: wait for all writes, flush, answer DURABLE */
+	SESSION_DURABLE, /* sender: the delta is acknowledged */
+};
+
+/* --- sender --- */
+
+struct send_session {
+	enum session_state state;
+	const struct wire_begin *begin;
+	uint64_t sequence_out; /* of the next record to be sent */
+	uint64_t sequence_in;
+	struct session_tally tally;
+};
+
+/** send_session_init - @begin stays the caller's and must outlive the session. */
+void send_session_init(struct send_session *s, const struct wire_begin *begin);
+
+/*
+ * These make the next record of the conversation: body and head. They return the number of bytes of body.
+ * send_session_record() is for DATA, ZERO and DISCARD, whose body the caller has.
+ */
+size_t send_session_begin(struct send_session *s, uint8_t head[WIRE_HEADER_BYTES], uint8_t body[WIRE_BEGIN_MAX]);
+void send_session_record(struct send_session *s, struct wire_header *h, const struct extent *extents,
+			 const void *body, uint8_t *head);
+size_t send_session_end(struct send_session *s, uint8_t head[WIRE_HEADER_BYTES],
+			uint8_t body[sizeof(struct cbt_wire_end)]);
+
+/** send_session_step - a record of the receiver. */
+int send_session_step(struct send_session *s, const struct wire_header *h, const uint8_t *head,
+		      const uint8_t *body, struct failure *f);
+
+/* --- receiver --- */
+
+struct receive_session {
+	enum session_state state;
+	const struct wire_begin *plan;
+	uint64_t bytes_total; /* as the sender announced */
+	uint64_t sequence_in;
+	uint64_t sequence_out; /* of the next record to be answered; the caller counts it on */
+	struct session_tally tally;
+};
+
+/** receive_session_init - @plan is what this side expects; its bytes_total is not looked at. It stays the caller's. */
+void receive_session_init(struct receive_session *s, const struct wire_begin *plan);
+
+/**
+ * receive_session_step - a record of the sender.
+ * @extents: room for CBT_WIRE_EXTENTS_MAX; filled for DATA, ZERO and DISCARD
+ */
+int receive_session_step(struct receive_session *s, const struct wire_header *h, const uint8_t *head,
+			 const uint8_t *body, struct extent *extents, struct failure *f);
+
+/** receive_session_durable - the body of DURABLE, valid after SESSION_END. */
+struct wire_durable receive_session_durable(const struct receive_session *s);
+
+#endif
