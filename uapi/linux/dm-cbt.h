@@ -3,7 +3,8 @@
  * dm-cbt generic netlink interface: the manual of the family "dm_cbt".
  *
  * The family lives in the initial network namespace. Every command needs CAP_SYS_ADMIN and is refused with EPERM
- * otherwise. Every refusal carries an extended-ack sentence; a bad attribute is pointed at.
+ * otherwise. Every refusal carries an extended-ack sentence, and the offset of the attribute that it is about: with
+ * several trackers, the CBT_A_TRACKER of the one that refused.
  * Integers are host-endian (netlink never leaves the host). 64-bit attributes may be preceded by a PAD attribute.
  *
  * A *tracker* is selected by a nest CBT_A_TRACKER holding exactly one of CBT_TRACKER_A_UUID (16 bytes) or
@@ -19,10 +20,12 @@
  *	now. All named trackers end their running epoch in one instant: a write that was acknowledged before FREEZE
  *	is in the frozen maps, a write submitted after the reply is not. Reply: CBT_A_TRACKER of each, in the order asked.
  *	Repeating FREEZE with the same UUID and trackers while that epoch is frozen changes nothing and succeeds.
- *	EBUSY		a tracker holds another frozen epoch (the sentence names both), or another freeze is running
+ *	EBUSY		a tracker holds another frozen epoch
  *	EEXIST		the UUID belongs to an epoch that was committed or aborted before, or to one that is frozen on
  *			some but not all of the trackers
- *	ETIMEDOUT	a tracker's writes in flight did not end within 500 ms (named in the sentence); nothing was frozen
+ *	ETIMEDOUT	a tracker's writes in flight did not end within 500 ms; nothing was frozen
+ *
+ *	EINVAL, E2BIG	no tracker, one named twice, or more than CBT_TRACKERS_MAX; no epoch UUID, or all zeroes
  *
  * CBT_CMD_COMMIT
  *	CBT_A_TRACKER selectors and CBT_A_EPOCH_UUID. The receiver holds that epoch durably: the frozen map is dropped

@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Only built with CONFIG_DM_CBT_FAULTS. */
+#include <linux/module.h>
+
+#include "faults.h"
+
+unsigned long long cbt_fault_drop_block = ~0ULL;
+module_param_named(drop_block, cbt_fault_drop_block, ullong, 0600);
+MODULE_PARM_DESC(drop_block, "block of every tracker whose bit is never set; default: none");

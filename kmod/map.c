@@ -1,0 +1,347 @@
+// SPDX-License-Identifier: GPL-2.0-or-later OR MIT
+/*
+ * The sparse dirty bitmap: see map.h for what it guarantees.
+ *
+ * A slot of the table goes NULL -> page or NULL -> LEAF_ALL, by cmpxchg, and then stays until the map is cleared; a bit goes from 0 to
+ * 1 and then stays. So a marker never has to look twice: what it saw dirty is dirty, and what it lost a race for was made
+ * dirty by the winner or still has a page to mark in. A page that fills up stays a page; readers see that it is full.
+ *
+ * nr_dirty counts the bits that really changed, so it is exact without a lock, and rewriting dirty blocks does not touch it.
+ */
+#include "map.h"
+
+#define LEAF_ALL ((struct cbt_leaf *)1UL)
+
+static bool is_page(const struct cbt_leaf *leaf)
+{
+	return leaf && leaf != LEAF_ALL;
+}
+
+static u32 leaf_nr_blocks(const struct cbt_map *map, u64 index)
+{
+	return min(map->nr_blocks - (index << CBT_LEAF_SHIFT), (u64)CBT_LEAF_BLOCKS);
+}
+
+/* Bits @first to @last of a word, both inclusive. */
+static u64 word_mask(u32 first, u32 last)
+{
+	return (~0ULL << first) & (~0ULL >> (63 - last));
+}
+
+/*--------------------------------------------------------------------------------------------------
+ * Life
+ */
+
+int cbt_map_init(struct cbt_map *map, u64 nr_blocks)
+{
+	u64 nr_leaves = (nr_blocks >> CBT_LEAF_SHIFT) + !!(nr_blocks & (CBT_LEAF_BLOCKS - 1));
+
+	map->leaves = kvcalloc(nr_leaves, sizeof(*map->leaves), GFP_KERNEL);
+	if (!map->leaves)
+		return -ENOMEM;
+	map->nr_blocks = nr_blocks;
+	map->nr_leaves = nr_leaves;
+	atomic64_set(&map->nr_dirty, 0);
+	return 0;
+}
+
+void cbt_map_clear(struct cbt_map *map)
+{
+	u64 i;
+
+	for (i = 0; i < map->nr_leaves; i++) {
+		if (is_page(map->leaves[i]))
+			port_free_page(map->leaves[i]);
+		map->leaves[i] = NULL;
+		if (!(i & 1023))
+			cond_resched();
+	}
+	atomic64_set(&map->nr_dirty, 0);
+}
+
+void cbt_map_exit(struct cbt_map *map)
+{
+	if (map->leaves)
+		cbt_map_clear(map);
+	kvfree(map->leaves);
+	memset(map, 0, sizeof(*map));
+}
+
+void cbt_spares_fill(struct cbt_spares *spares)
+{
+	u32 i;
+
+	for (i = 0; i < 2; i++)
+		if (!spares->leaf[i])
+			spares->leaf[i] = port_zeroed_page();
+}
+
+void cbt_spares_drop(struct cbt_spares *spares)
+{
+	u32 i;
+
+	for (i = 0; i < 2; i++) {
+		if (spares->leaf[i])
+			port_free_page(spares->leaf[i]);
+		spares->leaf[i] = NULL;
+	}
+}
+
+/*--------------------------------------------------------------------------------------------------
+ * Marking
+ */
+
+/* The bits of a page from @first to @last; returns how many were clean. Tests before it writes: rewriting dirties no cache line. */
+static u64 page_mark(struct cbt_leaf *page, u32 first, u32 last)
+{
+	u64 nr_new = 0;
+	u32 w;
+
+	for (w = first / 64; w <= last / 64; w++) {
+		u64 mask = word_mask(w == first / 64 ? first % 64 : 0, w == last / 64 ? last % 64 : 63);
+		u64 old = atomic64_read(&page->word[w]);
+
+		if ((old & mask) == mask)
+			continue;
+		old = atomic64_fetch_or(mask, &page->word[w]);
+		nr_new += hweight64(mask & ~old);
+	}
+	return nr_new;
+}
+
+/*
+ * Fill an empty slot with a spare page, or without one wholly dirty; returns what stands there in the end, which another
+ * marker may have put there.
+ */
+static struct cbt_leaf *slot_fill(struct cbt_map *map, u64 index, struct cbt_spares *spares)
+{
+	struct cbt_leaf **spare = spares ? &spares->leaf[!spares->leaf[0]] : NULL;
+	struct cbt_leaf *leaf = spare && *spare ? *spare : LEAF_ALL;
+	struct cbt_leaf *old = cmpxchg(&map->leaves[index], NULL, leaf);
+
+	if (old)
+		return old;
+	if (leaf == LEAF_ALL)
+		atomic64_add(leaf_nr_blocks(map, index), &map->nr_dirty);
+	else
+		*spare = NULL;
+	return leaf;
+}
+
+/* Bits @first to @last of one leaf; false when there is no leaf to mark in. */
+static bool leaf_mark(struct cbt_map *map, u64 index, u32 first, u32 last, struct cbt_spares *spares)
+{
+	struct cbt_leaf *leaf = READ_ONCE(map->leaves[index]);
+
+	if (!leaf) {
+		bool whole = first == 0 && last == leaf_nr_blocks(map, index) - 1;
+
+		if (!whole && !spares)
+			return false;
+		leaf = slot_fill(map, index, whole ? NULL : spares);
+	}
+	if (is_page(leaf)) {
+		u64 nr_new = page_mark(leaf, first, last);
+
+		if (nr_new)
+			atomic64_add(nr_new, &map->nr_dirty);
+	}
+	return true;
+}
+
+bool cbt_map_mark(struct cbt_map *map, u64 first, u64 last, struct cbt_spares *spares)
+{
+	u64 i;
+
+	for (i = first >> CBT_LEAF_SHIFT; i <= last >> CBT_LEAF_SHIFT; i++) {
+		u64 start = i << CBT_LEAF_SHIFT;
+		u64 end = start + leaf_nr_blocks(map, i) - 1;
+
+		if (!leaf_mark(map, i, max(first, start) - start, min(last, end) - start, spares))
+			return false;
+	}
+	return true;
+}
+
+bool cbt_map_test(const struct cbt_map *map, u64 block)
+{
+	struct cbt_leaf *leaf = READ_ONCE(map->leaves[block >> CBT_LEAF_SHIFT]);
+	u32 bit = block & (CBT_LEAF_BLOCKS - 1);
+
+	if (!is_page(leaf))
+		return leaf;
+	return (u64)atomic64_read(&leaf->word[bit / 64]) >> (bit % 64) & 1;
+}
+
+/*--------------------------------------------------------------------------------------------------
+ * Merging
+ */
+
+static u64 page_weight(struct cbt_leaf *page)
+{
+	u64 nr = 0;
+	u32 w;
+
+	for (w = 0; w < CBT_LEAF_WORDS; w++)
+		nr += hweight64(atomic64_read(&page->word[w]));
+	return nr;
+}
+
+static u64 page_merge(struct cbt_leaf *into, struct cbt_leaf *from)
+{
+	u64 nr_new = 0;
+	u32 w;
+
+	for (w = 0; w < CBT_LEAF_WORDS; w++) {
+		u64 bits = atomic64_read(&from->word[w]);
+
+		if (bits)
+			nr_new += hweight64(bits & ~atomic64_fetch_or(bits, &into->word[w]));
+	}
+	return nr_new;
+}
+
+/* Merge a leaf that nobody else knows, and consume it; returns how many blocks became dirty. */
+static u64 leaf_merge(struct cbt_map *into, u64 index, struct cbt_leaf *from)
+{
+	struct cbt_leaf *old = cmpxchg(&into->leaves[index], NULL, from);
+	u32 nr_blocks = leaf_nr_blocks(into, index);
+	u64 nr_new = 0;
+
+	if (!old)
+		return from == LEAF_ALL ? nr_blocks : page_weight(from);
+	if (is_page(old))
+		nr_new = from == LEAF_ALL ? page_mark(old, 0, nr_blocks - 1) : page_merge(old, from);
+	if (is_page(from))
+		port_free_page(from);
+	return nr_new;
+}
+
+void cbt_map_merge(struct cbt_map *into, struct cbt_map *from)
+{
+	u64 i;
+
+	for (i = 0; i < from->nr_leaves; i++) {
+		struct cbt_leaf *leaf = from->leaves[i];
+
+		if (leaf) {
+			from->leaves[i] = NULL;
+			atomic64_add(leaf_merge(into, i, leaf), &into->nr_dirty);
+		}
+		if (!(i & 1023))
+			cond_resched();
+	}
+	atomic64_set(&from->nr_dirty, 0);
+}
+
+/*--------------------------------------------------------------------------------------------------
+ * Reading
+ */
+
+/* ORs the bits of a leaf into @bits, in CPU order. */
+static void leaf_read(struct cbt_leaf *leaf, u32 nr_blocks, u64 *bits)
+{
+	u32 w;
+
+	for (w = 0; w < CBT_LEAF_WORDS && w * 64 < nr_blocks; w++) {
+		if (is_page(leaf))
+			bits[w] |= atomic64_read(&leaf->word[w]);
+		else if (leaf)
+			bits[w] |= word_mask(0, min(nr_blocks - w * 64, 64U) - 1);
+	}
+}
+
+static void bits_clear_before(u64 *bits, u32 nr)
+{
+	u32 w;
+
+	for (w = 0; w < nr / 64; w++)
+		bits[w] = 0;
+	if (nr % 64)
+		bits[w] &= ~word_mask(0, nr % 64 - 1);
+}
+
+/* A run begins at each dirty block whose predecessor is clean. */
+static u32 bits_count_runs(const u64 *bits)
+{
+	u64 before = 0;
+	u32 nr = 0, w;
+
+	for (w = 0; w < CBT_LEAF_WORDS; w++) {
+		nr += hweight64(bits[w] & ~(bits[w] << 1 | before));
+		before = bits[w] >> 63;
+	}
+	return nr;
+}
+
+static u32 bits_next(const u64 *bits, u32 bit, bool dirty)
+{
+	while (bit < CBT_LEAF_BLOCKS) {
+		u64 word = (dirty ? bits[bit / 64] : ~bits[bit / 64]) >> (bit % 64);
+
+		if (word)
+			return bit + __ffs64(word);
+		bit = (bit | 63) + 1;
+	}
+	return CBT_LEAF_BLOCKS;
+}
+
+static void bits_to_runs(const u64 *bits, struct cbt_run *runs, u32 nr_runs)
+{
+	u32 end = 0, r;
+
+	for (r = 0; r < nr_runs; r++) {
+		runs[r].start = bits_next(bits, end, true);
+		end = bits_next(bits, runs[r].start, false);
+		runs[r].nr = end - runs[r].start;
+	}
+}
+
+static u32 bits_weight(const u64 *bits)
+{
+	u32 nr = 0, w;
+
+	for (w = 0; w < CBT_LEAF_WORDS; w++)
+		nr += hweight64(bits[w]);
+	return nr;
+}
+
+void cbt_map_view(const struct cbt_map *a, const struct cbt_map *b, u64 leaf, u64 from,
+		  struct cbt_leaf_view *view)
+{
+	struct cbt_leaf *la = READ_ONCE(a->leaves[leaf]);
+	struct cbt_leaf *lb = b ? READ_ONCE(b->leaves[leaf]) : NULL;
+	u64 start = leaf << CBT_LEAF_SHIFT;
+	u64 *bits = (__force u64 *)view->bits;
+	u32 w, weight;
+
+	view->nr_blocks = leaf_nr_blocks(a, leaf);
+	if (!la && !lb) {
+		view->form = CBT_FORM_CLEAN;
+		return;
+	}
+	if ((la == LEAF_ALL || lb == LEAF_ALL) && from <= start) {
+		view->form = CBT_FORM_ALL;
+		return;
+	}
+	memset(view->bits, 0, sizeof(view->bits));
+	leaf_read(la, view->nr_blocks, bits);
+	leaf_read(lb, view->nr_blocks, bits);
+	if (from > start)
+		bits_clear_before(bits, min(from - start, (u64)CBT_LEAF_BLOCKS));
+
+	weight = bits_weight(bits);
+	view->nr_runs = bits_count_runs(bits);
+	if (!weight) {
+		view->form = CBT_FORM_CLEAN;
+	} else if (weight == view->nr_blocks) {
+		view->form = CBT_FORM_ALL;
+	} else if (view->nr_runs * sizeof(struct cbt_run) < DIV_ROUND_UP(view->nr_blocks, 64) * 8) {
+		view->form = CBT_FORM_RUNS;
+		bits_to_runs(bits, view->runs, view->nr_runs);
+	} else {
+		view->form = CBT_FORM_BITS;
+		for (w = 0; w < CBT_LEAF_WORDS; w++)
+			view->bits[w] = cpu_to_le64(bits[w]);
+	}
+}

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later OR MIT */
+/*
+ * A sparse dirty bitmap over the blocks of a disk.
+ *
+ * A table of leaves; a leaf is one page of bits (32768 blocks, 128 MiB of disk at 4 KiB blocks). A leaf that is not there is
+ * clean, and a leaf may be marked wholly dirty without a page, so that memory follows what was written, and a discard of a whole
+ * disk costs none.
+ *
+ * Bits only ever go from clean to dirty until the whole map is cleared. That is what makes marking lock-free: any number of
+ * cbt_map_mark() and one cbt_map_merge() into the map may run at once, from any context, with any reader. Everything else
+ * needs the map to itself, as stated.
+ */
+#ifndef CBT_MAP_H
+#define CBT_MAP_H
+
+#include <linux/dm-cbt.h>
+
+#include "port.h"
+
+#define CBT_LEAF_SHIFT		15
+#define CBT_LEAF_BLOCKS		(1U << CBT_LEAF_SHIFT)
+#define CBT_LEAF_WORDS		(CBT_LEAF_BLOCKS / 64)
+
+struct cbt_leaf {
+	atomic64_t word[CBT_LEAF_WORDS];
+};
+
+struct cbt_map {
+	u64 nr_blocks;
+	u64 nr_leaves;
+	struct cbt_leaf **leaves;
+	atomic64_t nr_dirty;		/* blocks; exact whenever no mark is running */
+};
+
+/**
+ * struct cbt_spares - leaves for a mark that may not allocate while it runs.
+ *
+ * A range needs at most two pages, for the leaves that it covers in part; those it covers wholly need none.
+ */
+struct cbt_spares {
+	struct cbt_leaf *leaf[2];
+};
+
+/** cbt_map_init - an all-clean map. May sleep. Return: 0, or -ENOMEM with nothing to clean up. */
+int cbt_map_init(struct cbt_map *map, u64 nr_blocks);
+
+/** cbt_map_exit - free everything. Fine on a zeroed map. May sleep; nobody else may use the map. */
+void cbt_map_exit(struct cbt_map *map);
+
+/** cbt_map_clear - make every block clean. May sleep; nobody else may use the map. */
+void cbt_map_clear(struct cbt_map *map);
+
+/**
+ * cbt_map_mark - make blocks @first to @last (inclusive, inside the map) dirty.
+ * @spares: pages to use for missing leaves, or NULL
+ *
+ * Without @spares, a missing leaf ends the attempt: some of the range may be dirty then, which is harmless, and the caller tries again with
+ * spares. With @spares the mark always succeeds: a leaf for which no page is left becomes wholly dirty.
+ * Context: any; does not sleep.
+ *
+ * Return: whether every block of the range is dirty now.
+ */
+bool cbt_map_mark(struct cbt_map *map, u64 first, u64 last, struct cbt_spares *spares);
+
+/** cbt_map_test - whether @block is dirty. Context: any. */
+bool cbt_map_test(const struct cbt_map *map, u64 block);
+
+/**
+ * cbt_map_merge - dirty in @into what is dirty in @from, and clear @from.
+ *
+ * Pages move where @into has none, so merging allocates nothing. Marks may run on @into meanwhile; @from belongs to the caller. Both
+ * are of the same size. May sleep.
+ */
+void cbt_map_merge(struct cbt_map *into, struct cbt_map *from);
+
+/** cbt_spares_fill - try to have both pages at hand. Without one, marks fall back to wholly dirty leaves. */
+void cbt_spares_fill(struct cbt_spares *spares);
+
+/** cbt_spares_drop - free what is left. */
+void cbt_spares_drop(struct cbt_spares *spares);
+
+/*
+ * Reading, a leaf at a time, in the smallest of the forms of a netlink chunk (uapi/linux/dm-cbt.h).
+ */
+enum cbt_form {
+	CBT_FORM_CLEAN,
+	CBT_FORM_ALL,
+	CBT_FORM_RUNS,
+	CBT_FORM_BITS,
+};
+
+/** struct cbt_leaf_view - one leaf as a reader gets it. 8 KiB: not for the kernel's stack. */
+struct cbt_leaf_view {
+	enum cbt_form form;
+	u32 nr_blocks;			/* of the leaf; fewer than CBT_LEAF_BLOCKS in the last one */
+	u32 nr_runs;			/* with CBT_FORM_RUNS */
+	__le64 bits[CBT_LEAF_WORDS];	/* with CBT_FORM_BITS; bit 0 is the leaf's first block */
+	struct cbt_run runs[CBT_LEAF_WORDS];
+};
+
+/**
+ * cbt_map_view - describe the dirty blocks of one leaf of a map, or of the union of two.
+ * @a, @b: maps of one size; @b may be NULL
+ * @leaf: index, below nr_leaves
+ * @from: blocks before it are reported clean
+ *
+ * Marks may run meanwhile; each block is reported as it stood at some moment of the call.
+ */
+void cbt_map_view(const struct cbt_map *a, const struct cbt_map *b, u64 leaf, u64 from,
+		  struct cbt_leaf_view *view);
+
+#endif

@@ -1,0 +1,451 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The write path and the epochs of a tracked device.
+ *
+ * One gated section serves submitters and the worker alike: count in, mark, submit; the count ends when
+ * the write is done. While a write is counted in, no freeze can swap the maps, so the map it
+ * marked is the one that its epoch's delta is read from, and the delta's image holds it whole or not at all.
+ *
+ * What would have to wait or allocate (the gate is closed, a leaf is missing) is queued, holding nothing, and a
+ * worker does the same again with spare leaves in hand. The worker itself waits for nothing: at a closed
+ * gate it puts its writes back, and whoever opens the gate queues it again.
+ *
+ * Freeze closes the gates of all its trackers, waits one grace period and until the writes in flight have
+ * ended, swaps every tracker's maps, and opens. Between the closing of the last gate and the opening of the first
+ * nothing is in flight anywhere: that is the one instant (invariant I4).
+ */
+#include <linux/jiffies.h>
+#include <linux/log2.h>
+#include <linux/module.h>
+#include <linux/mutex.h>
+
+#include "faults.h"
+#include "track.h"
+
+static DEFINE_MUTEX(control);
+static LIST_HEAD(registry);		/* LOCK: control */
+static struct workqueue_struct *workers;
+
+/*--------------------------------------------------------------------------------------------------
+ * The write path
+ */
+
+/* With spares, only a closed gate refuses. */
+static bool write_admit(struct cbt_tracker *t, struct cbt_write *write, struct cbt_spares *spares)
+{
+	if (!cbt_gate_pass(&t->gate))
+		return false;
+	if (cbt_fault_mark(t->active, write->first, write->last, spares))
+		return true;
+	cbt_gate_leave(&t->gate);
+	return false;
+}
+
+bool cbt_write_try(struct cbt_tracker *t, struct cbt_write *write)
+{
+	return write_admit(t, write, NULL);
+}
+
+void cbt_write_end(struct cbt_tracker *t)
+{
+	cbt_gate_leave(&t->gate);
+}
+
+void cbt_write_queue(struct cbt_tracker *t, struct cbt_write *write)
+{
+	spin_lock(&t->waiting_lock);
+	list_add_tail(&write->link, &t->waiting);
+	spin_unlock(&t->waiting_lock);
+	queue_work(workers, &t->work);
+}
+
+static void writes_resume(struct work_struct *work)
+{
+	struct cbt_tracker *t = container_of(work, struct cbt_tracker, work);
+	struct cbt_spares spares = { };
+	struct cbt_write *write;
+	LIST_HEAD(writes);
+
+	spin_lock(&t->waiting_lock);
+	list_splice_init(&t->waiting, &writes);
+	spin_unlock(&t->waiting_lock);
+
+	while ((write = list_first_entry_or_null(&writes, struct cbt_write, link))) {
+		cbt_spares_fill(&spares);
+		if (!write_admit(t, write, &spares))
+			break;
+		list_del(&write->link);
+		t->ops->go(write);
+	}
+	cbt_spares_drop(&spares);
+
+	/* ORDER: back on the list before this work ends; the opener's queue_work() makes it run again. */
+	spin_lock(&t->waiting_lock);
+	list_splice(&writes, &t->waiting);
+	spin_unlock(&t->waiting_lock);
+}
+
+/*--------------------------------------------------------------------------------------------------
+ * Life
+ */
+
+static void tracker_free(struct cbt_tracker *t)
+{
+	if (!t)
+		return;
+	cbt_map_exit(&t->maps[0]);
+	cbt_map_exit(&t->maps[1]);
+	cbt_gate_exit(&t->gate);
+	kfree(t);
+}
+
+static struct cbt_tracker *tracker_new(const struct cbt_tracker_params *params)
+{
+	u64 nr_blocks = DIV_ROUND_UP_ULL(params->size_sectors, params->block_sectors);
+	struct cbt_tracker *t = kzalloc(sizeof(*t), GFP_KERNEL);
+
+	if (!t)
+		return NULL;
+	t->origin = params->origin;
+	t->owner = params->owner;
+	t->ops = params->ops;
+	t->size_sectors = params->size_sectors;
+	t->block_shift = ilog2(params->block_sectors);
+	uuid_gen(&t->uuid);
+	t->generation = 1;
+	t->epoch = 1;
+	t->nr_users = 1;
+	spin_lock_init(&t->waiting_lock);
+	INIT_LIST_HEAD(&t->waiting);
+	INIT_WORK(&t->work, writes_resume);
+	t->active = &t->maps[0];
+	if (cbt_gate_init(&t->gate) || cbt_map_init(&t->maps[0], nr_blocks) ||
+	    cbt_map_init(&t->maps[1], nr_blocks)) {
+		tracker_free(t);
+		return NULL;
+	}
+	return t;
+}
+
+/* An error for params that the running trackers do not allow; otherwise the tracker to share, or NULL for a new one. */
+static struct cbt_tracker *tracker_match(const struct cbt_tracker_params *params, const char **why)
+{
+	struct cbt_tracker *t, *found = NULL;
+
+	list_for_each_entry(t, &registry, link) {
+		if (t->ops->dev(t->owner) == params->origin) {
+			*why = "the origin is itself tracked: trackers cannot be stacked";
+			return ERR_PTR(-EBUSY);
+		}
+		if (t->origin == params->origin && t->owner != params->owner) {
+			*why = "the origin is tracked by another device: remove that one first";
+			return ERR_PTR(-EBUSY);
+		}
+		if (t->origin != params->origin && t->owner == params->owner) {
+			*why = "the device tracks another origin: remove it first";
+			return ERR_PTR(-EBUSY);
+		}
+		if (t->origin == params->origin)
+			found = t;
+	}
+	if (found && found->size_sectors != params->size_sectors) {
+		*why = "the size differs from the running tracker's: remove the device first";
+		return ERR_PTR(-EINVAL);
+	}
+	if (found && 1U << found->block_shift != params->block_sectors) {
+		*why = "the block size differs from the running tracker's: remove the device first";
+		return ERR_PTR(-EINVAL);
+	}
+	return found;
+}
+
+struct cbt_tracker *cbt_tracker_get(const struct cbt_tracker_params *params, const char **why)
+{
+	struct cbt_tracker *t;
+
+	mutex_lock(&control);
+	t = tracker_match(params, why);
+	if (t && !IS_ERR(t)) {
+		t->nr_users++;
+	} else if (!t) {
+		t = tracker_new(params);
+		if (t) {
+			list_add_tail(&t->link, &registry);
+		} else {
+			*why = "out of memory for the maps";
+			t = ERR_PTR(-ENOMEM);
+		}
+	}
+	mutex_unlock(&control);
+	return t;
+}
+
+void cbt_tracker_put(struct cbt_tracker *t)
+{
+	bool last;
+
+	mutex_lock(&control);
+	last = --t->nr_users == 0;
+	if (last)
+		list_del(&t->link);
+	mutex_unlock(&control);
+	if (!last)
+		return;
+	flush_work(&t->work);
+	WARN_ON_ONCE(!list_empty(&t->waiting));
+	tracker_free(t);
+}
+
+/*--------------------------------------------------------------------------------------------------
+ * Looking up
+ */
+
+void cbt_control_lock(void)
+{
+	mutex_lock(&control);
+}
+
+void cbt_control_unlock(void)
+{
+	mutex_unlock(&control);
+}
+
+struct cbt_tracker *cbt_tracker_by_uuid(const uuid_t *uuid)
+{
+	struct cbt_tracker *t;
+
+	list_for_each_entry(t, &registry, link)
+		if (uuid_equal(&t->uuid, uuid))
+			return t;
+	return NULL;
+}
+
+struct cbt_tracker *cbt_tracker_by_name(const char *name)
+{
+	char own[CBT_NAME_LEN + 1];
+	struct cbt_tracker *t;
+
+	list_for_each_entry(t, &registry, link)
+		if (!t->ops->name(t->owner, own) && !strcmp(own, name))
+			return t;
+	return NULL;
+}
+
+struct cbt_tracker *cbt_tracker_at(u32 index)
+{
+	struct cbt_tracker *t;
+
+	list_for_each_entry(t, &registry, link)
+		if (index-- == 0)
+			return t;
+	return NULL;
+}
+
+/*--------------------------------------------------------------------------------------------------
+ * Epochs
+ */
+
+static int refuse(struct cbt_refusal *why, int error, u32 index, const char *text)
+{
+	why->index = index;
+	why->text = text;
+	return error;
+}
+
+static bool holds_frozen(const struct cbt_tracker *t, const uuid_t *epoch)
+{
+	return t->frozen && uuid_equal(&t->frozen_uuid, epoch);
+}
+
+static const struct cbt_outcome *outcome_find(const struct cbt_tracker *t, const uuid_t *epoch)
+{
+	u32 i;
+
+	for (i = 0; i < min_t(u32, t->nr_outcomes, CBT_OUTCOMES); i++)
+		if (uuid_equal(&t->outcomes[i].epoch, epoch))
+			return &t->outcomes[i];
+	return NULL;
+}
+
+static void outcome_add(struct cbt_tracker *t, const uuid_t *epoch, bool committed)
+{
+	struct cbt_outcome *outcome = &t->outcomes[t->nr_outcomes++ % CBT_OUTCOMES];
+
+	outcome->epoch = *epoch;
+	outcome->committed = committed;
+}
+
+static int check_distinct(struct cbt_tracker *const *trackers, u32 nr, struct cbt_refusal *why)
+{
+	u32 i, j;
+
+	for (i = 1; i < nr; i++)
+		for (j = 0; j < i; j++)
+			if (trackers[i] == trackers[j])
+				return refuse(why, -EINVAL, i, "this tracker is named twice");
+	return 0;
+}
+
+/* Return: 0 to go on, 1 when the epoch is frozen already on all of them, or a refusal. */
+static int freeze_check(struct cbt_tracker *const *trackers, u32 nr, const uuid_t *epoch,
+			struct cbt_refusal *why)
+{
+	int error = check_distinct(trackers, nr, why);
+	u32 i, nr_held = 0;
+
+	if (error)
+		return error;
+	for (i = 0; i < nr; i++) {
+		if (holds_frozen(trackers[i], epoch))
+			nr_held++;
+		else if (trackers[i]->frozen)
+			return refuse(why, -EBUSY, i,
+				      "another epoch is frozen here: commit or abort it first");
+		else if (outcome_find(trackers[i], epoch))
+			return refuse(why, -EEXIST, i,
+				      "the epoch's UUID was used before: choose a new one");
+	}
+	if (nr_held && nr_held < nr)
+		return refuse(why, -EEXIST, 0,
+			      "the epoch is frozen on some of these trackers only: abort it first");
+	return nr_held ? 1 : 0;
+}
+
+static bool gates_close(struct cbt_tracker *const *trackers, u32 nr, u32 *ret_busy)
+{
+	unsigned long deadline = jiffies + msecs_to_jiffies(CBT_FREEZE_TIMEOUT_MS);
+	u32 i;
+
+	for (i = 0; i < nr; i++)
+		cbt_gate_close(&trackers[i]->gate);
+	synchronize_rcu_expedited();
+	for (i = 0; i < nr; i++) {
+		if (!cbt_gate_drain(&trackers[i]->gate, deadline)) {
+			*ret_busy = i;
+			return false;
+		}
+	}
+	return true;
+}
+
+static void gates_open(struct cbt_tracker *const *trackers, u32 nr)
+{
+	u32 i;
+
+	for (i = 0; i < nr; i++) {
+		cbt_gate_open(&trackers[i]->gate);
+		/* ORDER: after the gate is open, so that no write is left on the list. */
+		queue_work(workers, &trackers[i]->work);
+	}
+}
+
+static void epoch_swap(struct cbt_tracker *t, const uuid_t *epoch)
+{
+	t->frozen = t->active;
+	t->active = &t->maps[t->frozen == &t->maps[0]];
+	t->frozen_epoch = t->epoch++;
+	t->frozen_uuid = *epoch;
+	t->nr_changes++;
+}
+
+int cbt_freeze(struct cbt_tracker *const *trackers, u32 nr, const uuid_t *epoch,
+	       struct cbt_refusal *why)
+{
+	int error = freeze_check(trackers, nr, epoch, why);
+	u32 i, busy;
+
+	if (error)
+		return min(error, 0);
+	if (!gates_close(trackers, nr, &busy))
+		error = refuse(why, -ETIMEDOUT, busy,
+			       "this tracker's writes in flight did not end in time: nothing was frozen");
+	else
+		for (i = 0; i < nr; i++)
+			epoch_swap(trackers[i], epoch);
+	gates_open(trackers, nr);
+	return error;
+}
+
+/* All trackers hold the epoch frozen, or ended it in the way that is asked for. */
+static int end_check(struct cbt_tracker *const *trackers, u32 nr, const uuid_t *epoch, bool commit,
+		     struct cbt_refusal *why)
+{
+	int error = check_distinct(trackers, nr, why);
+	u32 i;
+
+	if (error)
+		return error;
+	for (i = 0; i < nr; i++) {
+		const struct cbt_outcome *outcome = outcome_find(trackers[i], epoch);
+
+		if (holds_frozen(trackers[i], epoch))
+			continue;
+		if (!outcome)
+			return refuse(why, -ENOENT, i, "this tracker does not know the epoch");
+		if (commit && !outcome->committed)
+			return refuse(why, -ECANCELED, i,
+				      "the epoch was aborted: freeze and send a new one");
+		if (!commit && outcome->committed)
+			return refuse(why, -EALREADY, i, "the epoch was committed already");
+	}
+	return 0;
+}
+
+int cbt_commit(struct cbt_tracker *const *trackers, u32 nr, const uuid_t *epoch,
+	       struct cbt_refusal *why)
+{
+	int error = end_check(trackers, nr, epoch, true, why);
+	u32 i;
+
+	if (error)
+		return error;
+	for (i = 0; i < nr; i++) {
+		struct cbt_tracker *t = trackers[i];
+
+		if (!holds_frozen(t, epoch))
+			continue;
+		cbt_map_clear(t->frozen);
+		t->frozen = NULL;
+		t->base_uuid = *epoch;
+		t->nr_changes++;
+		outcome_add(t, epoch, true);
+	}
+	return 0;
+}
+
+int cbt_abort(struct cbt_tracker *const *trackers, u32 nr, const uuid_t *epoch,
+	      struct cbt_refusal *why)
+{
+	int error = end_check(trackers, nr, epoch, false, why);
+	u32 i;
+
+	if (error)
+		return error;
+	for (i = 0; i < nr; i++) {
+		struct cbt_tracker *t = trackers[i];
+
+		if (!holds_frozen(t, epoch))
+			continue;
+		/* The active map is not swapped meanwhile: that needs the control lock. */
+		cbt_map_merge(t->active, t->frozen);
+		t->frozen = NULL;
+		t->nr_changes++;
+		outcome_add(t, epoch, false);
+	}
+	return 0;
+}
+
+/*--------------------------------------------------------------------------------------------------
+ * Module
+ */
+
+int cbt_track_init(void)
+{
+	workers = alloc_workqueue("dm-cbt", WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
+	return workers ? 0 : -ENOMEM;
+}
+
+void cbt_track_exit(void)
+{
+	destroy_workqueue(workers);
+}

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A tracked device: cover, mark, then let the write go.
+ *
+ * A tracker owns two maps. The active one collects what the running epoch writes. A freeze ends the
+ * epoch: its map becomes the frozen one, the delta to be sent, and an empty one becomes active. Commit drops
+ * the frozen map, abort merges it back. In every state the union of both covers every block that
+ * may differ from the base (invariant I1).
+ *
+ * The registry owns trackers, at most one per origin; targets and the netlink family only point to them.
+ * One lock, cbt_control_lock(), serialises everything but the write path: look-ups, epochs, reading
+ * maps. It is held for at most about half a second, by a freeze.
+ */
+#ifndef CBT_TRACK_H
+#define CBT_TRACK_H
+
+#include <linux/dm-cbt.h>
+#include <linux/list.h>
+#include <linux/spinlock.h>
+#include <linux/uuid.h>
+#include <linux/workqueue.h>
+
+#include "gate.h"
+#include "map.h"
+
+#define CBT_FREEZE_TIMEOUT_MS	500
+#define CBT_OUTCOMES		16	/* ended epochs remembered, so that COMMIT and ABORT can be repeated */
+
+/**
+ * struct cbt_write - a write on its way through a tracker; embedded in the caller's per-I/O data.
+ * @first, @last: blocks, both inclusive, set by the caller
+ */
+struct cbt_write {
+	u64 first;
+	u64 last;
+	struct list_head link;		/* while it waits */
+};
+
+/** struct cbt_owner_ops - what a tracker needs of the mapped device that it belongs to. */
+struct cbt_owner_ops {
+	/* The write may go now; it was counted in. Called from a worker. */
+	void (*go)(struct cbt_write *write);
+	/* Write the device's name; -errno when it has none. Called under the control lock. */
+	int (*name)(void *owner, char name[CBT_NAME_LEN + 1]);
+	dev_t (*dev)(void *owner);
+};
+
+struct cbt_outcome {
+	uuid_t epoch;
+	bool committed;			/* or aborted */
+};
+
+struct cbt_tracker {
+	/* Fixed. */
+	uuid_t uuid;
+	u64 generation;
+	dev_t origin;
+	void *owner;
+	const struct cbt_owner_ops *ops;
+	u64 size_sectors;
+	u32 block_shift;		/* 512-byte sectors per block, as a power of two */
+
+	/* The write path. @active changes only behind the drained gate. */
+	struct cbt_gate gate;
+	struct cbt_map *active;
+	spinlock_t waiting_lock;
+	struct list_head waiting;	/* LOCK: waiting_lock */
+	struct work_struct work;
+
+	/* LOCK: the control lock */
+	struct list_head link;
+	u32 nr_users;
+	struct cbt_map maps[2];
+	struct cbt_map *frozen;		/* NULL when no epoch is frozen */
+	u64 epoch;			/* the running one */
+	u64 frozen_epoch;
+	uuid_t frozen_uuid;
+	uuid_t base_uuid;		/* nil before the first commit */
+	u64 nr_changes;			/* of epochs; tells a reader of maps that it must start again */
+	struct cbt_outcome outcomes[CBT_OUTCOMES];
+	u32 nr_outcomes;		/* ever; the last ones are kept */
+};
+
+struct cbt_tracker_params {
+	dev_t origin;
+	void *owner;
+	const struct cbt_owner_ops *ops;
+	u64 size_sectors;
+	u32 block_sectors;		/* power of two, 8 to 2048 */
+};
+
+/**
+ * struct cbt_refusal - why, for the one who asked.
+ * @text: a sentence
+ * @index: which of the trackers that were passed in
+ */
+struct cbt_refusal {
+	const char *text;
+	u32 index;
+};
+
+int cbt_track_init(void);
+void cbt_track_exit(void);
+
+/*--------------------------------------------------------------------------------------------------
+ * For targets
+ */
+
+/**
+ * cbt_tracker_get - the tracker of an origin, made when there is none.
+ *
+ * The same owner gets the same tracker again, with its maps, as when its table is reloaded.
+ * Context: may sleep; takes the control lock.
+ *
+ * Return: a tracker, to be given back with cbt_tracker_put(); or an error and a sentence in @why:
+ * -EBUSY the origin belongs to another owner, the owner has a tracker on another origin, or the origin is itself
+ * tracked; -EINVAL size or block size differ from the running tracker's; -ENOMEM.
+ */
+struct cbt_tracker *cbt_tracker_get(const struct cbt_tracker_params *params, const char **why);
+
+/** cbt_tracker_put - no write of the caller is on its way. The last one frees the tracker. May sleep. */
+void cbt_tracker_put(struct cbt_tracker *tracker);
+
+/**
+ * cbt_write_try - mark a write's blocks and count it in, if that needs no waiting.
+ * Context: any; does not sleep or allocate.
+ *
+ * Return: true when it may be submitted now; cbt_write_end() must follow when it is done. false when it
+ * has to wait; nothing is held then, and the caller queues or fails it.
+ */
+bool cbt_write_try(struct cbt_tracker *tracker, struct cbt_write *write);
+
+/** cbt_write_queue - let a write wait; ops->go() is called once it is marked and counted in. Does not sleep. */
+void cbt_write_queue(struct cbt_tracker *tracker, struct cbt_write *write);
+
+/** cbt_write_end - a write that was counted in is done. Context: any, also interrupts. */
+void cbt_write_end(struct cbt_tracker *tracker);
+
+/*--------------------------------------------------------------------------------------------------
+ * For control; all under the control lock, which may be waited for and under which they may sleep
+ */
+
+void cbt_control_lock(void);
+void cbt_control_unlock(void);
+
+/** cbt_tracker_by_uuid, cbt_tracker_by_name - NULL when there is none. */
+struct cbt_tracker *cbt_tracker_by_uuid(const uuid_t *uuid);
+struct cbt_tracker *cbt_tracker_by_name(const char *name);
+
+/** cbt_tracker_at - the tracker at @index of the list, NULL past its end. */
+struct cbt_tracker *cbt_tracker_at(u32 index);
+
+/**
+ * cbt_freeze - end the running epoch of @nr trackers in one instant and call it @epoch.
+ * cbt_commit - the receiver holds @epoch durably: it becomes the base, and the frozen maps are dropped.
+ * cbt_abort - merge the frozen maps of @epoch back.
+ *
+ * Semantics, idempotence and errors as in uapi/linux/dm-cbt.h. All trackers are checked before one
+ * is changed, so a refusal changes nothing; a tracker given twice is refused with -EINVAL.
+ */
+int cbt_freeze(struct cbt_tracker *const *trackers, u32 nr, const uuid_t *epoch,
+	       struct cbt_refusal *why);
+int cbt_commit(struct cbt_tracker *const *trackers, u32 nr, const uuid_t *epoch,
+	       struct cbt_refusal *why);
+int cbt_abort(struct cbt_tracker *const *trackers, u32 nr, const uuid_t *epoch,
+	      struct cbt_refusal *why);
+
+#endif
