@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What a host remembers: relationships, their disks and the history of jobs, in one SQLite database. The only file that
+ * knows SQLite.
+ *
+ * A put returns after the record is durable (WAL, synchronous=FULL); a crash leaves the old record or the new one. A put
+ * that fails changes nothing. The database belongs to one process.
+ */
+#ifndef FAILBACK_LIB_STORE_H
+#define FAILBACK_LIB_STORE_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <linux/dm-cbt.h>
+
+#include "base/failure.h"
+#include "base/uuid.h"
+
+struct store;
+
+#define DISK_NAME_MAX 55 /* as on the wire (cbt-wire.h) */
+#define VM_NAME_MAX 255
+#define PEER_TEXT_MAX 64 /* ADDRESS:PORT, numeric */
+#define ABORTED_MAX 4
+
+struct disk_record {
+	char name[DISK_NAME_MAX + 1];
+	char tracker[CBT_NAME_LEN + 1]; /* mapped device where the VM runs; "" if it never runs here */
+	char path[PATH_MAX]; /* what receives when this host is the replica */
+	uint64_t size_bytes;
+	/* The tracker whose map is known to start at the base; nil: none was noted yet. */
+	struct uuid tracker_uuid;
+	uint64_t tracker_generation;
+};
+
+struct relationship_record {
+	struct uuid vm;
+	char name[VM_NAME_MAX + 1];
+	unsigned int mode; /* numbers of daemon/relationship.h */
+	unsigned int state;
+	unsigned int health;
+	char peer[PEER_TEXT_MAX];
+	struct uuid base; /* nil: none but what the operator asserted */
+	struct uuid epoch; /* being sent, or received last; nil: none */
+	bool epoch_durable; /* sending: the peer acknowledged @epoch */
+	bool inconsistent; /* receiving: the disks are between two epochs */
+	struct uuid aborted[ABORTED_MAX]; /* epochs merged into the next delta that the peer may hold */
+	size_t nr_aborted;
+	char *settings; /* JSON of ReplicationSettingData; malloc()ed, NULL: none */
+	uint64_t last_replication_us; /* since 1970; 0: never */
+	char last_error[512]; /* "" when the last transfer went well */
+	struct disk_record *disks; /* malloc()ed */
+	size_t nr_disks;
+};
+
+struct job_record {
+	struct uuid id;
+	struct uuid vm;
+	unsigned int type;
+	unsigned int state;
+	uint32_t code;
+	char text[512];
+	uint64_t started_us; /* since 1970 */
+	uint64_t ended_us; /* 0: not ended */
+	uint64_t bytes_total;
+	uint64_t bytes_done;
+	uint64_t bytes_sent;
+};
+
+/** relationship_record_copy - deep; -ENOMEM. Release with relationship_record_clear(). */
+int relationship_record_copy(const struct relationship_record *from, struct relationship_record *ret);
+void relationship_record_clear(struct relationship_record *r);
+
+/** store_open - create the database at @path or bring it to this version. -EPROTONOSUPPORT: it is newer than this. */
+int store_open(const char *path, struct store **ret, struct failure *f);
+void store_close(struct store *store); /* NULL is fine */
+
+int store_put_relationship(struct store *store, const struct relationship_record *r, struct failure *f);
+
+/** store_load_relationships - all, by name; *@ret is malloc()ed, its members are to be cleared. */
+int store_load_relationships(struct store *store, struct relationship_record **ret, size_t *ret_nr,
+			     struct failure *f);
+
+/** store_put_job - insert or replace. */
+int store_put_job(struct store *store, const struct job_record *job, struct failure *f);
+
+/** store_settle_jobs - jobs without an end get state, code, text and end; *@ret_nr of them. */
+int store_settle_jobs(struct store *store, const struct job_record *outcome, size_t *ret_nr, struct failure *f);
+
+/** store_load_jobs - the newest @max first; *@ret is malloc()ed. */
+int store_load_jobs(struct store *store, size_t max, struct job_record **ret, size_t *ret_nr, struct failure *f);
+
+#endif
