@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What a relationship may do next. Pure: no I/O, no globals; the daemon looks up a step here, makes its outcome durable,
+ * and only then acts on it.
+ *
+ * Modes and states carry the numbers and names of Msvm_ComputerSystem.ReplicationMode and
+ * Msvm_ReplicationRelationship.ReplicationState.
+ */
+#ifndef FAILBACK_DAEMON_RELATIONSHIP_H
+#define FAILBACK_DAEMON_RELATIONSHIP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/uuid.h"
+
+enum relationship_mode {
+	MODE_NONE,
+	MODE_PRIMARY,
+	MODE_REPLICA,
+	MODE_TEST_REPLICA,
+	MODE_EXTENDED_REPLICA,
+	NR_MODES
+};
+
+enum relationship_state {
+	STATE_DISABLED,
+	STATE_READY,
+	STATE_WAITING_INITIAL,
+	STATE_REPLICATING,
+	STATE_PREPARED,
+	STATE_RECOVERED,
+	STATE_COMMITTED,
+	STATE_SUSPENDED,
+	STATE_CRITICAL,
+	STATE_WAITING_RESYNCHRONIZE,
+	STATE_RESYNCHRONIZING,
+	STATE_RESYNCHRONIZE_SUSPENDED,
+	STATE_FAILOVER_IN_PROGRESS,
+	STATE_FAILBACK_IN_PROGRESS,
+	STATE_FAILBACK_COMPLETE,
+	STATE_DISK_UPDATE_IN_PROGRESS,
+	STATE_DISK_UPDATE_CRITICAL,
+	STATE_UNKNOWN,
+	STATE_REPURPOSE_IN_PROGRESS,
+	STATE_PREPARED_SYNC,
+	STATE_PREPARED_GROUP_REVERSE,
+	STATE_FIREDRILL,
+	NR_STATES
+};
+
+enum relationship_health {
+	HEALTH_NOT_APPLICABLE,
+	HEALTH_OK,
+	HEALTH_WARNING,
+	HEALTH_CRITICAL,
+	NR_HEALTHS
+};
+
+/* What can happen to a relationship. The host it happens on is in the name where only one role can see it. */
+enum relationship_event {
+	EVENT_REVERSE, /* replica: the peer has durably become our replica */
+	EVENT_REVERSED_BY_PEER, /* old primary: become the caller's replica */
+	EVENT_PREPARED, /* primary: the last delta before a planned failover is durable on the peer */
+	EVENT_RESUME, /* primary: replicate, or cancel a prepared failover */
+	EVENT_DELTA_SENT, /* primary: the peer acknowledged a delta as durable */
+	EVENT_DELTA_FAILED, /* primary: a delta failed in a way that the next one heals */
+	EVENT_DELTA_REFUSED, /* primary: the peer will refuse every delta until someone acts */
+	EVENT_RECEIVE, /* replica: the peer wants to send a delta */
+	EVENT_RECEIVED, /* replica: a delta is applied and flushed */
+	EVENT_RECEIVE_FAILED, /* replica: a delta ended early */
+	NR_EVENTS
+};
+
+struct relationship_role {
+	enum relationship_mode mode;
+	enum relationship_state state;
+};
+
+/** relationship_step - where @event leads from @from; false, with *@ret untouched, if it is not legal there. */
+bool relationship_step(struct relationship_role from, enum relationship_event event, struct relationship_role *ret);
+
+/**
+ * relationship_needs - what @event needs, as text: "Primary in state 4 (Prepared for planned failover) or ...".
+ * Always NUL-terminated; cut off when @size is too small.
+ */
+void relationship_needs(enum relationship_event event, char *buf, size_t size);
+
+/** relationship_role_text - "Replica in state 5 (Recovered)". */
+void relationship_role_text(struct relationship_role role, char *buf, size_t size);
+
+const char *mode_name(unsigned int mode); /* "Unknown" outside the enumeration; so do the next two */
+const char *state_name(unsigned int state);
+const char *health_name(unsigned int health);
+const char *event_name(enum relationship_event event);
+
+/**
+ * base_is_covered - does a delta bring a receiver to its epoch?
+ * @own: what the receiver's disks hold, whole epochs only
+ * @incoming: the epoch that was being received last and may have been acknowledged without a record of it; nil: none
+ * @base: of the delta
+ * @aborted, @nr: epochs whose blocks were merged into the delta
+ *
+ * True when the receiver holds the base, or an epoch that was merged into the delta because its acknowledgement was
+ * lost, or when the sender's base proves that the receiver's last epoch was acknowledged: a sender only takes an epoch
+ * as base with that acknowledgement in hand.
+ */
+bool base_is_covered(const struct uuid *own, const struct uuid *incoming, const struct uuid *base,
+		     const struct uuid *aborted, size_t nr);
+
+#endif
