@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* The sparse map (kmod/map.c) in user space, against a stupid model: one byte a block. */
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <time.h>
 
@@ -209,6 +210,18 @@ TEST_F(map, a_view_takes_the_smallest_form)
 	EXPECT_EQ(CBT_FORM_ALL, self->view.form);
 }
 
+TEST_F(map, a_view_from_inside_a_dirty_last_leaf_ends_at_the_last_block)
+{
+	u64 from = NR_BLOCKS - 700;
+
+	model_mark(self->model, 3 * CBT_LEAF_BLOCKS, NR_BLOCKS - 1);
+	EXPECT_TRUE(cbt_map_mark(&self->map, 3 * CBT_LEAF_BLOCKS, NR_BLOCKS - 1, NULL));
+	EXPECT_TRUE(agrees(&self->map, NULL, from, self->model, &self->view));
+	EXPECT_EQ(CBT_FORM_RUNS, self->view.form);
+	EXPECT_EQ(1U, self->view.nr_runs);
+	EXPECT_EQ(700U, self->view.runs[0].nr);
+}
+
 TEST_F(map, clearing_frees_every_page)
 {
 	cbt_spares_drop(&self->spares);
@@ -330,6 +343,53 @@ TEST_F(map, markers_that_race_each_other_and_a_merge_lose_and_miscount_nothing)
 		nr += self->model[i];
 	EXPECT_EQ(nr, atomic64_read(&self->map.nr_dirty));
 	EXPECT_TRUE(agrees(&self->map, NULL, 0, self->model, &self->view));
+}
+
+#define NR_ROUNDS 5000U
+
+/* Both sides leave a round within nanoseconds of each other, which no sleeping barrier manages. */
+static void meet(unsigned int *nr_here, unsigned int nr_expected)
+{
+	__atomic_fetch_add(nr_here, 1, __ATOMIC_SEQ_CST);
+	for (u32 i = 0; __atomic_load_n(nr_here, __ATOMIC_SEQ_CST) < nr_expected; i++)
+		if (i > 10000)
+			sched_yield();
+}
+
+static unsigned int nr_met;
+
+static void mark_as_both_meet(struct cbt_map *map, u64 block, u32 round)
+{
+	struct cbt_spares spares = { 0 };
+
+	cbt_spares_fill(&spares);
+	meet(&nr_met, 4 * round + 2);
+	cbt_map_mark(map, block, block, &spares);
+	cbt_spares_drop(&spares);
+	meet(&nr_met, 4 * round + 4);
+}
+
+static void *mark_one(void *map)
+{
+	for (u32 round = 0; round < NR_ROUNDS; round++)
+		mark_as_both_meet(map, 1, round);
+	return NULL;
+}
+
+TEST_F(map, markers_that_race_for_an_empty_leaf_share_one_page)
+{
+	unsigned int nr_lost = 0;
+	pthread_t thread;
+
+	ASSERT_EQ(0, pthread_create(&thread, NULL, mark_one, &self->map));
+	for (u32 round = 0; round < NR_ROUNDS; round++) {
+		cbt_map_clear(&self->map);
+		mark_as_both_meet(&self->map, 2, round);
+		nr_lost += !cbt_map_test(&self->map, 1) || !cbt_map_test(&self->map, 2) ||
+			   atomic64_read(&self->map.nr_dirty) != 2;
+	}
+	pthread_join(thread, NULL);
+	EXPECT_EQ(0U, nr_lost);
 }
 
 TEST_HARNESS_MAIN
