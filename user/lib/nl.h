@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Client of the netlink family dm_cbt (uapi/linux/dm-cbt.h); the only file that knows libnl.
+ * Client of the netlink family dm_cbt (uapi/linux/dm-cbt.h); nl, nl_exchange and nl_decode are the only
+ * files that know libnl.
  *
  * All calls are synchronous and need CAP_SYS_ADMIN. On failure they return a negative errno, leave their outputs untouched and
  * fill the failure with the kernel's own sentence where it gave one (extended ack). A missing module is -ENOPROTOOPT with
@@ -41,7 +42,7 @@ struct tracker_info {
 };
 
 int nl_open(struct nl **ret, struct failure *f);
-void nl_close(struct nl *nl); /* NULL is fine */
+/** nl_close_at - close *@nl, which may be NULL, and clear it. There is no nl_close(): libnl exports that name. */
 void nl_close_at(struct nl **nl);
 
 /** nl_tracker_get - @tracker is a mapped device's name or a tracker's UUID in text; a well-formed UUID is taken as such. */
@@ -63,7 +64,7 @@ int nl_abort(struct nl *nl, const char *const *trackers, size_t nr, const struct
 
 /**
  * nl_range_fn - called for each run of dirty blocks, ascending, adjacent runs already joined across chunks.
- * A negative return ends the dump and is returned by nl_map_get().
+ * A negative errno ends the dump and is returned by nl_map_get(), with a failure that says no more than the errno.
  */
 typedef int (*nl_range_fn)(void *context, uint64_t first_block, uint64_t nr_blocks);
 
