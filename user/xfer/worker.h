@@ -31,12 +31,16 @@
  *   {"event":"begin","bytes_total":N}            bytes of disk that the delta covers (receive: as the sender announced)
  *   {"event":"progress","bytes_done":N,"bytes_sent":N}      at most ten a second; bytes_sent = payload on the wire
  *   {"event":"done","bytes_total":N,"bytes_data":N,"bytes_zero":N,"bytes_sent":N,"records":N,"seconds":S,
- *    "engine":"io_uring"|"threads","digest":"<16 hex digits>"}
+ *    "engine":"io_uring"|"sync","direct":true|false,"digest":"<16 hex digits>"}
  *   {"event":"failed","code":32777,"text":"..."}
+ *
+ * bytes_zero counts discarded bytes too. engine: see lib/ring.h. direct: every disk is read or written past the page cache.
  *
  * The last line is exactly one of done and failed. done on the sending side means that the receiver acknowledged the
  * whole delta as durable; on the receiving side that the disks were flushed and the acknowledgement was sent.
  * Exit status: 0 after done, otherwise as code_exit_status() of the code; 2 for a wrong command line or plan.
+ *
+ * SIGTERM and SIGINT end the transfer as failed; the peer is told. A receiver that fails may leave disks partly written.
  */
 #ifndef FAILBACK_XFER_WORKER_H
 #define FAILBACK_XFER_WORKER_H

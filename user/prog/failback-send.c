@@ -1,0 +1,7 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "xfer/worker.h"
+
+int main(int argc, char **argv)
+{
+	return send_main(argc, argv);
+}

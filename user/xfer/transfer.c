@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Taking leave: whoever fails says FAILED, ends its direction and reads on until the peer has closed. Closing a socket with
+ * unread data resets the connection, and a reset overtakes the sentence that the peer should read.
+ */
+#include "xfer/transfer.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <limits.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "lib/record_io.h"
+
+#define LEAVE_TIMEOUT_MS 5000
+#define EXIT_USAGE 2
+
+bool transfer_is_direct(const struct transfer *t)
+{
+	for (unsigned int i = 0; i < t->nr_open_disks; i++)
+		if (t->disks[i].direct < 0)
+			return false;
+	return true;
+}
+
+int transfer_wait(struct transfer *t, int timeout_ms, const char *waiting_for, struct ring_op **ret,
+		  struct failure *f)
+{
+	struct ring_op *op;
+	int rc;
+
+	rc = ring_wait(t->ring, timeout_ms, &op);
+	if (rc == -ETIMEDOUT)
+		return failure_set(f, CODE_TIMEOUT, rc, "waited %d s for %s", (timeout_ms + 999) / 1000,
+				   waiting_for);
+	if (rc)
+		return failure_set(f, CODE_FAILED, rc, "the %s engine failed: %s", ring_engine_name(t->ring),
+				   strerror(-rc));
+	if (op == &t->signal_op)
+		return failure_set(f, CODE_FAILED, -ECANCELED, "the transfer was terminated");
+	*ret = op;
+	return 0;
+}
+
+/* --- leaving --- */
+
+/* Read what the peer still sends, until it closes. */
+static void await_close(int fd, uint64_t deadline_ns)
+{
+	char ignored[65536];
+
+	for (;;) {
+		struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
+		ssize_t got;
+
+		if (poll(&poll_fd, 1, deadline_left_ms(deadline_ns)) <= 0)
+			return;
+		got = recv(fd, ignored, sizeof(ignored), MSG_DONTWAIT);
+		if (!got || (got < 0 && errno != EAGAIN && errno != EINTR))
+			return;
+	}
+}
+
+static void leave(const struct transfer *t, int rc, const struct failure *f)
+{
+	uint64_t deadline_ns = deadline_in_ms(LEAVE_TIMEOUT_MS);
+
+	if (rc == -EREMOTEIO || rc == -ECONNRESET || t->mid_record)
+		return;
+	if (record_write_failed(t->connection, t->sequence_out, f, deadline_ns))
+		return;
+	(void)shutdown(t->connection, SHUT_WR);
+	await_close(t->connection, deadline_ns);
+}
+
+/* --- setting up --- */
+
+static int open_disks(struct transfer *t, enum plan_role role, struct failure *f)
+{
+	for (uint32_t i = 0; i < t->plan->begin.nr_disks; i++) {
+		const struct wire_disk *wire = &t->plan->begin.disks[i];
+		int rc;
+
+		if (role == PLAN_SEND)
+			rc = disk_open_source(&t->plan->disks[i], wire, &t->disks[i], f);
+		else
+			rc = disk_open_target(&t->plan->disks[i], wire, &t->disks[i], f);
+		if (rc)
+			return rc;
+		t->nr_open_disks++;
+	}
+	return 0;
+}
+
+static int open_ring(struct transfer *t, struct failure *f)
+{
+	int fds[FILE_SIGNAL + 1 + 2 * CBT_WIRE_DISKS_MAX];
+	int rc;
+
+	fds[FILE_CONNECTION] = t->connection;
+	fds[FILE_SIGNAL] = t->signal_fd;
+	for (unsigned int i = 0; i < t->nr_open_disks; i++) {
+		fds[transfer_file(i, false)] = t->disks[i].buffered;
+		fds[transfer_file(i, true)] = t->disks[i].direct;
+	}
+	/* one buffer more than slots: zeroes to be written */
+	rc = ring_open(&t->ring, fds, transfer_file(t->nr_open_disks, false), NR_SLOTS + 1, f);
+	if (rc)
+		return rc;
+	t->signal_op = (struct ring_op){ .kind = RING_POLL, .file = FILE_SIGNAL };
+	ring_submit(t->ring, &t->signal_op);
+	return 0;
+}
+
+static int run_transfer(struct transfer *t, enum plan_role role, transfer_run_fn run, struct failure *f)
+{
+	int rc;
+
+	rc = open_disks(t, role, f);
+	if (!rc)
+		rc = open_ring(t, f);
+	if (!rc)
+		rc = run(t, f);
+	if (t->ring)
+		ring_drain(t->ring);
+	if (rc)
+		leave(t, rc, f);
+	ring_close_at(&t->ring);
+	while (t->nr_open_disks)
+		disk_close(&t->disks[--t->nr_open_disks]);
+	return rc;
+}
+
+/* --- command line --- */
+
+static int usage(const char *name)
+{
+	(void)fprintf(stderr, "usage: %s --connection FD [--report FD] < plan\n", name);
+	return EXIT_USAGE;
+}
+
+static bool fd_parse(const char *text, int *ret)
+{
+	char *end;
+	long value;
+
+	errno = 0;
+	value = strtol(text, &end, 10);
+	if (errno || end == text || *end || value < 0 || value > INT_MAX)
+		return false;
+	*ret = (int)value;
+	return true;
+}
+
+static bool arguments_parse(int argc, char **argv, int *ret_connection, int *ret_report)
+{
+	static const struct option options[] = {
+		{ "connection", required_argument, NULL, 'c' },
+		{ "report", required_argument, NULL, 'r' },
+		{ 0 },
+	};
+	bool right = true;
+	int option;
+
+	*ret_connection = -1;
+	*ret_report = STDOUT_FILENO;
+	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		if (option == 'c')
+			right = right && fd_parse(optarg, ret_connection);
+		else if (option == 'r')
+			right = right && fd_parse(optarg, ret_report);
+		else
+			right = false;
+	}
+	return right && optind == argc && *ret_connection >= 0;
+}
+
+/* A host that lost its power closes nothing: found out while the sender waits for a flush. Fails on what is not TCP. */
+static void keep_alive(int fd)
+{
+	static const int on = 1, idle_s = 10, interval_s = 10, probes = 6;
+
+	(void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof(idle_s));
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval_s, sizeof(interval_s));
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof(probes));
+}
+
+/* A parent's signals reach the worker between two operations, never inside one. */
+static int signals_open(void)
+{
+	sigset_t set;
+
+	(void)signal(SIGPIPE, SIG_IGN);
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
+		return -1;
+	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+static int idle_timeout_ms(void)
+{
+	const char *text = getenv("FAILBACK_IDLE_TIMEOUT_MS");
+	int ms;
+
+	return text && fd_parse(text, &ms) && ms > 0 ? ms : IDLE_TIMEOUT_MS;
+}
+
+int worker_main(int argc, char **argv, const char *name, enum plan_role role, transfer_run_fn run)
+{
+	_cleanup_(plan_free_at) struct plan *plan = NULL;
+	struct transfer t = { .idle_timeout_ms = idle_timeout_ms() };
+	struct failure f;
+	int report_fd;
+	int rc;
+
+	if (!arguments_parse(argc, argv, &t.connection, &report_fd))
+		return usage(name);
+	report_init(&t.report, report_fd);
+	keep_alive(t.connection);
+	t.signal_fd = signals_open();
+	if (t.signal_fd < 0)
+		rc = failure_set(&f, CODE_FAILED, -errno, "cannot receive signals: %s", strerror(errno));
+	else
+		rc = plan_read(STDIN_FILENO, role, &plan, &f);
+	if (rc) {
+		leave(&t, rc, &f);
+		report_failed(&t.report, &f);
+		return EXIT_USAGE;
+	}
+	t.plan = plan;
+	rc = run_transfer(&t, role, run, &f);
+	if (rc)
+		report_failed(&t.report, &f);
+	return rc ? code_exit_status(f.code) : 0;
+}
