@@ -13,6 +13,9 @@
 
 #define XXH_STATIC_LINKING_ONLY
 #include <xxhash.h>
+#ifdef __x86_64__
+#include <xxh_x86dispatch.h> /* the same functions in the widest vectors that the processor has */
+#endif
 
 #include "base/macro.h"
 #include "base/text.h"
