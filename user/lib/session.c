@@ -90,14 +90,11 @@ void send_session_init(struct send_session *s, const struct wire_begin *begin)
 	tally_init(&s->tally);
 }
 
-size_t send_session_begin(struct send_session *s, uint8_t head[WIRE_HEADER_BYTES], uint8_t body[WIRE_BEGIN_MAX])
+size_t send_session_begin(struct send_session *s, uint8_t body[WIRE_BEGIN_MAX])
 {
-	struct wire_header h = { .type = CBT_WIRE_BEGIN, .sequence = s->sequence_out++ };
-
-	h.body_len = (uint32_t)wire_begin_encode(s->begin, body);
-	wire_seal(&h, NULL, body, head);
+	s->sequence_out++;
 	s->state = SESSION_OFFERED;
-	return h.body_len;
+	return wire_begin_encode(s->begin, body);
 }
 
 void send_session_record(struct send_session *s, struct wire_header *h, const struct extent *extents,
@@ -112,16 +109,13 @@ void send_session_record(struct send_session *s, struct wire_header *h, const st
 	tally_add(&s->tally, h, bytes);
 }
 
-size_t send_session_end(struct send_session *s, uint8_t head[WIRE_HEADER_BYTES],
-			uint8_t body[sizeof(struct cbt_wire_end)])
+size_t send_session_end(struct send_session *s, uint8_t body[sizeof(struct cbt_wire_end)])
 {
-	struct wire_header h = { .type = CBT_WIRE_END, .sequence = s->sequence_out++ };
 	struct wire_end end = tally_end(&s->tally);
 
-	h.body_len = (uint32_t)wire_end_encode(&end, body);
-	wire_seal(&h, NULL, body, head);
+	s->sequence_out++;
 	s->state = SESSION_ENDED;
-	return h.body_len;
+	return wire_end_encode(&end, body);
 }
 
 static int durable_step(struct send_session *s, const uint8_t *body, struct failure *f)

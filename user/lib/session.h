@@ -68,14 +68,14 @@ struct send_session {
 void send_session_init(struct send_session *s, const struct wire_begin *begin);
 
 /*
- * These make the next record of the conversation: body and head. They return the number of bytes of body.
- * send_session_record() is for DATA, ZERO and DISCARD, whose body the caller has.
+ * These make the next record of the conversation. BEGIN and END: the body, whose length is returned, to be sealed by
+ * record_write() with the sequence number that @s->sequence_out held before. DATA, ZERO and DISCARD: the head, sealed, for @h with
+ * type, disk, nr_extents and body_len.
  */
-size_t send_session_begin(struct send_session *s, uint8_t head[WIRE_HEADER_BYTES], uint8_t body[WIRE_BEGIN_MAX]);
+size_t send_session_begin(struct send_session *s, uint8_t body[WIRE_BEGIN_MAX]);
 void send_session_record(struct send_session *s, struct wire_header *h, const struct extent *extents,
 			 const void *body, uint8_t *head);
-size_t send_session_end(struct send_session *s, uint8_t head[WIRE_HEADER_BYTES],
-			uint8_t body[sizeof(struct cbt_wire_end)]);
+size_t send_session_end(struct send_session *s, uint8_t body[sizeof(struct cbt_wire_end)]);
 
 /** send_session_step - a record of the receiver. */
 int send_session_step(struct send_session *s, const struct wire_header *h, const uint8_t *head,
@@ -88,7 +88,6 @@ struct receive_session {
 	const struct wire_begin *plan;
 	uint64_t bytes_total; /* as the sender announced */
 	uint64_t sequence_in;
-	uint64_t sequence_out; /* of the next record to be answered; the caller counts it on */
 	struct session_tally tally;
 };
 
