@@ -13,6 +13,7 @@
 #include "lib/conn.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -403,7 +404,11 @@ const struct address *conn_peer(const struct conn *c)
 int conn_steal_fd(struct conn **c)
 {
 	int fd = steal_fd(&(*c)->fd);
+	int flags = fcntl(fd, F_GETFL);
 
+	/* connect(2) was the only one that needed it; an io_uring request would end with EAGAIN. */
+	if (flags >= 0)
+		(void)fcntl(fd, F_SETFL, flags & ~O_NONBLOCK);
 	conn_free_at(c);
 	return fd;
 }

@@ -49,7 +49,7 @@ int conn_send_reply(struct conn *c, const char *text, uint64_t timeout_us, conn_
 
 const struct address *conn_peer(const struct conn *c);
 
-/** conn_steal_fd - take the descriptor out of an idle connection and free the rest. */
+/** conn_steal_fd - take the descriptor, now blocking, out of an idle connection and free the rest. */
 int conn_steal_fd(struct conn **c);
 
 void conn_free_at(struct conn **c); /* *@c may be NULL, and is then */

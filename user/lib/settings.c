@@ -152,6 +152,11 @@ void settings_clear(struct settings *s)
 		value_clear(&s->values[i]);
 }
 
+void settings_unset(struct settings *s, enum setting setting)
+{
+	value_clear(&s->values[setting]);
+}
+
 static int out_of_memory(struct failure *f)
 {
 	return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");

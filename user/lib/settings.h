@@ -105,6 +105,9 @@ const char *settings_text(const struct settings *s, enum setting setting);
 /** settings_merge - what @over sets replaces what @s has. -ENOMEM leaves @s as it was. */
 int settings_merge(struct settings *s, const struct settings *over);
 
+/** settings_unset - back to the default. */
+void settings_unset(struct settings *s, enum setting setting);
+
 /** settings_to_json - an object of what is set; malloc()ed, NULL when out of memory. */
 char *settings_to_json(const struct settings *s);
 

@@ -1,0 +1,357 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "daemon/apply.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/macro.h"
+#include "daemon/calls.h"
+#include "daemon/vm.h"
+#include "lib/json.h"
+#include "lib/settings.h"
+
+#define RELATIONSHIPS_MAX 4096
+#define SECTOR_BYTES 512U
+
+static int out_of_memory(struct failure *f)
+{
+	return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+}
+
+/* --- reading --- */
+
+static int read_disk(const char *what, struct json_object *item, struct disk_record *ret, struct failure *f)
+{
+	static const char *const members[] = { "name", "size", "path", "tracker" };
+	int rc;
+
+	if (!json_object_is_type(item, json_type_object))
+		return failure_set(f, CODE_INCORRECT_DATA_TYPE, -EINVAL, "%s: \"disks\" holds no objects.", what);
+	rc = json_check_members(what, item, members, ARRAY_SIZE(members), f);
+	if (!rc)
+		rc = json_get_text(what, item, "name", true, ret->name, sizeof(ret->name), f);
+	if (!rc)
+		rc = json_get_uint(what, item, "size", true, INT64_MAX, &ret->size_bytes, f);
+	if (!rc)
+		rc = json_get_text(what, item, "path", false, ret->path, sizeof(ret->path), f);
+	if (!rc)
+		rc = json_get_text(what, item, "tracker", false, ret->tracker, sizeof(ret->tracker), f);
+	if (rc)
+		return rc;
+	if (!ret->name[0] || !ret->size_bytes || ret->size_bytes % SECTOR_BYTES)
+		return failure_set(f, CODE_INVALID_PARAMETER, -EINVAL,
+				   "%s: a disk needs a name, and a size that is a multiple of 512.", what);
+	if (ret->path[0] && ret->path[0] != '/')
+		return failure_set(f, CODE_INVALID_PARAMETER, -EINVAL, "%s: the path of disk %s must begin with '/'.",
+				   what, ret->name);
+	return 0;
+}
+
+static int read_disks(const char *what, struct json_object *item, struct relationship_record *r, struct failure *f)
+{
+	struct json_object *array = NULL;
+	int rc = json_get_array(what, item, "disks", true, CALL_DISKS_MAX, &array, f);
+	size_t nr;
+
+	if (rc)
+		return rc;
+	nr = json_object_array_length(array);
+	r->disks = calloc(nr, sizeof(*r->disks));
+	if (!r->disks)
+		return out_of_memory(f);
+	for (size_t i = 0; i < nr; i++) {
+		rc = read_disk(what, json_object_array_get_idx(array, i), &r->disks[i], f);
+		if (rc)
+			return rc;
+		r->nr_disks = i + 1;
+		for (size_t j = 0; j < i; j++) {
+			if (strcmp(r->disks[i].name, r->disks[j].name) == 0)
+				return failure_set(f, CODE_INVALID_PARAMETER, -EEXIST,
+						   "%s: two disks are named %s.", what, r->disks[i].name);
+		}
+	}
+	return 0;
+}
+
+static int read_settings(const char *what, struct json_object *item, struct relationship_record *r,
+			 struct failure *f)
+{
+	_cleanup_(settings_clear) struct settings settings = { 0 };
+	struct json_object *object = NULL;
+	int rc;
+
+	if (!json_object_object_get_ex(item, "settings", &object) || !object)
+		return 0;
+	if (!json_object_is_type(object, json_type_object))
+		return failure_set(f, CODE_INCORRECT_DATA_TYPE, -EINVAL, "%s: \"settings\" must be an object.", what);
+	rc = settings_parse(json_object_to_json_string(object), &settings, f);
+	if (rc)
+		return rc;
+	r->settings = settings_to_json(&settings);
+	return r->settings ? 0 : out_of_memory(f);
+}
+
+static int read_role(const char *what, struct json_object *item, struct relationship_record *r, struct failure *f)
+{
+	uint64_t mode = MODE_PRIMARY;
+	uint64_t state = STATE_REPLICATING;
+	int rc;
+
+	rc = json_get_uint(what, item, "mode", false, MODE_REPLICA, &mode, f);
+	if (!rc)
+		rc = json_get_uint(what, item, "state", false, NR_STATES - 1, &state, f);
+	if (!rc)
+		rc = json_get_uuid(what, item, "base", false, &r->base, f);
+	if (rc)
+		return rc;
+	r->mode = (unsigned int)mode;
+	r->state = (unsigned int)state;
+	if (mode == MODE_NONE)
+		return failure_set(f, CODE_INVALID_PARAMETER, -EINVAL, "%s: \"mode\" must be 1 (primary) or 2 (replica).",
+				   what);
+	/* Failed over, and nothing protects the VM until the replication is reversed. */
+	r->health = state == STATE_RECOVERED || state == STATE_COMMITTED ? HEALTH_WARNING : HEALTH_OK;
+	return 0;
+}
+
+static int read_peer(struct json_object *item, const char *what, struct relationship_record *r, struct failure *f)
+{
+	struct address peer;
+	int rc = json_get_text(what, item, "peer", true, r->peer, sizeof(r->peer), f);
+
+	if (!rc)
+		rc = address_parse(r->peer, PEER_PORT, &peer, f);
+	if (!rc)
+		(void)address_format(&peer, r->peer);
+	return rc;
+}
+
+static int read_relationship(struct json_object *item, struct relationship_record *ret, struct failure *f)
+{
+	static const char *const members[] = { "vm", "name", "peer", "mode", "state", "base", "settings", "disks" };
+	_cleanup_(relationship_record_clear) struct relationship_record r = { 0 };
+	char what[96] = "a relationship";
+	int rc;
+
+	if (!json_object_is_type(item, json_type_object))
+		return failure_set(f, CODE_INCORRECT_DATA_TYPE, -EINVAL, "\"relationships\" must hold objects.");
+	rc = json_check_members(what, item, members, ARRAY_SIZE(members), f);
+	if (!rc)
+		rc = json_get_text(what, item, "name", true, r.name, sizeof(r.name), f);
+	if (rc)
+		return rc;
+	(void)snprintf(what, sizeof(what), "relationship \"%.64s\"", r.name);
+	rc = json_get_uuid(what, item, "vm", true, &r.vm, f);
+	if (!rc && (uuid_is_nil(&r.vm) || !r.name[0]))
+		rc = failure_set(f, CODE_INVALID_PARAMETER, -EINVAL, "%s needs a name and a UUID.", what);
+	if (!rc)
+		rc = read_peer(item, what, &r, f);
+	if (!rc)
+		rc = read_role(what, item, &r, f);
+	if (!rc)
+		rc = read_settings(what, item, &r, f);
+	if (!rc)
+		rc = read_disks(what, item, &r, f);
+	if (rc)
+		return rc;
+	*ret = r;
+	memset(&r, 0, sizeof(r));
+	return 0;
+}
+
+/* --- comparing and changing --- */
+
+static bool same_disk(const struct disk_record *a, const struct disk_record *b)
+{
+	return strcmp(a->name, b->name) == 0 && strcmp(a->path, b->path) == 0 &&
+	       strcmp(a->tracker, b->tracker) == 0 && a->size_bytes == b->size_bytes;
+}
+
+static bool same_configuration(const struct relationship_record *a, const struct relationship_record *b)
+{
+	if (strcmp(a->name, b->name) != 0 || strcmp(a->peer, b->peer) != 0 || a->nr_disks != b->nr_disks ||
+	    strcmp(a->settings ? a->settings : "{}", b->settings ? b->settings : "{}") != 0)
+		return false;
+	for (size_t i = 0; i < a->nr_disks; i++) {
+		if (!same_disk(&a->disks[i], &b->disks[i]))
+			return false;
+	}
+	return true;
+}
+
+/* The tracker of a disk stays the one that was noted for as long as its name does. */
+static void keep_trackers(const struct relationship_record *from, struct relationship_record *to)
+{
+	for (size_t i = 0; i < to->nr_disks; i++) {
+		for (size_t j = 0; j < from->nr_disks; j++) {
+			if (strcmp(from->disks[j].name, to->disks[i].name) != 0 ||
+			    strcmp(from->disks[j].tracker, to->disks[i].tracker) != 0)
+				continue;
+			to->disks[i].tracker_uuid = from->disks[j].tracker_uuid;
+			to->disks[i].tracker_generation = from->disks[j].tracker_generation;
+		}
+	}
+}
+
+static int change(struct vm *vm, struct relationship_record *r, struct failure *f)
+{
+	struct relationship_record next = vm->r;
+	int rc;
+
+	keep_trackers(&vm->r, r);
+	memcpy(next.name, r->name, sizeof(next.name));
+	memcpy(next.peer, r->peer, sizeof(next.peer));
+	next.settings = r->settings;
+	next.disks = r->disks;
+	next.nr_disks = r->nr_disks;
+	rc = vm_change(vm, &next, f);
+	if (rc)
+		return rc;
+	r->settings = NULL;
+	r->disks = NULL;
+	return 0;
+}
+
+struct batch {
+	struct relationship_record *records;
+	size_t nr;
+};
+
+static void batch_clear(struct batch *batch)
+{
+	for (size_t i = 0; i < batch->nr; i++)
+		relationship_record_clear(&batch->records[i]);
+	free(batch->records);
+}
+
+static int read_batch(const char *json, struct batch *batch, struct failure *f)
+{
+	static const char *const members[] = { "version", "relationships" };
+	static const char what[] = "the text";
+	cleanup_json struct json_object *object = NULL;
+	struct json_object *array = NULL;
+	uint64_t version = 0;
+	int rc;
+
+	rc = json_parse_object(what, json, &object, f);
+	if (!rc)
+		rc = json_check_members(what, object, members, ARRAY_SIZE(members), f);
+	if (!rc)
+		rc = json_get_uint(what, object, "version", true, UINT32_MAX, &version, f);
+	if (!rc && version != 1)
+		rc = failure_set(f, CODE_NOT_SUPPORTED, -EPROTONOSUPPORT, "Only \"version\" 1 is known, not %llu.",
+				 (unsigned long long)version);
+	if (!rc)
+		rc = json_get_array(what, object, "relationships", false, RELATIONSHIPS_MAX, &array, f);
+	if (rc || !array)
+		return rc;
+	batch->records = calloc(max_of(json_object_array_length(array), (size_t)1), sizeof(*batch->records));
+	if (!batch->records)
+		return out_of_memory(f);
+	for (size_t i = 0; i < json_object_array_length(array); i++) {
+		rc = read_relationship(json_object_array_get_idx(array, i), &batch->records[i], f);
+		if (rc)
+			return rc;
+		batch->nr = i + 1;
+	}
+	return 0;
+}
+
+static int check_batch(struct daemon *d, const struct batch *batch, struct failure *f)
+{
+	for (size_t i = 0; i < batch->nr; i++) {
+		struct vm *vm = vm_find(d, &batch->records[i].vm);
+
+		for (size_t j = 0; j < i; j++) {
+			if (uuid_equal(&batch->records[i].vm, &batch->records[j].vm))
+				return failure_set(f, CODE_INVALID_PARAMETER, -EEXIST,
+						   "Two relationships are for one VM: \"%.64s\" and \"%.64s\".",
+						   batch->records[j].name, batch->records[i].name);
+		}
+		if (vm && !same_configuration(&vm->r, &batch->records[i])) {
+			int rc = vm_check_idle(vm, f);
+
+			if (rc)
+				return rc;
+		}
+	}
+	return 0;
+}
+
+int apply_relationships(struct daemon *d, const char *json, bool *ret_changed, char *text, size_t size,
+			struct failure *f)
+{
+	_cleanup_(batch_clear) struct batch batch = { 0 };
+	size_t nr_added = 0;
+	size_t nr_changed = 0;
+	int rc;
+
+	rc = read_batch(json, &batch, f);
+	if (!rc)
+		rc = check_batch(d, &batch, f);
+	for (size_t i = 0; !rc && i < batch.nr; i++) {
+		struct vm *vm = vm_find(d, &batch.records[i].vm);
+
+		if (!vm) {
+			rc = vm_add(d, &batch.records[i], f);
+			nr_added++;
+		} else if (!same_configuration(&vm->r, &batch.records[i])) {
+			rc = change(vm, &batch.records[i], f);
+			nr_changed++;
+		}
+	}
+	if (rc)
+		return rc;
+	*ret_changed = nr_added || nr_changed;
+	(void)snprintf(text, size, "%zu relationships: %zu added, %zu changed, %zu as they were.", batch.nr, nr_added,
+		       nr_changed, batch.nr - nr_added - nr_changed);
+	return 0;
+}
+
+/* --- writing --- */
+
+static struct json_object *disk_to_json(const struct disk_record *disk)
+{
+	struct json_object *object = json_object_new_object();
+
+	json_add_text(object, "name", disk->name);
+	json_add_uint(object, "size", disk->size_bytes);
+	json_add_text(object, "path", disk->path);
+	json_add_text(object, "tracker", disk->tracker);
+	return object;
+}
+
+static struct json_object *relationship_to_json(const struct relationship_record *r)
+{
+	struct json_object *object = json_object_new_object();
+	struct json_object *disks = json_object_new_array();
+
+	json_add_uuid(object, "vm", &r->vm);
+	json_add_text(object, "name", r->name);
+	json_add_text(object, "peer", r->peer);
+	json_add_uint(object, "mode", r->mode);
+	json_add_uint(object, "state", r->state);
+	json_add_uuid(object, "base", &r->base);
+	(void)json_object_object_add(object, "settings", json_tokener_parse(r->settings ? r->settings : "{}"));
+	for (size_t i = 0; i < r->nr_disks; i++)
+		(void)json_object_array_add(disks, disk_to_json(&r->disks[i]));
+	(void)json_object_object_add(object, "disks", disks);
+	return object;
+}
+
+char *export_relationships(const struct daemon *d)
+{
+	cleanup_json struct json_object *object = json_object_new_object();
+	struct json_object *array = json_object_new_array();
+	const char *text;
+
+	json_add_uint(object, "version", 1);
+	for (const struct vm *vm = d->vms; vm; vm = vm->next)
+		(void)json_object_array_add(array, relationship_to_json(&vm->r));
+	(void)json_object_object_add(object, "relationships", array);
+	text = json_object_to_json_string_ext(object, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE);
+	return text ? strdup(text) : NULL;
+}

@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Start: what is remembered first, then what a crash left behind, then the bus and the listener, and only then is the daemon
+ * ready. Stop: jobs are asked to end, so that no epoch stays frozen; then the loop ends.
+ */
+#include "daemon/daemon.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "base/realtime.h"
+#include "daemon/delta.h"
+#include "daemon/job.h"
+#include "daemon/listener.h"
+#include "daemon/objects.h"
+#include "daemon/vm.h"
+#include "lib/bus.h"
+
+#ifndef FAILBACK_LIBEXECDIR
+#define FAILBACK_LIBEXECDIR "/usr/local/libexec/failback"
+#endif
+
+#define STOP_POLL_US UINT64_C(50000)
+#define STOP_POLLS 160
+
+static void daemon_clear(struct daemon *d)
+{
+	listener_stop(d);
+	job_free_all(d);
+	vm_free_all(d);
+	store_close(d->store);
+	if (d->bus)
+		(void)sd_bus_flush_close_unref(d->bus);
+	(void)sd_event_unref(d->event);
+}
+
+/* --- what is remembered --- */
+
+/* The workers: where the settings say, else beside this program (a build tree), else where they are installed. */
+static void find_libexec(struct daemon *d)
+{
+	char path[PATH_MAX];
+	ssize_t len;
+	char *slash;
+
+	(void)snprintf(d->libexec, sizeof(d->libexec), "%s",
+		       d->config.libexec_dir[0] ? d->config.libexec_dir : FAILBACK_LIBEXECDIR);
+	if (d->config.libexec_dir[0])
+		return;
+	len = readlink("/proc/self/exe", path, sizeof(d->libexec) - 1);
+	if (len < 0)
+		return;
+	path[len] = '\0';
+	slash = strrchr(path, '/');
+	if (!slash)
+		return;
+	(void)strcpy(slash, "/failback-send");
+	if (access(path, X_OK) != 0)
+		return;
+	*slash = '\0';
+	(void)memcpy(d->libexec, path, strlen(path) + 1);
+}
+
+static int open_store(struct daemon *d, struct failure *f)
+{
+	char path[PATH_MAX];
+
+	if (mkdir(d->config.state_dir, 0700) < 0 && errno != EEXIST)
+		return failure_set(f, code_of_errno(errno), -errno, "Cannot make %s: %s; see the setting state-dir.",
+				   d->config.state_dir, strerror(errno));
+	(void)snprintf(path, sizeof(path), "%s/failback.db", d->config.state_dir);
+	return store_open(path, &d->store, f);
+}
+
+static int settle_jobs(struct daemon *d, struct failure *f)
+{
+	struct job_record outcome = {
+		.state = JOB_EXCEPTION,
+		.code = CODE_FAILED,
+		.text = "failbackd ended before the job did; call the method again.",
+		.ended_us = realtime_us(),
+	};
+	size_t nr = 0;
+	int rc = store_settle_jobs(d->store, &outcome, &nr, f);
+
+	if (!rc && nr)
+		log_warning("%zu jobs did not end before failbackd did", nr);
+	return rc;
+}
+
+/* An epoch that cannot be ended now, because the kernel refuses, is ended by the next delta. */
+static void settle_epochs(struct daemon *d)
+{
+	struct failure why;
+
+	for (struct vm *vm = d->vms; vm; vm = vm->next) {
+		if (delta_settle(vm, &why))
+			log_error("VM %s: the epoch that was being sent stays frozen for now: %s", vm->r.name, why.text);
+	}
+}
+
+static int remember(struct daemon *d, struct failure *f)
+{
+	int rc = open_store(d, f);
+
+	if (!rc)
+		rc = settle_jobs(d, f);
+	if (!rc)
+		rc = vm_load_all(d, f);
+	if (!rc)
+		settle_epochs(d);
+	return rc;
+}
+
+/* --- stopping --- */
+
+static bool jobs_run(const struct daemon *d)
+{
+	for (const struct vm *vm = d->vms; vm; vm = vm->next) {
+		if (vm->job)
+			return true;
+	}
+	return false;
+}
+
+static int on_stop_poll(sd_event_source *source, uint64_t usec, void *context)
+{
+	static unsigned int polls;
+	struct daemon *d = context;
+
+	(void)usec;
+	if (!jobs_run(d) || ++polls == STOP_POLLS)
+		return sd_event_exit(d->event, 0);
+	(void)sd_event_source_set_time_relative(source, STOP_POLL_US);
+	return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+}
+
+static int on_signal(sd_event_source *source, const struct signalfd_siginfo *info, void *context)
+{
+	struct daemon *d = context;
+
+	(void)source;
+	(void)info;
+	(void)sd_notify(0, "STOPPING=1");
+	listener_stop(d);
+	for (struct vm *vm = d->vms; vm; vm = vm->next) {
+		if (!vm->job)
+			continue;
+		vm->job->terminating = true;
+		if (vm->job->cancel)
+			vm->job->cancel(vm->job->operation);
+	}
+	if (!jobs_run(d))
+		return sd_event_exit(d->event, 0);
+	return sd_event_add_time_relative(d->event, NULL, CLOCK_MONOTONIC, STOP_POLL_US, 0, on_stop_poll, d);
+}
+
+static int watch_signals(struct daemon *d, struct failure *f)
+{
+	sigset_t mask;
+	int rc;
+
+	(void)sigemptyset(&mask);
+	(void)sigaddset(&mask, SIGTERM);
+	(void)sigaddset(&mask, SIGINT);
+	(void)sigaddset(&mask, SIGCHLD);
+	(void)sigprocmask(SIG_BLOCK, &mask, NULL);
+	(void)signal(SIGPIPE, SIG_IGN);
+	rc = sd_event_add_signal(d->event, NULL, SIGTERM, on_signal, d);
+	if (rc >= 0)
+		rc = sd_event_add_signal(d->event, NULL, SIGINT, on_signal, d);
+	if (rc < 0)
+		return failure_set(f, CODE_FAILED, rc, "Cannot watch signals: %s.", strerror(-rc));
+	return 0;
+}
+
+/* --- starting --- */
+
+static int on_bus_lost(sd_bus_message *message, void *context, sd_bus_error *error)
+{
+	struct daemon *d = context;
+
+	(void)message;
+	(void)error;
+	log_error("The connection to the bus was lost; failbackd ends, to be started anew");
+	return sd_event_exit(d->event, -ECONNRESET);
+}
+
+static int join_bus(struct daemon *d, struct failure *f)
+{
+	int rc = bus_open(d->config.bus_address, &d->bus, f);
+
+	if (!rc)
+		rc = objects_export(d, f);
+	if (rc)
+		return rc;
+	rc = sd_bus_attach_event(d->bus, d->event, SD_EVENT_PRIORITY_NORMAL);
+	if (rc >= 0)
+		rc = sd_bus_match_signal(d->bus, NULL, "org.freedesktop.DBus.Local", "/org/freedesktop/DBus/Local",
+					 "org.freedesktop.DBus.Local", "Disconnected", on_bus_lost, d);
+	if (rc >= 0)
+		rc = sd_bus_request_name(d->bus, BUS_NAME, 0);
+	if (rc < 0)
+		return failure_set(f, rc == -EEXIST ? CODE_IN_USE : CODE_NOT_AVAILABLE, rc,
+				   "Cannot take the name %s on the bus: %s; is another failbackd running, or the bus policy "
+				   "not installed?", BUS_NAME, strerror(-rc));
+	return 0;
+}
+
+static int start(struct daemon *d, struct failure *f)
+{
+	int rc = address_parse(d->config.listen, PEER_PORT, &d->listen, f);
+
+	if (rc)
+		return rc;
+	find_libexec(d);
+	rc = sd_event_new(&d->event);
+	if (rc < 0)
+		return failure_set(f, CODE_FAILED, rc, "Cannot make an event loop: %s.", strerror(-rc));
+	rc = watch_signals(d, f);
+	if (!rc)
+		rc = remember(d, f);
+	if (!rc)
+		rc = listener_start(d, f);
+	if (!rc)
+		rc = join_bus(d, f);
+	return rc;
+}
+
+int daemon_run(const struct host_config *config, struct failure *f)
+{
+	_cleanup_(daemon_clear) struct daemon d = { .config = *config };
+	char text[ADDRESS_TEXT_MAX];
+	int rc = start(&d, f);
+
+	if (rc)
+		return rc;
+	log_info("ready, peers connect to %s", address_format(&d.listen, text));
+	(void)sd_notify(0, "READY=1");
+	rc = sd_event_loop(d.event);
+	if (rc < 0)
+		return failure_set(f, CODE_FAILED, rc, "failbackd ends: %s.", strerror(-rc));
+	return 0;
+}

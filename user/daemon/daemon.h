@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * One failbackd: what its parts share. Single-threaded; everything happens in turns of one event loop, and no turn
+ * waits for a peer or a transfer.
+ *
+ *	service_object, relationship_object, job_object     what D-Bus shows
+ *	reverse, delta, delta_receive, answer               operations: one at a time on a VM, each with a job
+ *	peer, listener, worker, trackers                    what operations talk to
+ *	vm, job                                             what is remembered
+ *	relationship, calls, progress                       pure
+ */
+#ifndef FAILBACK_DAEMON_DAEMON_H
+#define FAILBACK_DAEMON_DAEMON_H
+
+#include <stddef.h>
+
+#include <systemd/sd-bus.h>
+#include <systemd/sd-event.h>
+
+#include "base/failure.h"
+#include "daemon/host_config.h"
+#include "lib/address.h"
+#include "lib/store.h"
+
+struct job;
+struct listener;
+struct vm;
+
+struct daemon {
+	struct host_config config;
+	char libexec[PATH_MAX / 2]; /* where the workers are */
+	struct address listen;
+	sd_event *event;
+	sd_bus *bus;
+	struct store *store;
+	struct listener *listener;
+	struct vm *vms;
+	struct job *jobs; /* newest first */
+	size_t nr_ended; /* of them */
+};
+
+/** daemon_run - until it is told to stop. 0, or a negative errno with the failure that ended it. */
+int daemon_run(const struct host_config *config, struct failure *f);
+
+#endif

@@ -1,0 +1,393 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * One epoch's way, each arrow a turn of the event loop:
+ *
+ *	connect -> record the epoch, freeze, CALL receive -> REPLY 4096: hand the connection to failback-send -> done:
+ *	record "durable", commit, the epoch is the base
+ *
+ * The peer is connected first, so that an unreachable one costs no epoch. The epoch is recorded before it is frozen, and its
+ * acknowledgement before it is committed: whatever is interrupted, delta_settle() knows which of the two ends is right.
+ *
+ * An acknowledgement may be lost. From the moment the workers have the connection until one arrives, the epoch is among
+ * `aborted`: epochs that the peer may hold although they were merged into the next delta. The peer's answer to the next
+ * CALL says which base it holds, and with that all others are struck off: there are never more than two.
+ *
+ * Every other end of the epoch is an abort, which loses nothing.
+ */
+#include "daemon/delta.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "base/realtime.h"
+#include "daemon/calls.h"
+#include "daemon/peer.h"
+#include "daemon/trackers.h"
+#include "daemon/transfer_plan.h"
+#include "daemon/worker.h"
+
+struct delta {
+	struct daemon *daemon;
+	struct vm *vm;
+	struct job *job;
+	struct conn *conn;
+	struct worker *worker;
+	struct tracker_info *infos; /* before the freeze, in the order of the disks */
+};
+
+static void delta_free_at(struct delta **at)
+{
+	struct delta *delta = steal_ptr(*at);
+
+	if (!delta)
+		return;
+	conn_free_at(&delta->conn);
+	worker_free_at(&delta->worker);
+	free(delta->infos);
+	free(delta);
+}
+
+/* --- the epoch's end --- */
+
+/* The disks need a copy of their own as soon as they change. */
+static struct disk_record *copy_disks(const struct relationship_record *r)
+{
+	struct disk_record *disks = calloc(r->nr_disks, sizeof(*disks));
+
+	if (disks)
+		memcpy(disks, r->disks, r->nr_disks * sizeof(*disks));
+	return disks;
+}
+
+static int end_epoch(const struct relationship_record *r, struct failure *f)
+{
+	int rc = r->epoch_durable ? trackers_commit(r, &r->epoch, f) : trackers_abort(r, &r->epoch, f);
+
+	return trackers_are_gone(rc) ? 0 : rc;
+}
+
+int delta_settle(struct vm *vm, struct failure *f)
+{
+	struct relationship_record next = vm->r;
+	int rc;
+
+	if (vm->r.mode != MODE_PRIMARY || uuid_is_nil(&vm->r.epoch))
+		return 0;
+	rc = end_epoch(&vm->r, f);
+	if (rc)
+		return rc;
+	if (next.epoch_durable) {
+		next.base = next.epoch;
+		next.nr_aborted = 0;
+	}
+	next.epoch_durable = false;
+	memset(&next.epoch, 0, sizeof(next.epoch));
+	return vm_change(vm, &next, f);
+}
+
+/* Does the peer say no to this delta only, or will it to every one until someone acts? */
+static bool heals_by_itself(uint32_t code)
+{
+	switch (code) {
+	case CODE_FAILED:
+	case CODE_TIMEOUT:
+	case CODE_IN_USE:
+	case CODE_NOT_AVAILABLE:
+	case CODE_OUT_OF_MEMORY:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static void record_failure(struct vm *vm, const struct failure *why)
+{
+	bool heals = heals_by_itself(why->code);
+	struct relationship_record next = vm->r;
+	struct failure store;
+
+	next.health = heals ? HEALTH_WARNING : HEALTH_CRITICAL;
+	(void)snprintf(next.last_error, sizeof(next.last_error), "%s", why->text);
+	if (vm_apply_event(vm, heals ? EVENT_DELTA_FAILED : EVENT_DELTA_REFUSED, &next, &store) ||
+	    vm_change(vm, &next, &store))
+		log_error("VM %s: the failed delta cannot be recorded: %s", vm->r.name, store.text);
+}
+
+static bool ends_a_sentence(const char *text)
+{
+	size_t len = strlen(text);
+
+	return len && strchr(".!?", text[len - 1]);
+}
+
+/* The end of every delta that did not arrive. Frees @delta. */
+static void fail(struct delta *delta, const struct failure *why)
+{
+	_cleanup_(delta_free_at) struct delta *owned = delta;
+	struct vm *vm = delta->vm;
+	struct failure settle;
+	struct failure full;
+
+	if (delta_settle(vm, &settle))
+		log_error("VM %s: the epoch stays frozen for now: %s", vm->r.name, settle.text);
+	(void)failure_set(&full, (enum code)why->code, 0,
+			  "%.360s%s Nothing is lost: the next delta covers it; `failback resume %.64s` sends it.",
+			  why->text, ends_a_sentence(why->text) ? "" : ".", vm->r.name);
+	record_failure(vm, &full);
+	job_end(owned->job, &full);
+}
+
+/* The peer has all of it on disk. */
+static int commit(struct delta *delta, struct failure *f)
+{
+	struct vm *vm = delta->vm;
+	struct relationship_record next = vm->r;
+	int rc;
+
+	next.epoch_durable = true;
+	rc = vm_change(vm, &next, f);
+	if (!rc)
+		rc = delta_settle(vm, f);
+	if (rc)
+		return rc;
+	next = vm->r;
+	next.health = HEALTH_OK;
+	next.last_error[0] = '\0';
+	next.last_replication_us = realtime_us();
+	rc = vm_apply_event(vm, EVENT_DELTA_SENT, &next, f);
+	return rc ? rc : vm_change(vm, &next, f);
+}
+
+/* After the last delta nothing may have been written, and nothing may write any more. */
+static int finish_prepare(struct vm *vm, struct failure *f)
+{
+	struct relationship_record next = vm->r;
+	uint64_t dirty_bytes;
+	int rc;
+
+	rc = trackers_check_closed(&vm->r, f);
+	if (!rc)
+		rc = trackers_dirty_bytes(&vm->r, &dirty_bytes, f);
+	if (rc)
+		return rc;
+	if (dirty_bytes)
+		return failure_set(f, CODE_IN_USE, -EBUSY,
+				   "VM %.64s was written to while its last delta was sent; shut it down and repeat.",
+				   vm->r.name);
+	rc = vm_apply_event(vm, EVENT_PREPARED, &next, f);
+	return rc ? rc : vm_change(vm, &next, f);
+}
+
+static void succeed(struct delta *delta)
+{
+	_cleanup_(delta_free_at) struct delta *owned = delta;
+	struct failure why;
+	int rc;
+
+	rc = commit(delta, &why);
+	if (!rc && delta->job->r.type == JOB_PREPARE)
+		rc = finish_prepare(delta->vm, &why);
+	job_end(owned->job, rc ? &why : NULL);
+}
+
+/* --- the transfer --- */
+
+static void on_begin(void *context, uint64_t bytes_total)
+{
+	struct delta *delta = context;
+
+	job_set_total(delta->job, bytes_total);
+}
+
+static void on_progress(void *context, uint64_t bytes_done, uint64_t bytes_sent)
+{
+	struct delta *delta = context;
+
+	job_add_progress(delta->job, bytes_done, bytes_sent);
+}
+
+static void on_end(void *context, const struct failure *why)
+{
+	struct failure copy;
+
+	if (!why) {
+		succeed(context);
+		return;
+	}
+	copy = *why; /* the worker goes with the delta */
+	fail(context, &copy);
+}
+
+static const struct worker_events events = { on_begin, on_progress, on_end };
+
+/* The peer's base decides which of the epochs in doubt it can still hold; from now on this one is in doubt too. */
+static int note_handover(struct vm *vm, const struct uuid *peer_base, struct failure *f)
+{
+	struct relationship_record next = vm->r;
+
+	next.nr_aborted = 0;
+	if (!uuid_equal(peer_base, &next.base))
+		next.aborted[next.nr_aborted++] = *peer_base;
+	next.aborted[next.nr_aborted++] = next.epoch;
+	return vm_change(vm, &next, f);
+}
+
+static int hand_over(struct delta *delta, const struct reply *reply, struct failure *f)
+{
+	cleanup_free char *plan = NULL;
+	cleanup_fd int fd = -1;
+	int rc;
+
+	rc = send_plan(&delta->vm->r, delta->infos, &plan, f);
+	if (!rc)
+		rc = note_handover(delta->vm, &reply->base, f);
+	if (rc)
+		return rc;
+	fd = conn_steal_fd(&delta->conn);
+	rc = worker_start(delta->daemon, "failback-send", plan, fd, NULL, 0, &events, delta, &delta->worker, f);
+	if (!rc)
+		job_set_status(delta->job, "sending");
+	return rc;
+}
+
+static void on_reply(void *context, int error, const struct failure *why, const char *text)
+{
+	struct delta *delta = context;
+	struct failure failure;
+	struct reply reply;
+	int rc = error;
+
+	if (error)
+		failure = *why;
+	else
+		rc = reply_decode(text, &reply, &failure);
+	if (!rc && reply.code != CODE_JOB_STARTED)
+		rc = failure_set(&failure, (enum code)reply.code, -EREMOTEIO, "Peer %s refuses the delta: %.400s",
+				 delta->vm->r.peer, reply.text);
+	if (!rc)
+		rc = hand_over(delta, &reply, &failure);
+	if (rc)
+		fail(delta, &failure);
+}
+
+/* --- the beginning --- */
+
+static int freeze(struct delta *delta, struct failure *f)
+{
+	struct relationship_record next = delta->vm->r;
+	int rc;
+
+	rc = uuid_new(&next.epoch);
+	if (rc)
+		return failure_set(f, CODE_FAILED, rc, "Cannot make a UUID: %s.", strerror(-rc));
+	next.epoch_durable = false;
+	next.disks = copy_disks(&next);
+	if (!next.disks)
+		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+	trackers_note(next.disks, next.nr_disks, delta->infos);
+	rc = vm_change(delta->vm, &next, f);
+	if (rc) {
+		free(next.disks);
+		return rc;
+	}
+	return trackers_freeze(&delta->vm->r, &delta->vm->r.epoch, f);
+}
+
+static int call_receive(struct delta *delta, struct failure *f)
+{
+	cleanup_free char *text = NULL;
+	struct call call;
+
+	call_of_relationship(CALL_RECEIVE, &delta->vm->r, &call);
+	text = call_encode(&call);
+	if (!text)
+		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+	return conn_call(delta->conn, text, peer_timeout_us(delta->daemon), on_reply, delta, f);
+}
+
+static void on_connected(void *context, int error, const struct failure *why, const char *text)
+{
+	struct delta *delta = context;
+	struct failure failure;
+	int rc = error;
+
+	(void)text;
+	if (error)
+		failure = *why;
+	else
+		rc = freeze(delta, &failure);
+	if (!rc)
+		rc = call_receive(delta, &failure);
+	if (rc)
+		fail(delta, &failure);
+	else
+		job_set_status(delta->job, "waiting for the peer to open its disks");
+}
+
+/* Before the workers run, the end is near anyway: the calls have a time-out. */
+static void on_cancel(void *context)
+{
+	struct delta *delta = context;
+	struct failure why;
+
+	if (delta->worker) {
+		worker_terminate(delta->worker);
+		return;
+	}
+	(void)failure_set(&why, CODE_FAILED, -ECANCELED, "Terminated on request.");
+	fail(delta, &why);
+}
+
+static int check(struct delta *delta, enum job_type type, struct failure *f)
+{
+	struct vm *vm = delta->vm;
+	struct relationship_record ignored = vm->r;
+	int rc;
+
+	rc = vm_apply_event(vm, type == JOB_PREPARE ? EVENT_PREPARED : EVENT_DELTA_SENT, &ignored, f);
+	if (!rc)
+		rc = vm_check_idle(vm, f);
+	if (!rc)
+		rc = delta_settle(vm, f);
+	if (!rc)
+		rc = trackers_get(&vm->r, delta->infos, f);
+	if (!rc)
+		rc = trackers_check(&vm->r, delta->infos, f);
+	if (!rc && type == JOB_PREPARE)
+		rc = trackers_check_closed(&vm->r, f);
+	return rc;
+}
+
+struct job *delta_start(struct vm *vm, enum job_type type, struct failure *f)
+{
+	_cleanup_(delta_free_at) struct delta *delta = calloc(1, sizeof(*delta));
+	struct failure why;
+	struct job *job;
+
+	if (delta)
+		delta->infos = calloc(vm->r.nr_disks, sizeof(*delta->infos));
+	if (!delta || !delta->infos) {
+		(void)failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+		return NULL;
+	}
+	delta->daemon = vm->daemon;
+	delta->vm = vm;
+	if (check(delta, type, f))
+		return NULL;
+	job = job_start(vm, type, f);
+	if (!job)
+		return NULL;
+	job->operation = delta;
+	job->cancel = on_cancel;
+	delta->job = job;
+	job_set_status(job, "connecting to %s", vm->r.peer);
+	if (peer_connect(delta->daemon, vm->r.peer, on_connected, delta, &delta->conn, &why))
+		fail(steal_ptr(delta), &why);
+	else
+		(void)steal_ptr(delta);
+	return job;
+}

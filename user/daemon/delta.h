@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Sending a delta: the operation of a primary, with its epoch from freeze to commit or abort. */
+#ifndef FAILBACK_DAEMON_DELTA_H
+#define FAILBACK_DAEMON_DELTA_H
+
+#include "daemon/job.h"
+#include "daemon/vm.h"
+
+/**
+ * delta_start - check the trackers and begin; the rest happens in the job.
+ * @type: JOB_SEND, or JOB_PREPARE: nothing may have the disks open, and the VM is in state 4 when all is sent
+ *
+ * NULL with a failure: nothing was started.
+ */
+struct job *delta_start(struct vm *vm, enum job_type type, struct failure *f);
+
+/**
+ * delta_settle - end the epoch that a crash or a failed commit left behind: commit it if its acknowledgement was recorded,
+ * else abort it. Does nothing when there is none.
+ */
+int delta_settle(struct vm *vm, struct failure *f);
+
+#endif

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Receiving a delta: the operation of a replica. */
+#ifndef FAILBACK_DAEMON_DELTA_RECEIVE_H
+#define FAILBACK_DAEMON_DELTA_RECEIVE_H
+
+#include "daemon/calls.h"
+#include "daemon/vm.h"
+
+struct receive;
+
+/**
+ * receive_open_disks - all disks that @call names, to be overwritten, in its order.
+ * @ret: room for call->nr_disks descriptors, which are the caller's
+ */
+int receive_open_disks(const struct vm *vm, const struct call *call, int *ret, struct failure *f);
+
+/** receive_prepare - check, open the disks, record what comes, start the job. Ends with receive_start() or receive_abandon(). */
+int receive_prepare(struct vm *vm, const struct call *call, struct receive **ret, struct failure *f);
+
+/** receive_start - give the connection to the worker. It takes over @fd in any case; failures end the job. */
+void receive_start(struct receive *receive, int fd);
+
+/** receive_abandon - the reply did not reach the peer. */
+void receive_abandon(struct receive *receive, const struct failure *why);
+
+#endif

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "daemon/host_config.h"
+
+#include <stddef.h>
+
+#include "base/macro.h"
+
+#define TEXT(member) .type = CONFIG_TEXT, .max = sizeof(((struct host_config *)0)->member), \
+	.offset = offsetof(struct host_config, member)
+#define UINT(member) .type = CONFIG_UINT, .offset = offsetof(struct host_config, member)
+
+static const struct config_setting settings[] = {
+	{ .name = "listen", TEXT(listen), .default_value = "0.0.0.0:7407",
+	  .doc = "address and port where peers connect; also the source address of connections to peers" },
+	{ .name = "trusted", TEXT(trusted), .default_value = "",
+	  .doc = "addresses of peers behind a link that needs no encryption, besides loopback" },
+	{ .name = "group", TEXT(group), .default_value = "",
+	  .doc = "members of this group may call what changes something, like root" },
+	{ .name = "state-dir", TEXT(state_dir), .default_value = "/var/lib/failback",
+	  .doc = "directory of the database" },
+	{ .name = "libexec-dir", TEXT(libexec_dir), .default_value = "",
+	  .doc = "directory of failback-send and failback-receive; none: beside failbackd, else where installed" },
+	{ .name = "bus-address", TEXT(bus_address), .default_value = "",
+	  .doc = "D-Bus address; none: the system bus" },
+	{ .name = "max-connections", UINT(max_connections), .min = 1, .max = 1024, .default_value = "32",
+	  .doc = "connections of peers at once" },
+	{ .name = "call-timeout", UINT(call_timeout), .min = 1, .max = 600, .default_value = "10",
+	  .doc = "seconds in which a peer has to answer or to finish what it says" },
+};
+
+const struct config_table host_config_table = {
+	.section = "failbackd",
+	.settings = settings,
+	.nr = ARRAY_SIZE(settings),
+};

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The settings of a host: /etc/failback/failbackd.conf and the command line of failbackd. */
+#ifndef FAILBACK_DAEMON_HOST_CONFIG_H
+#define FAILBACK_DAEMON_HOST_CONFIG_H
+
+#include <limits.h>
+#include <stdint.h>
+
+#include "lib/address.h"
+#include "lib/config.h"
+
+#define PEER_PORT 7407
+
+struct host_config {
+	char listen[ADDRESS_TEXT_MAX];
+	char trusted[1024];
+	char group[64];
+	char state_dir[PATH_MAX / 2]; /* leaves room for a file name in a path */
+	char libexec_dir[PATH_MAX / 2];
+	char bus_address[512];
+	uint64_t max_connections;
+	uint64_t call_timeout; /* seconds */
+};
+
+extern const struct config_table host_config_table;
+
+#endif

@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "daemon/listener.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "daemon/answer.h"
+#include "daemon/peer.h"
+#include "daemon/delta_receive.h"
+
+/* Anyone can make lines in the log by connecting: so many in so long, and then their number. */
+#define LOG_LINES 10U
+#define LOG_SPAN_NS (60 * NS_PER_S)
+
+struct visitor {
+	struct visitor *next;
+	struct listener *listener;
+	struct conn *conn;
+	struct receive *receive; /* accepted; starts when the reply is out */
+};
+
+struct listener {
+	struct daemon *daemon;
+	int fd;
+	sd_event_source *source;
+	struct visitor *visitors;
+	size_t nr_visitors;
+	uint64_t span_start_ns;
+	unsigned int nr_lines;
+};
+
+static void complain(struct listener *l, const char *text)
+{
+	uint64_t now = clock_ns();
+
+	if (now - l->span_start_ns > LOG_SPAN_NS) {
+		if (l->nr_lines > LOG_LINES)
+			log_warning("%u more peers were turned away", l->nr_lines - LOG_LINES);
+		l->span_start_ns = now;
+		l->nr_lines = 0;
+	}
+	if (l->nr_lines++ < LOG_LINES)
+		log_warning("%s", text);
+}
+
+static void visitor_remove(struct visitor *v)
+{
+	struct visitor **at = &v->listener->visitors;
+
+	while (*at != v)
+		at = &(*at)->next;
+	*at = v->next;
+	v->listener->nr_visitors--;
+	conn_free_at(&v->conn);
+	free(v);
+}
+
+/* --- one conversation --- */
+
+static void on_call(void *context, int error, const struct failure *why, const char *text);
+
+static void listen_on(struct visitor *v)
+{
+	struct failure why;
+
+	if (conn_receive_call(v->conn, peer_timeout_us(v->listener->daemon), on_call, v, &why) == 0)
+		return;
+	log_error("%s", why.text);
+	visitor_remove(v);
+}
+
+static void on_replied(void *context, int error, const struct failure *why, const char *text)
+{
+	struct visitor *v = context;
+	struct receive *receive = steal_ptr(v->receive);
+
+	(void)text;
+	if (receive && error)
+		receive_abandon(receive, why);
+	else if (receive)
+		receive_start(receive, conn_steal_fd(&v->conn));
+	if (receive || error)
+		visitor_remove(v);
+	else
+		listen_on(v);
+}
+
+static void on_call(void *context, int error, const struct failure *why, const char *text)
+{
+	struct visitor *v = context;
+	struct daemon *d = v->listener->daemon;
+	cleanup_free char *answer = NULL;
+	struct reply reply;
+	struct failure failure;
+
+	if (error) {
+		if (error != -ENODATA)
+			complain(v->listener, why->text);
+		visitor_remove(v);
+		return;
+	}
+	answer_call(d, conn_peer(v->conn), text, &reply, &v->receive);
+	answer = reply_encode(&reply);
+	if (answer && conn_send_reply(v->conn, answer, peer_timeout_us(d), on_replied, v, &failure) == 0)
+		return;
+	(void)failure_set(&failure, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+	on_replied(v, -ENOMEM, &failure, NULL);
+}
+
+/* --- accepting --- */
+
+static int admit(struct listener *l, int fd, const struct address *peer, struct failure *f)
+{
+	cleanup_free struct visitor *v = NULL;
+	int rc = peer_check_trusted(l->daemon, peer, f);
+
+	if (rc)
+		return rc;
+	if (l->nr_visitors >= l->daemon->config.max_connections)
+		return failure_set(f, CODE_IN_USE, -EBUSY,
+				   "%zu peers are connected already; see max-connections in failbackd.conf.",
+				   l->nr_visitors);
+	v = calloc(1, sizeof(*v));
+	if (!v)
+		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+	v->listener = l;
+	rc = conn_new(l->daemon->event, fd, peer, &v->conn, f);
+	if (rc)
+		return rc;
+	v->next = l->visitors;
+	l->visitors = v;
+	l->nr_visitors++;
+	listen_on(steal_ptr(v));
+	return 0;
+}
+
+static int on_connection(sd_event_source *source, int listen_fd, uint32_t revents, void *context)
+{
+	struct listener *l = context;
+	struct address peer = { .len = sizeof(peer.addr) };
+	cleanup_fd int fd = -1;
+	struct failure why;
+
+	(void)source;
+	(void)revents;
+	fd = accept4(listen_fd, (struct sockaddr *)&peer.addr, &peer.len, SOCK_CLOEXEC);
+	if (fd < 0) {
+		if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
+			complain(l, strerror(errno));
+		return 0;
+	}
+	if (admit(l, fd, &peer, &why))
+		complain(l, why.text);
+	else
+		(void)steal_fd(&fd);
+	return 0;
+}
+
+static void listener_free_at(struct listener **at)
+{
+	struct listener *l = steal_ptr(*at);
+
+	if (!l)
+		return;
+	while (l->visitors)
+		visitor_remove(l->visitors);
+	(void)sd_event_source_disable_unref(l->source);
+	(void)close_fd(l->fd);
+	free(l);
+}
+
+static int open_socket(const struct address *address, int *ret, struct failure *f)
+{
+	cleanup_fd int fd = socket(address->addr.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	char text[ADDRESS_TEXT_MAX];
+	int one = 1;
+
+	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) < 0 ||
+	    bind(fd, (const struct sockaddr *)&address->addr, address->len) < 0 || listen(fd, SOMAXCONN) < 0)
+		return failure_set(f, code_of_errno(errno), -errno, "Cannot listen on %s: %s; see the setting listen.",
+				   address_format(address, text), strerror(errno));
+	*ret = steal_fd(&fd);
+	return 0;
+}
+
+int listener_start(struct daemon *d, struct failure *f)
+{
+	_cleanup_(listener_free_at) struct listener *l = calloc(1, sizeof(*l));
+	int rc;
+
+	if (!l)
+		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+	l->daemon = d;
+	l->fd = -1;
+	rc = open_socket(&d->listen, &l->fd, f);
+	if (rc)
+		return rc;
+	rc = sd_event_add_io(d->event, &l->source, l->fd, EPOLLIN, on_connection, l);
+	if (rc < 0)
+		return failure_set(f, CODE_FAILED, rc, "The event loop failed: %s.", strerror(-rc));
+	d->listener = steal_ptr(l);
+	return 0;
+}
+
+void listener_stop(struct daemon *d)
+{
+	listener_free_at(&d->listener);
+}

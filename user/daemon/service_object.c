@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * org.failback1.ReplicationService. A method that works on a VM answers (u ReturnValue, o Job) in every case: 4096 with the
+ * job that runs, 0 with one that was done at once, or the code of a refusal with a job that carries its sentence.
+ */
+#include "daemon/objects.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "daemon/apply.h"
+#include "daemon/delta.h"
+#include "daemon/job.h"
+#include "daemon/reverse.h"
+#include "daemon/vm.h"
+#include "lib/bus.h"
+#include "lib/json.h"
+
+#define HISTORY_MAX 1000
+
+/* Msvm_ComputerSystem.RequestReplicationStateChange: RequestedState. */
+enum {
+	REQUEST_REPLICATE = 3,
+	REQUEST_PREPARE = 4,
+};
+
+static int reply_job(sd_bus_message *message, uint32_t code, const struct job *job)
+{
+	char path[BUS_PATH_MAX];
+
+	if (!job)
+		return -ENOMEM;
+	return sd_bus_reply_method_return(message, "uo", code, bus_path(BUS_JOB_PREFIX, &job->r.id, path));
+}
+
+static int reply_refusal(sd_bus_message *message, struct daemon *d, struct vm *vm, enum job_type type,
+			 const struct failure *why)
+{
+	log_warning("%s refused (%u, %s): %s", sd_bus_message_get_member(message), why->code, code_name(why->code),
+		    why->text);
+	return reply_job(message, why->code, job_refuse(d, vm, type, why));
+}
+
+static int check_sender(sd_bus_message *message, struct daemon *d, struct failure *f)
+{
+	int rc = bus_sender_is_allowed(message, d->config.group);
+
+	if (rc > 0)
+		return 0;
+	return failure_set(f, CODE_ACCESS_DENIED, rc ? rc : -EACCES,
+			   "%s is for root%s%s.", sd_bus_message_get_member(message),
+			   d->config.group[0] ? " and members of group " : "; see `group` in failbackd.conf",
+			   d->config.group);
+}
+
+/* --- methods that read --- */
+
+static int get_computer_system(sd_bus_message *message, void *context, sd_bus_error *error)
+{
+	struct daemon *d = context;
+	char path[BUS_PATH_MAX];
+	struct failure why;
+	const char *name;
+	struct vm *vm;
+	int rc;
+
+	rc = sd_bus_message_read(message, "s", &name);
+	if (rc < 0)
+		return rc;
+	if (vm_find_by_name(d, name, &vm, &why))
+		return sd_bus_error_set(error, BUS_NAME ".InvalidParameter", why.text);
+	return sd_bus_reply_method_return(message, "o", vm_path(vm, path));
+}
+
+static int get_export(sd_bus_message *message, void *context, sd_bus_error *error)
+{
+	cleanup_free char *text = export_relationships(context);
+
+	(void)error;
+	return text ? sd_bus_reply_method_return(message, "s", text) : -ENOMEM;
+}
+
+static struct json_object *job_to_json(const struct job_record *job)
+{
+	struct json_object *object = json_object_new_object();
+
+	json_add_uuid(object, "InstanceID", &job->id);
+	json_add_uuid(object, "vm", &job->vm);
+	json_add_uint(object, "JobType", job->type);
+	json_add_text(object, "Name", job_type_name(job->type));
+	json_add_uint(object, "JobState", job->state);
+	json_add_text(object, "JobStateName", job_state_name(job->state));
+	json_add_uint(object, "ErrorCode", job->code);
+	json_add_text(object, "ErrorDescription", job->text);
+	json_add_uint(object, "StartTime", job->started_us);
+	json_add_uint(object, "EndTime", job->ended_us);
+	json_add_uint(object, "BytesTotal", job->bytes_total);
+	json_add_uint(object, "BytesDone", job->bytes_done);
+	json_add_uint(object, "BytesSent", job->bytes_sent);
+	return object;
+}
+
+static int get_job_history(sd_bus_message *message, void *context, sd_bus_error *error)
+{
+	cleanup_json struct json_object *array = json_object_new_array();
+	cleanup_free struct job_record *jobs = NULL;
+	cleanup_free char *text = NULL;
+	struct daemon *d = context;
+	struct failure why;
+	uint32_t max;
+	size_t nr;
+	int rc;
+
+	rc = sd_bus_message_read(message, "u", &max);
+	if (rc < 0)
+		return rc;
+	if (max == 0 || max > HISTORY_MAX)
+		max = HISTORY_MAX;
+	if (store_load_jobs(d->store, max, &jobs, &nr, &why))
+		return sd_bus_error_set(error, BUS_NAME ".Failed", why.text);
+	for (size_t i = 0; i < nr; i++)
+		(void)json_object_array_add(array, job_to_json(&jobs[i]));
+	text = json_text(array);
+	return text ? sd_bus_reply_method_return(message, "s", text) : -ENOMEM;
+}
+
+/* --- methods that change something --- */
+
+/* Who is calling, and for which VM: what every such method checks first. *@ret_vm is NULL when it is unknown. */
+static int check_call(sd_bus_message *message, struct daemon *d, const char *path, struct vm **ret_vm,
+		      struct failure *f)
+{
+	struct failure access;
+
+	*ret_vm = NULL;
+	if (check_sender(message, d, &access)) {
+		(void)vm_find_by_path(d, path, ret_vm, NULL);
+		*f = access;
+		return -EACCES;
+	}
+	return vm_find_by_path(d, path, ret_vm, f);
+}
+
+static int reverse_relationship(sd_bus_message *message, void *context, sd_bus_error *error)
+{
+	struct daemon *d = context;
+	const char *setting_data;
+	struct failure why;
+	struct job *job = NULL;
+	const char *path;
+	struct vm *vm;
+	int rc;
+
+	(void)error;
+	rc = sd_bus_message_read(message, "os", &path, &setting_data);
+	if (rc < 0)
+		return rc;
+	if (check_call(message, d, path, &vm, &why) == 0)
+		job = reverse_start(vm, setting_data, &why);
+	if (!job)
+		return reply_refusal(message, d, vm, JOB_REVERSE, &why);
+	return reply_job(message, CODE_JOB_STARTED, job);
+}
+
+/* From 4 back to 3: nothing was handed over yet, the VM may run here again. */
+static struct job *cancel_prepared(struct vm *vm, struct failure *f)
+{
+	struct relationship_record next = vm->r;
+
+	if (vm_check_idle(vm, f) || vm_apply_event(vm, EVENT_RESUME, &next, f) || vm_change(vm, &next, f))
+		return NULL;
+	return job_succeed(vm, JOB_CANCEL_PREPARED, f);
+}
+
+static int request_state_change(sd_bus_message *message, void *context, sd_bus_error *error)
+{
+	enum job_type type = JOB_STATE_CHANGE;
+	uint32_t code = CODE_JOB_STARTED;
+	struct daemon *d = context;
+	struct failure why;
+	struct job *job = NULL;
+	uint16_t requested;
+	const char *path;
+	struct vm *vm;
+	int rc;
+
+	(void)error;
+	rc = sd_bus_message_read(message, "oq", &path, &requested);
+	if (rc < 0)
+		return rc;
+	rc = check_call(message, d, path, &vm, &why);
+	if (!rc && requested == REQUEST_PREPARE) {
+		type = JOB_PREPARE;
+		job = delta_start(vm, type, &why);
+	} else if (!rc && requested == REQUEST_REPLICATE && vm->r.state == STATE_PREPARED) {
+		type = JOB_CANCEL_PREPARED;
+		code = CODE_COMPLETED;
+		job = cancel_prepared(vm, &why);
+	} else if (!rc && requested == REQUEST_REPLICATE) {
+		type = JOB_SEND;
+		job = delta_start(vm, type, &why);
+	} else if (!rc) {
+		(void)failure_set(&why, CODE_NOT_SUPPORTED, -EOPNOTSUPP,
+				  "RequestedState %u is not supported by this version; 3 (replicate) and 4 (prepare a "
+				  "planned failover) are.", requested);
+	}
+	return job ? reply_job(message, code, job) : reply_refusal(message, d, vm, type, &why);
+}
+
+static int apply(sd_bus_message *message, void *context, sd_bus_error *error)
+{
+	struct daemon *d = context;
+	struct failure why = { .code = CODE_COMPLETED };
+	bool changed = false;
+	const char *json;
+	int rc;
+
+	(void)error;
+	rc = sd_bus_message_read(message, "s", &json);
+	if (rc < 0)
+		return rc;
+	rc = check_sender(message, d, &why);
+	if (!rc)
+		rc = apply_relationships(d, json, &changed, why.text, sizeof(why.text), &why);
+	if (rc)
+		log_warning("%s refused (%u, %s): %s", sd_bus_message_get_member(message), why.code,
+			    code_name(why.code), why.text);
+	return sd_bus_reply_method_return(message, "ubs", why.code, changed, why.text);
+}
+
+static const sd_bus_vtable vtable[] = {
+	SD_BUS_VTABLE_START(0),
+	SD_BUS_METHOD_WITH_ARGS("GetComputerSystem", SD_BUS_ARGS("s", NameOrUuid), SD_BUS_RESULT("o", ComputerSystem),
+				get_computer_system, SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_METHOD_WITH_ARGS("ReverseReplicationRelationship",
+				SD_BUS_ARGS("o", ComputerSystem, "s", ReplicationSettingData),
+				SD_BUS_RESULT("u", ReturnValue, "o", Job), reverse_relationship,
+				SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_METHOD_WITH_ARGS("RequestReplicationStateChange",
+				SD_BUS_ARGS("o", ComputerSystem, "q", RequestedState),
+				SD_BUS_RESULT("u", ReturnValue, "o", Job), request_state_change,
+				SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_METHOD_WITH_ARGS("ApplyRelationships", SD_BUS_ARGS("s", Json),
+				SD_BUS_RESULT("u", ReturnValue, "b", Changed, "s", Text), apply,
+				SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_METHOD_WITH_ARGS("ExportRelationships", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", Json), get_export,
+				SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_METHOD_WITH_ARGS("GetJobHistory", SD_BUS_ARGS("u", Max), SD_BUS_RESULT("s", Json), get_job_history,
+				SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_SIGNAL_WITH_ARGS("JobRemoved", SD_BUS_ARGS("o", Job, "u", Code, "s", Text), 0),
+	SD_BUS_VTABLE_END,
+};
+
+int service_object_export(struct daemon *d)
+{
+	return sd_bus_add_object_vtable(d->bus, NULL, BUS_SERVICE_PATH, BUS_SERVICE_INTERFACE, vtable, d);
+}
+
+void service_object_job_removed(struct job *job)
+{
+	char path[BUS_PATH_MAX];
+
+	if (job->daemon->bus)
+		(void)sd_bus_emit_signal(job->daemon->bus, BUS_SERVICE_PATH, BUS_SERVICE_INTERFACE, "JobRemoved", "ous",
+					 bus_path(BUS_JOB_PREFIX, &job->r.id, path), job->r.code, job->r.text);
+}
+
+int objects_export(struct daemon *d, struct failure *f)
+{
+	int rc = sd_bus_add_object_manager(d->bus, NULL, BUS_ROOT);
+
+	if (rc >= 0)
+		rc = service_object_export(d);
+	if (rc >= 0)
+		rc = relationship_object_export(d);
+	if (rc >= 0)
+		rc = job_object_export(d);
+	if (rc < 0)
+		return failure_set(f, CODE_FAILED, rc, "Cannot export objects on D-Bus: %s.", strerror(-rc));
+	return 0;
+}

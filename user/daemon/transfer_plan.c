@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "daemon/transfer_plan.h"
+
+#include <errno.h>
+#include <limits.h>
+
+#include "lib/devid.h"
+#include "lib/json.h"
+
+static struct json_object *plan_new(const struct uuid *vm, const struct uuid *epoch, const struct uuid *base,
+				    struct json_object **ret_disks)
+{
+	struct json_object *plan = json_object_new_object();
+
+	json_add_uint(plan, "version", 1);
+	json_add_uuid(plan, "vm", vm);
+	json_add_uuid(plan, "epoch", epoch);
+	json_add_uuid(plan, "base", base);
+	*ret_disks = json_object_new_array();
+	(void)json_object_object_add(plan, "disks", *ret_disks);
+	return plan;
+}
+
+static struct json_object *disk_new(struct json_object *disks, const char *name, uint64_t size_bytes)
+{
+	struct json_object *disk = json_object_new_object();
+
+	json_add_text(disk, "name", name);
+	json_add_uint(disk, "size", size_bytes);
+	(void)json_object_array_add(disks, disk);
+	return disk;
+}
+
+static int plan_text(struct json_object *plan, char **ret, struct failure *f)
+{
+	char *text = json_text(plan);
+
+	if (!text)
+		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+	*ret = text;
+	return 0;
+}
+
+int send_plan(const struct relationship_record *r, const struct tracker_info *infos, char **ret, struct failure *f)
+{
+	struct json_object *disks;
+	cleanup_json struct json_object *plan = plan_new(&r->vm, &r->epoch, &r->base, &disks);
+
+	for (size_t i = 0; i < r->nr_disks; i++) {
+		struct json_object *disk = disk_new(disks, r->disks[i].name, r->disks[i].size_bytes);
+		struct json_object *source = json_object_new_object();
+		char path[PATH_MAX];
+		int rc = devid_path(infos[i].origin_dev, path, f);
+
+		json_add_text(source, "tracker", r->disks[i].tracker);
+		(void)json_object_object_add(disk, "source", source);
+		if (rc)
+			return rc;
+		json_add_text(disk, "path", path);
+	}
+	return plan_text(plan, ret, f);
+}
+
+int receive_plan(const struct call *call, int first_fd, char **ret, struct failure *f)
+{
+	struct json_object *disks;
+	cleanup_json struct json_object *plan = plan_new(&call->vm, &call->epoch, &call->base, &disks);
+
+	for (size_t i = 0; i < call->nr_disks; i++) {
+		struct json_object *disk = disk_new(disks, call->disks[i].name, call->disks[i].size_bytes);
+
+		json_add_uint(disk, "fd", (uint64_t)first_fd + i);
+	}
+	return plan_text(plan, ret, f);
+}

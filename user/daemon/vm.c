@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "daemon/vm.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "daemon/job.h"
+#include "daemon/objects.h"
+#include "lib/bus.h"
+#include "lib/devid.h"
+
+static int append(struct daemon *d, struct relationship_record *r, struct failure *f)
+{
+	struct vm **end = &d->vms;
+	struct vm *vm = calloc(1, sizeof(*vm));
+
+	if (!vm)
+		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+	vm->daemon = d;
+	vm->r = *r;
+	memset(r, 0, sizeof(*r));
+	while (*end)
+		end = &(*end)->next;
+	*end = vm;
+	return 0;
+}
+
+int vm_load_all(struct daemon *d, struct failure *f)
+{
+	cleanup_free struct relationship_record *records = NULL;
+	size_t nr = 0;
+	int rc;
+
+	rc = store_load_relationships(d->store, &records, &nr, f);
+	for (size_t i = 0; i < nr; i++) {
+		if (!rc)
+			rc = append(d, &records[i], f);
+		relationship_record_clear(&records[i]);
+	}
+	return rc;
+}
+
+void vm_free_all(struct daemon *d)
+{
+	while (d->vms) {
+		struct vm *vm = d->vms;
+
+		d->vms = vm->next;
+		relationship_record_clear(&vm->r);
+		free(vm);
+	}
+}
+
+int vm_add(struct daemon *d, struct relationship_record *r, struct failure *f)
+{
+	struct uuid uuid = r->vm;
+	int rc;
+
+	rc = store_put_relationship(d->store, r, f);
+	if (!rc)
+		rc = append(d, r, f);
+	if (rc)
+		return rc;
+	relationship_object_added(vm_find(d, &uuid));
+	return 0;
+}
+
+int vm_change(struct vm *vm, const struct relationship_record *next, struct failure *f)
+{
+	int rc = store_put_relationship(vm->daemon->store, next, f);
+
+	if (rc)
+		return rc;
+	if (next->settings != vm->r.settings)
+		free(vm->r.settings);
+	if (next->disks != vm->r.disks)
+		free(vm->r.disks);
+	vm->r = *next;
+	relationship_object_changed(vm);
+	return 0;
+}
+
+struct relationship_role vm_role(const struct vm *vm)
+{
+	return (struct relationship_role){ vm->r.mode, vm->r.state };
+}
+
+int vm_apply_event(const struct vm *vm, enum relationship_event event, struct relationship_record *next,
+		   struct failure *f)
+{
+	struct relationship_role to;
+	char needs[192];
+	char role[96];
+
+	if (!relationship_step(vm_role(vm), event, &to)) {
+		relationship_role_text(vm_role(vm), role, sizeof(role));
+		relationship_needs(event, needs, sizeof(needs));
+		return failure_set(f, CODE_INVALID_STATE, -EBADE, "VM %.64s is %s; %s needs %s.", vm->r.name, role,
+				   event_name(event), needs);
+	}
+	next->mode = to.mode;
+	next->state = to.state;
+	return 0;
+}
+
+struct vm *vm_find(struct daemon *d, const struct uuid *uuid)
+{
+	for (struct vm *vm = d->vms; vm; vm = vm->next) {
+		if (uuid_equal(&vm->r.vm, uuid))
+			return vm;
+	}
+	return NULL;
+}
+
+int vm_find_by_path(struct daemon *d, const char *path, struct vm **ret, struct failure *f)
+{
+	struct vm *vm = NULL;
+	struct uuid uuid;
+
+	if (bus_path_uuid(BUS_VM_PREFIX, path, &uuid) == 0)
+		vm = vm_find(d, &uuid);
+	if (!vm)
+		return failure_set(f, CODE_INVALID_PARAMETER, -ENOENT,
+				   "There is no VM %.128s on this host; `failback status` lists them.", path);
+	*ret = vm;
+	return 0;
+}
+
+int vm_find_by_name(struct daemon *d, const char *name, struct vm **ret, struct failure *f)
+{
+	struct vm *found = NULL;
+	struct uuid uuid;
+	bool by_uuid;
+
+	by_uuid = uuid_parse(name, &uuid) == 0;
+	for (struct vm *vm = d->vms; vm; vm = vm->next) {
+		if (by_uuid ? !uuid_equal(&vm->r.vm, &uuid) : strcmp(vm->r.name, name) != 0)
+			continue;
+		if (found)
+			return failure_set(f, CODE_INVALID_PARAMETER, -EEXIST,
+					   "Several VMs are named \"%.128s\"; use the UUID.", name);
+		found = vm;
+	}
+	if (!found)
+		return failure_set(f, CODE_INVALID_PARAMETER, -ENOENT,
+				   "There is no VM \"%.128s\" on this host; `failback status` lists them.", name);
+	*ret = found;
+	return 0;
+}
+
+int vm_check_idle(const struct vm *vm, struct failure *f)
+{
+	if (!vm->job)
+		return 0;
+	return failure_set(f, CODE_IN_USE, -EBUSY,
+			   "VM %.64s has a job already (%s); wait for it or terminate it (`failback jobs`).",
+			   vm->r.name, job_type_name(vm->job->r.type));
+}
+
+int vm_check_disks(const struct vm *vm, struct failure *f)
+{
+	for (size_t i = 0; i < vm->r.nr_disks; i++) {
+		const struct disk_record *disk = &vm->r.disks[i];
+		int rc = disk->path[0] ? devid_exists(disk->path, f) : 0;
+
+		if (rc)
+			return rc;
+	}
+	return 0;
+}
+
+const char *vm_path(const struct vm *vm, char *buf)
+{
+	return bus_path(BUS_VM_PREFIX, &vm->r.vm, buf);
+}

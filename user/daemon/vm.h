@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A VM and its relationship, as this host remembers it. */
+#ifndef FAILBACK_DAEMON_VM_H
+#define FAILBACK_DAEMON_VM_H
+
+#include "daemon/daemon.h"
+#include "daemon/relationship.h"
+
+struct vm {
+	struct vm *next;
+	struct daemon *daemon;
+	struct relationship_record r; /* as it is in the store; changed by vm_change() only */
+	struct job *job; /* that runs on it; NULL: none */
+};
+
+/** vm_load_all - what the store holds. */
+int vm_load_all(struct daemon *d, struct failure *f);
+void vm_free_all(struct daemon *d);
+
+/** vm_add - a relationship that the store does not hold yet; takes over what @r owns on success. */
+int vm_add(struct daemon *d, struct relationship_record *r, struct failure *f);
+
+/**
+ * vm_change - make @next durable, then the VM's record, then announce it on D-Bus.
+ * @next: a shallow copy of the record with changes; settings and disks may be replaced by new allocations, which are
+ *	taken over on success. On failure nothing changed.
+ */
+int vm_change(struct vm *vm, const struct relationship_record *next, struct failure *f);
+
+/** vm_apply_event - set @next's role to where @event leads; CODE_INVALID_STATE names the role and the ones needed. */
+int vm_apply_event(const struct vm *vm, enum relationship_event event, struct relationship_record *next,
+		   struct failure *f);
+
+struct relationship_role vm_role(const struct vm *vm);
+
+struct vm *vm_find(struct daemon *d, const struct uuid *uuid);
+
+/** vm_find_by_path - an object path on D-Bus; CODE_INVALID_PARAMETER when it is none or unknown. */
+int vm_find_by_path(struct daemon *d, const char *path, struct vm **ret, struct failure *f);
+
+/** vm_find_by_name - name or UUID; a name that several VMs have is refused. */
+int vm_find_by_name(struct daemon *d, const char *name, struct vm **ret, struct failure *f);
+
+/** vm_check_idle - CODE_IN_USE when a job runs on the VM. */
+int vm_check_idle(const struct vm *vm, struct failure *f);
+
+/** vm_check_disks - CODE_FILE_NOT_FOUND when a disk is not there. */
+int vm_check_disks(const struct vm *vm, struct failure *f);
+
+const char *vm_path(const struct vm *vm, char *buf); /* buf of BUS_PATH_MAX */
+
+#endif

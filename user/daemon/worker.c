@@ -1,0 +1,299 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The worker's last line is its verdict, and only together with exit status 0 is it a good one. The end is noticed through
+ * the process, not through the report pipe: what is left in the pipe is read then.
+ */
+#include "daemon/worker.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+
+#include "base/cleanup.h"
+#include "base/macro.h"
+#include "base/text.h"
+#include "lib/child.h"
+#include "lib/json.h"
+
+#define LINE_MAX_BYTES 4096
+#define KILL_AFTER_US UINT64_C(5000000)
+#define CONNECTION_FD "3"
+#define REPORT_FD "4"
+
+struct worker {
+	struct daemon *daemon;
+	const struct worker_events *events;
+	void *context;
+	char program[32];
+	pid_t pid; /* 0: gone */
+	int report;
+	sd_event_source *report_source;
+	sd_event_source *child_source;
+	sd_event_source *kill_source;
+	char line[LINE_MAX_BYTES];
+	size_t len;
+	bool done; /* its last line said so */
+	bool failed; /* it said so, and how */
+	struct failure failure;
+};
+
+/* --- reports --- */
+
+/* The first reason is the one that counts. */
+static void fail(struct worker *w, const char *what, const char *detail)
+{
+	if (w->failed)
+		return;
+	w->failed = true;
+	(void)failure_set(&w->failure, CODE_FAILED, -EIO, "%s %s%s.", w->program, what, detail);
+}
+
+static void take_failure(struct worker *w, struct json_object *object)
+{
+	char text[sizeof(w->failure.text)] = "it did not say why";
+	uint64_t code = CODE_FAILED;
+
+	(void)json_get_text("", object, "text", true, text, sizeof(text), NULL);
+	(void)json_get_uint("", object, "code", true, CODE_FILE_NOT_FOUND, &code, NULL);
+	if (code < CODE_FAILED)
+		code = CODE_FAILED;
+	w->failed = true;
+	w->failure.code = (uint32_t)code;
+	text_make_printable(text, strlen(text), w->failure.text, sizeof(w->failure.text));
+}
+
+static void take_report(struct worker *w, struct json_object *object, struct failure *f)
+{
+	uint64_t first = 0;
+	uint64_t second = 0;
+	char event[16] = "";
+
+	if (json_get_text("report", object, "event", true, event, sizeof(event), f))
+		return;
+	if (strcmp(event, "begin") == 0 &&
+	    !json_get_uint("report", object, "bytes_total", true, INT64_MAX, &first, f)) {
+		w->events->begin(w->context, first);
+	} else if (strcmp(event, "progress") == 0 &&
+		   !json_get_uint("report", object, "bytes_done", true, INT64_MAX, &first, f) &&
+		   !json_get_uint("report", object, "bytes_sent", true, INT64_MAX, &second, f)) {
+		w->events->progress(w->context, first, second);
+	} else if (strcmp(event, "done") == 0 &&
+		   !json_get_uint("report", object, "bytes_total", true, INT64_MAX, &first, f) &&
+		   !json_get_uint("report", object, "bytes_sent", true, INT64_MAX, &second, f)) {
+		w->events->progress(w->context, first, second);
+		w->done = true;
+	} else if (strcmp(event, "failed") == 0) {
+		take_failure(w, object);
+	}
+}
+
+static void take_line(struct worker *w, const char *line)
+{
+	cleanup_json struct json_object *object = NULL;
+	struct failure why = { 0 };
+
+	if (json_parse_object("report", line, &object, &why) == 0)
+		take_report(w, object, &why);
+	if (why.code)
+		fail(w, "reported what cannot be understood: ", why.text);
+}
+
+static void take_lines(struct worker *w)
+{
+	char *start = w->line;
+	char *newline;
+
+	while ((newline = memchr(start, '\n', w->len - (size_t)(start - w->line))) != NULL) {
+		*newline = '\0';
+		take_line(w, start);
+		start = newline + 1;
+	}
+	w->len -= (size_t)(start - w->line);
+	memmove(w->line, start, w->len);
+	if (w->len < sizeof(w->line))
+		return;
+	fail(w, "reported a line that is too long", "");
+	w->len = 0;
+}
+
+/* Until there is nothing more for now. */
+static void read_reports(struct worker *w)
+{
+	for (;;) {
+		ssize_t got = read(w->report, w->line + w->len, sizeof(w->line) - w->len);
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0 && errno == EAGAIN)
+			return;
+		if (got <= 0) {
+			(void)sd_event_source_set_enabled(w->report_source, SD_EVENT_OFF);
+			return;
+		}
+		w->len += (size_t)got;
+		take_lines(w);
+	}
+}
+
+static int on_report(sd_event_source *source, int fd, uint32_t revents, void *context)
+{
+	struct worker *w = context;
+
+	(void)source;
+	(void)fd;
+	(void)revents;
+	read_reports(w);
+	return 0;
+}
+
+/* --- the end --- */
+
+static void judge(struct worker *w, const siginfo_t *status)
+{
+	char number[32];
+
+	if (w->failed)
+		return;
+	if (status->si_code == CLD_EXITED && status->si_status == 0 && w->done)
+		return;
+	(void)snprintf(number, sizeof(number), "%s %d", status->si_code == CLD_EXITED ? "status" : "signal",
+		       status->si_status);
+	fail(w, "ended without a verdict, with ", number);
+}
+
+static int on_exit_of_child(sd_event_source *source, const siginfo_t *status, void *context)
+{
+	struct worker *w = context;
+
+	(void)source;
+	w->pid = 0;
+	read_reports(w);
+	judge(w, status);
+	w->events->end(w->context, w->failed ? &w->failure : NULL);
+	return 0;
+}
+
+static int on_kill(sd_event_source *source, uint64_t usec, void *context)
+{
+	struct worker *w = context;
+
+	(void)source;
+	(void)usec;
+	if (w->pid)
+		(void)kill(w->pid, SIGKILL);
+	return 0;
+}
+
+void worker_terminate(struct worker *w)
+{
+	if (!w->pid || w->kill_source)
+		return;
+	fail(w, "was terminated on request", "");
+	(void)kill(w->pid, SIGTERM);
+	if (sd_event_add_time_relative(w->daemon->event, &w->kill_source, CLOCK_MONOTONIC, KILL_AFTER_US, 0, on_kill,
+				       w) < 0)
+		(void)kill(w->pid, SIGKILL);
+}
+
+void worker_free_at(struct worker **at)
+{
+	struct worker *w = steal_ptr(*at);
+
+	if (!w)
+		return;
+	(void)sd_event_source_disable_unref(w->child_source);
+	(void)sd_event_source_disable_unref(w->report_source);
+	(void)sd_event_source_disable_unref(w->kill_source);
+	if (w->pid) {
+		(void)kill(w->pid, SIGKILL);
+		(void)waitpid(w->pid, NULL, 0);
+	}
+	(void)close_fd(w->report);
+	free(w);
+}
+
+/* --- starting --- */
+
+/* The plan as a file to be read from its start. */
+static int plan_file(const char *plan, int *ret_fd, struct failure *f)
+{
+	cleanup_fd int fd = memfd_create("plan", MFD_CLOEXEC);
+	size_t len = strlen(plan);
+
+	if (fd < 0 || write(fd, plan, len) != (ssize_t)len || lseek(fd, 0, SEEK_SET) < 0)
+		return failure_set(f, CODE_FAILED, -EIO, "Cannot write the plan of a worker: %s.", strerror(errno));
+	*ret_fd = steal_fd(&fd);
+	return 0;
+}
+
+static int spawn(struct worker *w, const char *plan, int connection, int report, const int *disks, size_t nr_disks,
+		 struct failure *f)
+{
+	cleanup_free int *fds = calloc(WORKER_DISK_FD + nr_disks, sizeof(*fds));
+	char path[PATH_MAX];
+	const char *argv[] = { path, "--connection", CONNECTION_FD, "--report", REPORT_FD, NULL };
+	cleanup_fd int input = -1;
+	int rc;
+
+	if (!fds)
+		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+	rc = plan_file(plan, &input, f);
+	if (rc)
+		return rc;
+	(void)snprintf(path, sizeof(path), "%s/%s", w->daemon->libexec, w->program);
+	fds[0] = input;
+	fds[1] = STDERR_FILENO;
+	fds[2] = STDERR_FILENO;
+	fds[3] = connection;
+	fds[4] = report;
+	if (nr_disks)
+		memcpy(&fds[WORKER_DISK_FD], disks, nr_disks * sizeof(*disks));
+	return child_start(argv, fds, WORKER_DISK_FD + nr_disks, &w->pid, f);
+}
+
+static int watch(struct worker *w, struct failure *f)
+{
+	int rc = sd_event_add_io(w->daemon->event, &w->report_source, w->report, EPOLLIN, on_report, w);
+
+	if (rc >= 0)
+		rc = sd_event_add_child(w->daemon->event, &w->child_source, w->pid, WEXITED, on_exit_of_child, w);
+	if (rc < 0)
+		return failure_set(f, CODE_FAILED, rc, "The event loop failed: %s.", strerror(-rc));
+	return 0;
+}
+
+int worker_start(struct daemon *d, const char *program, const char *plan, int connection, const int *disks,
+		 size_t nr_disks, const struct worker_events *events, void *context, struct worker **ret,
+		 struct failure *f)
+{
+	_cleanup_(worker_free_at) struct worker *w = calloc(1, sizeof(*w));
+	cleanup_fd int report = -1;
+	int fds[2];
+	int rc;
+
+	if (!w)
+		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+	w->daemon = d;
+	w->events = events;
+	w->context = context;
+	w->report = -1;
+	(void)snprintf(w->program, sizeof(w->program), "%s", program);
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return failure_set(f, CODE_FAILED, -errno, "Cannot make a pipe: %s.", strerror(errno));
+	w->report = fds[0];
+	report = fds[1];
+	(void)fcntl(w->report, F_SETFL, O_NONBLOCK);
+	rc = spawn(w, plan, connection, report, disks, nr_disks, f);
+	if (!rc)
+		rc = watch(w, f);
+	if (rc)
+		return rc;
+	*ret = steal_ptr(w);
+	return 0;
+}
