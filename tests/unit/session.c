@@ -1,0 +1,408 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* user/lib/session.c: the conversation of one delta, and every way to leave its path. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/macro.h"
+#include "lib/session.h"
+
+#include "kselftest_harness.h"
+
+#define DISK_BYTES ((uint64_t)1 << 20)
+
+/* One record, as it would lie in a reader's buffers. */
+struct record {
+	struct wire_header header;
+	uint8_t head[WIRE_HEAD_MAX];
+	uint8_t body[CBT_WIRE_TEXT_MAX];
+};
+
+/* Two disks of 1 MiB, a delta of 8192 bytes, and the two sides of it. */
+FIXTURE(delta)
+{
+	struct wire_begin begin;
+	struct wire_begin plan;
+	struct send_session *sender;
+	struct receive_session *receiver;
+	struct record record;
+	struct extent extents[CBT_WIRE_EXTENTS_MAX];
+	struct failure f;
+};
+
+FIXTURE_SETUP(delta)
+{
+	memset(self, 0, sizeof(*self));
+	self->begin = (struct wire_begin){ .bytes_total = 8192, .nr_disks = 2 };
+	memset(&self->begin.vm, 1, sizeof(self->begin.vm));
+	memset(&self->begin.epoch, 2, sizeof(self->begin.epoch));
+	memset(&self->begin.base, 3, sizeof(self->begin.base));
+	self->begin.disks[0] = (struct wire_disk){ DISK_BYTES, "disk0" };
+	self->begin.disks[1] = (struct wire_disk){ DISK_BYTES, "disk1" };
+	self->plan = self->begin;
+	self->plan.bytes_total = 0;
+	self->sender = aligned_alloc(64, round_up_to(sizeof(*self->sender), (size_t)64));
+	self->receiver = aligned_alloc(64, round_up_to(sizeof(*self->receiver), (size_t)64));
+	send_session_init(self->sender, &self->begin);
+	receive_session_init(self->receiver, &self->plan);
+}
+
+FIXTURE_TEARDOWN(delta)
+{
+	free(self->sender);
+	free(self->receiver);
+}
+
+typedef FIXTURE_DATA(delta) delta_data;
+
+/* Seal what stands in the record's body. */
+static void seal(delta_data *d, unsigned int type, size_t len, uint64_t sequence)
+{
+	d->record.header = (struct wire_header){
+		.type = (uint16_t)type,
+		.body_len = (uint32_t)len,
+		.sequence = sequence,
+	};
+	wire_seal(&d->record.header, NULL, d->record.body, d->record.head);
+}
+
+static int receive(delta_data *d)
+{
+	return receive_session_step(d->receiver, &d->record.header, d->record.head, d->record.body, d->extents,
+				    &d->f);
+}
+
+static int send_back(delta_data *d)
+{
+	return send_session_step(d->sender, &d->record.header, d->record.head, d->record.body, &d->f);
+}
+
+static int do_begin(delta_data *d)
+{
+	uint64_t sequence = d->sender->sequence_out;
+
+	seal(d, CBT_WIRE_BEGIN, send_session_begin(d->sender, d->record.body), sequence);
+	return receive(d);
+}
+
+static int do_ready(delta_data *d)
+{
+	seal(d, CBT_WIRE_READY, 0, 0);
+	return send_back(d);
+}
+
+static void make_extents(delta_data *d, unsigned int type, unsigned int disk, uint64_t offset, uint64_t length)
+{
+	struct extent extent = { offset, length };
+
+	d->record.header = (struct wire_header){
+		.type = (uint16_t)type,
+		.disk = (uint16_t)disk,
+		.nr_extents = 1,
+		.body_len = type == CBT_WIRE_DATA ? (uint32_t)length : 0,
+	};
+	send_session_record(d->sender, &d->record.header, &extent, d->record.body, d->record.head);
+}
+
+static int do_extents(delta_data *d, unsigned int type, unsigned int disk, uint64_t offset, uint64_t length)
+{
+	make_extents(d, type, disk, offset, length);
+	return receive(d);
+}
+
+static int do_end(delta_data *d)
+{
+	uint64_t sequence = d->sender->sequence_out;
+
+	seal(d, CBT_WIRE_END, send_session_end(d->sender, d->record.body), sequence);
+	return receive(d);
+}
+
+static int do_durable(delta_data *d)
+{
+	struct wire_durable durable = receive_session_durable(d->receiver);
+
+	seal(d, CBT_WIRE_DURABLE, wire_durable_encode(&durable, d->record.body), 1);
+	return send_back(d);
+}
+
+static void do_stream(struct __test_metadata *_metadata, delta_data *d)
+{
+	ASSERT_EQ(SESSION_BEGIN, do_begin(d));
+	ASSERT_EQ(SESSION_READY, do_ready(d));
+	ASSERT_EQ(SESSION_DATA, do_extents(d, CBT_WIRE_DATA, 1, 4096, 4096));
+	ASSERT_EQ(SESSION_ZERO, do_extents(d, CBT_WIRE_ZERO, 0, 0, 2048));
+	ASSERT_EQ(SESSION_DISCARD, do_extents(d, CBT_WIRE_DISCARD, 0, 4096, 2048));
+}
+
+TEST_F(delta, walks_from_begin_to_durable)
+{
+	do_stream(_metadata, self);
+	EXPECT_EQ(4096, self->extents[0].offset);
+	EXPECT_EQ(2048, self->extents[0].length);
+	EXPECT_EQ(SESSION_END, do_end(self));
+	EXPECT_EQ(SESSION_DURABLE, do_durable(self));
+	EXPECT_EQ(4096, self->receiver->tally.bytes_data);
+	EXPECT_EQ(2048, self->receiver->tally.bytes_zero);
+	EXPECT_EQ(2048, self->receiver->tally.bytes_discard);
+	EXPECT_EQ(3, self->receiver->tally.nr_records);
+}
+
+TEST_F(delta, of_another_vm_epoch_or_base_is_refused)
+{
+	static const char *const sentences[] = {
+		"the sender's virtual machine is 00010101-0101-0101-0101-010101010101, the receiver expects ",
+		"the sender's epoch is 00020202-0202-0202-0202-020202020202, the receiver expects ",
+		"the sender's base is 00030303-0303-0303-0303-030303030303, the receiver expects ",
+	};
+	struct uuid *const fields[] = { &self->begin.vm, &self->begin.epoch, &self->begin.base };
+
+	for (size_t i = 0; i < ARRAY_SIZE(fields); i++) {
+		uint8_t before = fields[i]->b[0];
+
+		send_session_init(self->sender, &self->begin);
+		receive_session_init(self->receiver, &self->plan);
+		fields[i]->b[0] = 0;
+		EXPECT_EQ(-ESTALE, do_begin(self));
+		EXPECT_EQ(CODE_INVALID_STATE, self->f.code);
+		EXPECT_EQ(0, strncmp(self->f.text, sentences[i], strlen(sentences[i]))) {
+			TH_LOG("%s", self->f.text);
+		}
+		fields[i]->b[0] = before;
+	}
+}
+
+TEST_F(delta, with_a_base_where_none_is_expected_is_refused)
+{
+	memset(&self->plan.base, 0, sizeof(self->plan.base));
+	EXPECT_EQ(-ESTALE, do_begin(self));
+	EXPECT_NE(NULL, strstr(self->f.text, "the receiver expects none"));
+}
+
+TEST_F(delta, with_other_disks_is_refused)
+{
+	self->plan.nr_disks = 1;
+	EXPECT_EQ(-ESTALE, do_begin(self));
+	EXPECT_STREQ("the sender has 2 disks, the receiver expects 1", self->f.text);
+}
+
+TEST_F(delta, with_another_disk_name_is_refused)
+{
+	memcpy(self->begin.disks[1].name, "d\nsk1", 5);
+	EXPECT_EQ(-ESTALE, do_begin(self));
+	EXPECT_STREQ("disk 1 of the sender is d?sk1, the receiver expects disk1", self->f.text);
+}
+
+TEST_F(delta, with_another_disk_size_is_refused)
+{
+	self->begin.disks[0].size_bytes += 512;
+	EXPECT_EQ(-ESTALE, do_begin(self));
+	EXPECT_STREQ("the sender's disk disk0 has 1049088 bytes, the receiver expects 1048576", self->f.text);
+}
+
+TEST_F(delta, that_announces_more_than_its_disks_hold_is_refused)
+{
+	self->begin.bytes_total = 2 * DISK_BYTES + 1;
+	EXPECT_EQ(-EPROTO, do_begin(self));
+}
+
+TEST_F(delta, a_damaged_record_is_refused_and_ends_the_session)
+{
+	ASSERT_EQ(SESSION_BEGIN, do_begin(self));
+	make_extents(self, CBT_WIRE_DATA, 0, 0, 4096);
+	self->record.body[100] ^= 0x10;
+	EXPECT_EQ(-EPROTO, receive(self));
+	EXPECT_STREQ("record 1 of the peer (DATA) was damaged on the way: its check does not match",
+		     self->f.text);
+	self->record.body[100] ^= 0x10;
+	EXPECT_EQ(-EPROTO, receive(self));
+}
+
+TEST_F(delta, a_lost_repeated_or_reordered_record_is_refused)
+{
+	ASSERT_EQ(SESSION_BEGIN, do_begin(self));
+	self->sender->sequence_out++;
+	EXPECT_EQ(-EPROTO, do_extents(self, CBT_WIRE_ZERO, 0, 0, 512));
+	EXPECT_STREQ("the peer sent record 2 where 1 is due", self->f.text);
+}
+
+TEST_F(delta, a_repeated_record_is_refused)
+{
+	ASSERT_EQ(SESSION_BEGIN, do_begin(self));
+	ASSERT_EQ(SESSION_ZERO, do_extents(self, CBT_WIRE_ZERO, 0, 0, 512));
+	EXPECT_EQ(-EPROTO, receive(self));
+}
+
+TEST_F(delta, a_disk_that_was_not_announced_is_refused)
+{
+	ASSERT_EQ(SESSION_BEGIN, do_begin(self));
+	EXPECT_EQ(-EPROTO, do_extents(self, CBT_WIRE_ZERO, 2, 0, 512));
+}
+
+TEST_F(delta, an_extent_beyond_the_disk_is_refused)
+{
+	ASSERT_EQ(SESSION_BEGIN, do_begin(self));
+	ASSERT_EQ(SESSION_ZERO, do_extents(self, CBT_WIRE_ZERO, 0, DISK_BYTES - 512, 512));
+	EXPECT_EQ(-EPROTO, do_extents(self, CBT_WIRE_ZERO, 1, DISK_BYTES - 512, 1024));
+	EXPECT_STREQ("record 2 of the peer (ZERO) reaches beyond disk disk1", self->f.text);
+}
+
+TEST_F(delta, more_bytes_than_announced_are_refused)
+{
+	ASSERT_EQ(SESSION_BEGIN, do_begin(self));
+	ASSERT_EQ(SESSION_DATA, do_extents(self, CBT_WIRE_DATA, 0, 0, 8192));
+	EXPECT_EQ(-EPROTO, do_extents(self, CBT_WIRE_ZERO, 0, 8192, 512));
+	EXPECT_STREQ("the sender sent more bytes than it announced", self->f.text);
+}
+
+TEST_F(delta, fewer_bytes_than_announced_are_refused)
+{
+	ASSERT_EQ(SESSION_BEGIN, do_begin(self));
+	ASSERT_EQ(SESSION_DATA, do_extents(self, CBT_WIRE_DATA, 0, 0, 4096));
+	EXPECT_EQ(-EPROTO, do_end(self));
+	EXPECT_STREQ("the sender sent fewer bytes than it announced", self->f.text);
+}
+
+TEST_F(delta, each_wrong_count_at_the_end_is_refused)
+{
+	for (size_t i = 0; i < 5; i++) {
+		uint64_t sequence;
+
+		send_session_init(self->sender, &self->begin);
+		receive_session_init(self->receiver, &self->plan);
+		do_stream(_metadata, self);
+		sequence = self->sender->sequence_out;
+		(void)send_session_end(self->sender, self->record.body);
+		self->record.body[8 * i] ^= 1;
+		seal(self, CBT_WIRE_END, sizeof(struct cbt_wire_end), sequence);
+		EXPECT_EQ(-EPROTO, receive(self));
+		EXPECT_NE(NULL, strstr(self->f.text, i < 4 ? "counts" : "digest")) {
+			TH_LOG("%s", self->f.text);
+		}
+	}
+}
+
+TEST_F(delta, nothing_is_taken_after_end)
+{
+	do_stream(_metadata, self);
+	ASSERT_EQ(SESSION_END, do_end(self));
+	EXPECT_EQ(-EPROTO, do_extents(self, CBT_WIRE_ZERO, 0, 0, 512));
+	EXPECT_STREQ("the peer sent ZERO where nothing is due", self->f.text);
+}
+
+TEST_F(delta, the_receiver_takes_each_type_only_when_it_is_due)
+{
+	static const struct {
+		unsigned int type;
+		size_t len;
+	} records[] = {
+		{ CBT_WIRE_CALL, 2 },  { CBT_WIRE_REPLY, 2 }, { CBT_WIRE_READY, 0 }, { CBT_WIRE_BEGIN, 192 },
+		{ CBT_WIRE_END, 40 },  { CBT_WIRE_DURABLE, 24 },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(records); i++) {
+		memset(self->record.body, 0, 256);
+		receive_session_init(self->receiver, &self->plan);
+		seal(self, records[i].type, records[i].len, 0);
+		EXPECT_EQ(-EPROTO, receive(self));
+
+		send_session_init(self->sender, &self->begin);
+		receive_session_init(self->receiver, &self->plan);
+		ASSERT_EQ(SESSION_BEGIN, do_begin(self));
+		memset(self->record.body, 0, 256);
+		seal(self, records[i].type, records[i].len, 1);
+		EXPECT_EQ(-EPROTO, receive(self));
+	}
+	receive_session_init(self->receiver, &self->plan);
+	send_session_init(self->sender, &self->begin);
+	EXPECT_EQ(-EPROTO, do_extents(self, CBT_WIRE_ZERO, 0, 0, 512));
+	EXPECT_STREQ("the peer sent ZERO where BEGIN is due", self->f.text);
+}
+
+TEST_F(delta, the_sender_takes_each_type_only_when_it_is_due)
+{
+	ASSERT_EQ(SESSION_BEGIN, do_begin(self));
+	EXPECT_EQ(-EPROTO, do_durable(self)); /* its sequence number is 1 */
+	send_session_init(self->sender, &self->begin);
+	EXPECT_EQ(-EPROTO, do_ready(self)); /* before BEGIN */
+	send_session_init(self->sender, &self->begin);
+	(void)send_session_begin(self->sender, self->record.body);
+	EXPECT_EQ(SESSION_READY, do_ready(self));
+	seal(self, CBT_WIRE_READY, 0, 1);
+	EXPECT_EQ(-EPROTO, send_back(self));
+	EXPECT_STREQ("the peer sent READY where nothing is due", self->f.text);
+}
+
+TEST_F(delta, an_acknowledgement_of_another_delta_is_refused)
+{
+	struct wire_durable durable;
+
+	for (size_t i = 0; i < 2; i++) {
+		send_session_init(self->sender, &self->begin);
+		receive_session_init(self->receiver, &self->plan);
+		do_stream(_metadata, self);
+		ASSERT_EQ(SESSION_END, do_end(self));
+		durable = receive_session_durable(self->receiver);
+		if (i)
+			durable.digest++;
+		else
+			durable.epoch.b[3]++;
+		seal(self, CBT_WIRE_DURABLE, wire_durable_encode(&durable, self->record.body), 1);
+		EXPECT_EQ(-EPROTO, send_back(self));
+		EXPECT_STREQ("the peer acknowledged another delta than this one", self->f.text);
+	}
+}
+
+TEST_F(delta, failed_is_taken_at_any_time_by_both)
+{
+	struct failure why = { .code = CODE_IN_USE, .text = "disk0 is mounted" };
+	size_t len = wire_failed_encode(&why, self->record.body);
+
+	seal(self, CBT_WIRE_FAILED, len, 0);
+	EXPECT_EQ(-EREMOTEIO, receive(self));
+	EXPECT_EQ(CODE_IN_USE, self->f.code);
+	EXPECT_STREQ("the peer: disk0 is mounted", self->f.text);
+	EXPECT_EQ(-EREMOTEIO, send_back(self));
+
+	receive_session_init(self->receiver, &self->plan);
+	send_session_init(self->sender, &self->begin);
+	do_stream(_metadata, self);
+	len = wire_failed_encode(&why, self->record.body);
+	seal(self, CBT_WIRE_FAILED, len, self->sender->sequence_out);
+	EXPECT_EQ(-EREMOTEIO, receive(self));
+}
+
+TEST_F(delta, at_random_only_the_records_that_were_sent_in_order_end_well)
+{
+	unsigned int seed = getenv("SEED") ? (unsigned int)atoi(getenv("SEED")) : (unsigned int)time(NULL);
+	const int rounds = 500;
+	int done;
+
+	srand(seed);
+	for (done = 0; done < rounds; done++) {
+		unsigned int nr = (unsigned int)rand() % 20, lost = (unsigned int)rand() % 40;
+		int rc = 0;
+
+		self->begin.bytes_total = nr * 512;
+		send_session_init(self->sender, &self->begin);
+		receive_session_init(self->receiver, &self->plan);
+		ASSERT_EQ(SESSION_BEGIN, do_begin(self));
+		for (unsigned int i = 0; i < nr && rc >= 0; i++) {
+			unsigned int type = CBT_WIRE_DATA + (unsigned int)rand() % 3;
+
+			make_extents(self, type, (unsigned int)rand() % 2, i * 1024, 512);
+			if (i != lost)
+				rc = receive(self);
+		}
+		if (rc >= 0)
+			rc = do_end(self);
+		ASSERT_EQ(lost < nr ? -EPROTO : SESSION_END, rc) {
+			TH_LOG("seed %u round %d", seed, done);
+		}
+	}
+	printf("# seed=%u done=%d/required=%d\n", seed, done, rounds);
+}
+
+TEST_HARNESS_MAIN
