@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * failbackd as a client sees it over D-Bus. On top of sd-bus.
+ *
+ * Failures carry the code and the sentence of failbackd. A daemon that does not run is CODE_NOT_AVAILABLE.
+ */
+#ifndef FAILBACK_LIB_CLIENT_H
+#define FAILBACK_LIB_CLIENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/failure.h"
+#include "lib/bus.h"
+
+#define CLIENT_UNKNOWN UINT64_MAX /* in DirtyBytes and SecondsLeft */
+
+struct client;
+
+struct client_vm {
+	char path[BUS_PATH_MAX];
+	char id[64];
+	char name[256];
+	uint16_t mode;
+	char mode_name[64];
+	uint16_t state;
+	char state_name[64];
+	uint16_t health;
+	char health_name[64];
+	char peer[64];
+	bool consistent;
+	uint64_t dirty_bytes;
+	uint64_t last_replication_us;
+	char last_error[512];
+};
+
+struct client_job {
+	char path[BUS_PATH_MAX];
+	char id[64];
+	char name[64];
+	uint16_t type;
+	uint16_t state;
+	char status[128];
+	uint16_t percent;
+	uint16_t code;
+	char text[512];
+	uint64_t elapsed_us;
+	uint64_t start_us;
+	uint64_t bytes_total;
+	uint64_t bytes_done;
+	uint64_t bytes_sent;
+	uint64_t bytes_per_second;
+	uint64_t seconds_left;
+	char vm_path[BUS_PATH_MAX];
+	char follow_up[BUS_PATH_MAX]; /* "/": none */
+};
+
+int client_open(const char *bus_address, struct client **ret, struct failure *f);
+void client_close_at(struct client **client); /* *@client may be NULL */
+
+/** client_find_vm - the object path of a VM, by name or UUID. */
+int client_find_vm(struct client *client, const char *name, char ret[BUS_PATH_MAX], struct failure *f);
+
+int client_get_vm(struct client *client, const char *path, struct client_vm *ret, struct failure *f);
+int client_get_job(struct client *client, const char *path, struct client_job *ret, struct failure *f);
+
+/** client_list_vms, client_list_jobs - all objects of the kind; *@ret is malloc()ed. */
+int client_list_vms(struct client *client, struct client_vm **ret, size_t *ret_nr, struct failure *f);
+int client_list_jobs(struct client *client, struct client_job **ret, size_t *ret_nr, struct failure *f);
+
+/**
+ * client_reverse, client_change_state - call the method; @ret is the job's path. A refusal by failbackd is a failure with
+ * its code and the sentence of its job.
+ */
+int client_reverse(struct client *client, const char *vm_path, const char *setting_data, char ret[BUS_PATH_MAX],
+		   struct failure *f);
+int client_change_state(struct client *client, const char *vm_path, uint16_t state, char ret[BUS_PATH_MAX],
+			struct failure *f);
+
+/** client_apply - @text, of @size bytes, tells what was done. */
+int client_apply(struct client *client, const char *json, bool *ret_changed, char *text, size_t size,
+		 struct failure *f);
+
+/** client_export - JSON, malloc()ed. */
+int client_export(struct client *client, char **ret, struct failure *f);
+
+bool client_job_has_ended(const struct client_job *job);
+
+#endif
