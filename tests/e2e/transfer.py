@@ -1,0 +1,146 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Connect a send and a receive worker, and harm them on request. For tests/e2e/transfer*.sh.
+
+    transfer.py SENDER-PLAN RECEIVER-PLAN [--unix] [--flip BYTE] [--cut BYTE] [--stall BYTE]
+                [--kill send|receive|send-term|receive-term --at BYTE]
+
+Runs both over loopback TCP, or a socket pair with --unix. With --flip, --cut, --stall or --at a proxy stands between them and
+acts at that byte of what the sender sends: flips a bit, closes both connections, forwards nothing more, kills. Prints one line
+a worker:
+
+    send STATUS LAST-REPORT
+    receive STATUS LAST-REPORT
+"""
+
+import argparse
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+DEADLINE_S = 90
+
+
+def connection(unix):
+    if unix:
+        return socket.socketpair()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        near = socket.create_connection(listener.getsockname())
+        far, _ = listener.accept()
+    return near, far
+
+
+class Proxy:
+    """Both directions between two sockets; acts once when the sender's stream reaches a byte."""
+
+    def __init__(self, sender, receiver, at, act):
+        self.peers = {sender: receiver, receiver: sender}
+        self.sender, self.at, self.act = sender, at, act
+        self.passed, self.stalled = 0, False
+
+    def forward(self, source):
+        data = bytearray(source.recv(65536))
+        if source is self.sender and data:
+            start, self.passed = self.passed, self.passed + len(data)
+            if start <= self.at < self.passed and not self.act(self, data, self.at - start):
+                return False
+        if not data:
+            try:
+                self.peers[source].shutdown(socket.SHUT_WR)
+            except OSError:
+                pass
+            return False
+        if not self.stalled:
+            self.peers[source].sendall(data)
+        return True
+
+    def run(self, workers):
+        sources = list(self.peers)
+        deadline = time.monotonic() + DEADLINE_S
+        while sources and time.monotonic() < deadline:
+            if all(worker.poll() is not None for worker in workers):
+                break
+            for source in select.select(sources, [], [], 0.1)[0]:
+                try:
+                    more = self.forward(source)
+                except OSError:
+                    more = False
+                if not more:
+                    sources.remove(source)
+        for peer in self.peers:
+            peer.close()
+
+
+def start(name, sock, plan):
+    with open(plan, encoding="utf-8") as text:
+        return subprocess.Popen([f"failback-{name}", "--connection", str(sock.fileno())], stdin=text,
+                                stdout=subprocess.PIPE, pass_fds=[sock.fileno()], text=True)
+
+
+def flip(proxy, data, at):
+    data[at] ^= 0x10
+    return True
+
+
+def cut(proxy, data, at):
+    for peer in proxy.peers:
+        peer.shutdown(socket.SHUT_RDWR)
+    return False
+
+
+def stall(proxy, data, at):
+    proxy.stalled = True
+    return True
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("plans", nargs=2)
+    parser.add_argument("--unix", action="store_true")
+    parser.add_argument("--kill", choices=["send", "receive", "send-term", "receive-term"])
+    for name in ("flip", "cut", "stall", "at"):
+        parser.add_argument(f"--{name}", type=int)
+    args = parser.parse_args()
+
+    workers = {}
+
+    def kill(proxy, data, at):
+        name, _, term = args.kill.partition("-")
+        workers[name].send_signal(signal.SIGTERM if term else signal.SIGKILL)
+        return True
+
+    acts = [(getattr(args, name), act)
+            for name, act in (("flip", flip), ("cut", cut), ("stall", stall), ("at", kill))
+            if getattr(args, name) is not None]
+    near, far = connection(args.unix)
+    if acts:
+        inner_near, inner_far = connection(args.unix)
+        proxy = Proxy(far, inner_near, *acts[0])
+        far = inner_far
+    workers["send"] = start("send", near, args.plans[0])
+    workers["receive"] = start("receive", far, args.plans[1])
+    near.close()
+    if acts:
+        inner_far.close()
+        proxy.run(workers.values())
+    else:
+        far.close()
+    for name in ("send", "receive"):
+        try:
+            out, _ = workers[name].communicate(timeout=DEADLINE_S)
+        except subprocess.TimeoutExpired:
+            workers[name].kill()
+            out = workers[name].communicate()[0] + "\nhung"
+        lines = out.splitlines()
+        for line in lines:
+            json.loads(line)
+        print(name, workers[name].returncode, lines[-1] if lines else "-")
+
+
+if __name__ == "__main__":
+    main()
