@@ -1,0 +1,92 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Invariants I1 and I7 under load: whatever file systems, fio and discards do, while epochs are
+# frozen and aborted all the time, every block that differs from the base is in the map.
+#
+# vm: disk=192M disk=192M timeout=300
+. "$(dirname "$0")/../lib.sh"
+
+insmod_cbt
+sectors=$(blockdev --getsz /dev/vda)
+
+# differing: blocks of 4 KiB in which vda and vdb differ, one number a line
+cat >"$TMPDIR/differing.py" <<'PY'
+a, b = open("/dev/vda", "rb"), open("/dev/vdb", "rb")
+block = 0
+while True:
+    x, y = a.read(1 << 20), b.read(1 << 20)
+    if not x:
+        break
+    if x != y:
+        for i in range(0, len(x), 4096):
+            if x[i:i + 4096] != y[i:i + 4096]:
+                print(block + i // 4096)
+    block += len(x) // 4096
+PY
+
+# mapped: blocks that the map of $1 says may differ, one number a line
+mapped()
+{
+	cbtctl map "$1" --both | awk '/^[0-9]/ { for (i = 0; i < $2; i++) print $1 + i }'
+}
+
+toggle_epochs()
+{
+	local epoch
+
+	while [ ! -e "$TMPDIR/stop" ]; do
+		epoch=$(cat /proc/sys/kernel/random/uuid)
+		cbtctl freeze --epoch "$epoch" t >/dev/null || exit 1
+		cbtctl abort --epoch "$epoch" t >/dev/null || exit 1
+		echo >>"$TMPDIR/epochs"
+	done
+}
+
+# covered <what>: the claim, on what has been done to the device so far
+covered()
+{
+	local missing
+
+	sync
+	echo 3 >/proc/sys/vm/drop_caches
+	blockdev --flushbufs /dev/vda
+	python3 "$TMPDIR/differing.py" >"$TMPDIR/differing"
+	mapped t >"$TMPDIR/mapped"
+	missing=$(sort "$TMPDIR/differing" | comm -23 - <(sort "$TMPDIR/mapped") | wc -l)
+	check_equal "$1: no differing block is missing from the map" "$missing" 0
+	diag "differing $(wc -l <"$TMPDIR/differing"), mapped $(wc -l <"$TMPDIR/mapped")"
+	[ -s "$TMPDIR/differing" ] || not_ok "$1: something differs"
+}
+
+# The base: both disks equal, not empty.
+dd if=/dev/urandom of=/dev/vda bs=1M count=32 seek=60 status=none
+dd if=/dev/vda of=/dev/vdb bs=1M status=none
+
+dmsetup create t --table "0 $sectors cbt /dev/vda -"
+dmsetup mknodes
+toggle_epochs &
+toggler=$!
+
+fio --name=random --filename=/dev/mapper/t --direct=1 --ioengine=io_uring --iodepth=16 \
+	--rw=randwrite --bsrange=512-128k --size=150m --io_size=24m --numjobs=2 >/dev/null
+blkdiscard -o $((64 << 20)) -l $((20 << 20)) /dev/mapper/t
+blkdiscard -z -o $((90 << 20)) -l $((9 << 20)) /dev/mapper/t
+covered "fio, discard, write zeroes"
+
+mkfs.ext4 -q -E nodiscard /dev/mapper/t
+mkdir "$TMPDIR/mnt"
+mount -o discard /dev/mapper/t "$TMPDIR/mnt"
+cp -a /usr/include/linux "$TMPDIR/mnt/"
+rm -rf "$TMPDIR/mnt/linux/netfilter"*
+fstrim "$TMPDIR/mnt"
+umount "$TMPDIR/mnt"
+covered "ext4 with files made, removed and trimmed"
+
+touch "$TMPDIR/stop"
+if wait "$toggler"; then
+	ok "freeze and abort never failed"
+else
+	not_ok "freeze and abort never failed"
+fi
+diag "$(wc -l <"$TMPDIR/epochs") epochs"
+dmsetup remove t

@@ -1,0 +1,116 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The device-mapper side: tables that are refused, reload, status, a module in use.
+#
+# vm: disk=64M disk=64M
+. "$(dirname "$0")/../lib.sh"
+
+insmod_cbt
+sectors=$(blockdev --getsz /dev/vda)
+
+# refused <claim> <regex of the kernel's sentence> <table>
+refused()
+{
+	dmesg --clear
+	if dmsetup create bad --table "$3" >/dev/null 2>&1; then
+		dmsetup remove bad
+		not_ok "$1"
+	elif dmesg | grep -qE "$2"; then
+		ok "$1"
+	else
+		not_ok "$1"
+		dmesg | diag
+	fi
+	dmsetup remove bad >/dev/null 2>&1 || true
+}
+
+refused "a missing origin is refused" "Cannot open the origin" "0 $sectors cbt /dev/nosuch -"
+refused "too few arguments are refused" "Usage: <origin>" "0 $sectors cbt /dev/vda"
+refused "a table that covers a part is refused" "whole origin" "0 $((sectors - 8)) cbt /dev/vda -"
+refused "a store is refused while there is none" 'must be "-"' "0 $sectors cbt /dev/vda /dev/vdb"
+for n in 0 4 9 12 4096 -8 x 18446744073709551624; do
+	refused "block_size $n is refused" "power of two" "0 $sectors cbt /dev/vda - 2 block_size $n"
+done
+refused "an unknown option is refused" "Unknown option" "0 $sectors cbt /dev/vda - 2 colour red"
+refused "an option without value is refused" "Unknown option" "0 $sectors cbt /dev/vda - 1 block_size"
+refused "too many options are refused" "Wrong number" "0 $sectors cbt /dev/vda - 3 block_size 8 8"
+refused "a trailing argument is refused" "Too many arguments" \
+	"0 $sectors cbt /dev/vda - 2 block_size 8 more"
+
+mkfs.ext4 -q /dev/vdb
+mkdir "$TMPDIR/mnt"
+mount /dev/vdb "$TMPDIR/mnt"
+refused "a mounted origin is refused" "missing or in use" "0 $sectors cbt /dev/vdb -"
+umount "$TMPDIR/mnt"
+
+dmsetup create t1 --table "0 $sectors cbt /dev/vda -"
+dmsetup mknodes
+check_equal "the table reads back as it was given" \
+	"$(dmsetup table t1)" "0 $sectors cbt 254:0 -"
+refused "a second device on the origin is refused" "tracked by another device" \
+	"0 $sectors cbt /dev/vda -"
+refused "a tracker on a tracker is refused" "cannot be stacked" \
+	"0 $sectors cbt /dev/mapper/t1 -"
+check_fails "the module cannot be removed while in use" any "in use" rmmod dm_cbt
+
+uuid=$(dmsetup status t1 | cut -d' ' -f4)
+dd if=/dev/urandom of=/dev/mapper/t1 bs=4k count=3 seek=5 oflag=direct status=none
+dmsetup reload t1 --table "0 $sectors cbt /dev/vda -"
+dmsetup suspend t1
+dmsetup resume t1
+check_equal "a reload keeps the tracker and its map" "$(dmsetup status t1)" \
+	"0 $sectors cbt $uuid 1 volatile 1 8 $((sectors / 8)) 3 - 0"
+dd if=/dev/urandom of=/dev/mapper/t1 bs=4k count=1 seek=100 oflag=direct status=none
+check_equal "... and goes on tracking" "$(dmsetup status t1 | cut -d' ' -f10)" 4
+
+# reload_refused <claim> <regex> <table>
+reload_refused()
+{
+	dmesg --clear
+	if ! dmsetup reload t1 --table "$3" >/dev/null 2>&1 && dmesg | grep -qE "$2"; then
+		ok "$1"
+	else
+		not_ok "$1"
+		dmesg | diag
+	fi
+	dmsetup clear t1
+}
+
+reload_refused "a reload with another block size is refused" "block size differs" \
+	"0 $sectors cbt /dev/vda - 2 block_size 16"
+reload_refused "a reload with another origin is refused" "tracks another origin" \
+	"0 $(blockdev --getsz /dev/vdb) cbt /dev/vdb -"
+check_equal "... and changes nothing" "$(dmsetup status t1 | cut -d' ' -f4,10)" "$uuid 4"
+
+dmsetup rename t1 t2
+dmsetup mknodes
+check_equal "a renamed device is found by its new name" \
+	"$(cbtctl show t2 --json | grep -o "$uuid" | head -1)" "$uuid"
+check_fails "... and not by its old one" any "t1" cbtctl show t1
+
+# Without DM_TARGET_NOWAIT every write of io_uring would be refused here.
+cat >"$TMPDIR/nowait.py" <<'PY'
+import mmap, os, sys
+fd = os.open("/dev/mapper/t2", os.O_RDWR | os.O_DIRECT)
+page = mmap.mmap(-1, 4096)
+RWF_NOWAIT = 8
+print(os.pwritev(fd, [page], 5 * 4096, RWF_NOWAIT))
+try:
+    os.pwritev(fd, [page], 40000 * 4096 % os.lseek(fd, 0, os.SEEK_END), RWF_NOWAIT)
+    print("written")
+except BlockingIOError:
+    print("would block")
+PY
+check_equal "a NOWAIT write to a dirty leaf goes through" \
+	"$(python3 "$TMPDIR/nowait.py" | head -1)" 4096
+dmsetup remove t2
+
+dmsetup create t3 --table "0 $sectors cbt /dev/vda - 2 block_size 16"
+check_equal "a removed device's map is gone" "$(dmsetup status t3 | cut -d' ' -f7-)" \
+	"1 16 $((sectors / 16)) 0 - 0"
+dmsetup mknodes
+sed -i 's,/t2,/t3,' "$TMPDIR/nowait.py"
+check_equal "a NOWAIT write that needs a leaf is refused with EAGAIN" \
+	"$(sed 's/print(os.pwritev.*/pass/' "$TMPDIR/nowait.py" | python3 - | tail -1)" "would block"
+check_equal "... and marks nothing" "$(dmsetup status t3 | cut -d' ' -f10)" 0
+dmsetup remove t3
