@@ -348,7 +348,7 @@ static int check(struct delta *delta, enum job_type type, struct failure *f)
 	struct relationship_record ignored = vm->r;
 	int rc;
 
-	rc = vm_apply_event(vm, type == JOB_PREPARE ? EVENT_PREPARED : EVENT_DELTA_SENT, &ignored, f);
+	rc = vm_apply_event(vm, type == JOB_PREPARE ? EVENT_PREPARED : EVENT_RESUME, &ignored, f);
 	if (!rc)
 		rc = vm_check_idle(vm, f);
 	if (!rc)
