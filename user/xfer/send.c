@@ -39,6 +39,7 @@ struct slot {
 	unsigned int nr_reading;
 	size_t bytes;
 	size_t bytes_data; /* what is left of it without zeroes */
+	uint64_t next_sequence; /* of the record that follows the slot's */
 	struct extent extents[CBT_WIRE_EXTENTS_MAX];
 	struct ring_op reads[CBT_WIRE_EXTENTS_MAX];
 	uint8_t data_head[WIRE_HEAD_MAX];
@@ -208,6 +209,7 @@ static void slot_seal(struct sender *s, struct slot *slot)
 	add_record(s, slot, CBT_WIRE_ZERO, zero, split.nr_zero, 0, slot->zero_head);
 	add_record(s, slot, CBT_WIRE_DATA, data, split.nr_data, split.bytes_data, slot->data_head);
 	slot->bytes_data = split.bytes_data;
+	slot->next_sequence = s->session.sequence_out;
 }
 
 static void send_next(struct sender *s)
@@ -237,7 +239,7 @@ static int send_ended(struct sender *s, struct slot *slot, const struct ring_op 
 		return failure_set(f, CODE_NOT_AVAILABLE, op->result, "the receiver closed the connection: %s",
 				   strerror(-op->result));
 	s->t->mid_record = false;
-	s->t->sequence_out = s->session.sequence_out;
+	s->t->sequence_out = slot->next_sequence; /* slots behind it may be sealed already */
 	s->bytes_done += slot->bytes;
 	s->bytes_sent += slot->bytes_data;
 	s->next_send++;
