@@ -64,12 +64,15 @@ check_done()
 	fi
 }
 
-# check_failed <claim> <side> <status> <extended regex on code and text>
+# check_failed <claim> <side> <status> <extended regex on code and text>: status as
+# for check_fails.
 check_failed()
 {
 	local status=${2}_status report=${2}_report
 
-	if [ "${!status}" = "$3" ] && [ "$(jq -r .event <<<"${!report}")" = failed ] &&
+	status=${!status}
+	if { [ "$status" = "$3" ] || { [ "$3" = any ] && [ "$status" != 0 ]; }; } &&
+		[ "$(jq -r .event <<<"${!report}")" = failed ] &&
 		jq -r '"\(.code) \(.text)"' <<<"${!report}" | grep -qE -- "$4"; then
 		ok "$1"
 	else

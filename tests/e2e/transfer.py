@@ -59,6 +59,18 @@ class Proxy:
             self.peers[source].sendall(data)
         return True
 
+    def forward_safely(self, source):
+        try:
+            return self.forward(source)
+        except OSError:
+            # one end is dead; the other learns it as from a host that resets its connections
+            for peer in self.peers:
+                try:
+                    peer.shutdown(socket.SHUT_RDWR)
+                except OSError:
+                    pass
+            return False
+
     def run(self, workers):
         sources = list(self.peers)
         deadline = time.monotonic() + DEADLINE_S
@@ -66,11 +78,7 @@ class Proxy:
             if all(worker.poll() is not None for worker in workers):
                 break
             for source in select.select(sources, [], [], 0.1)[0]:
-                try:
-                    more = self.forward(source)
-                except OSError:
-                    more = False
-                if not more:
+                if not self.forward_safely(source):
                     sources.remove(source)
         for peer in self.peers:
             peer.close()
