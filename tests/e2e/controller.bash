@@ -68,10 +68,16 @@ start_daemon()
 {
 	local host=$1
 	shift
-	on "$host" "$failbackd" --state-dir "$TMPDIR/$host.state" --listen "${address[$host]}:$port" "$@" \
+	# not with `on`: the process ID must be its own, not that of a subshell
+	env DBUS_SYSTEM_BUS_ADDRESS="unix:path=$TMPDIR/$host.bus" "$failbackd" --state-dir "$TMPDIR/$host.state" --listen "${address[$host]}:$port" "$@" \
 		2>>"$TMPDIR/$host.log" &
 	daemon_pid[$host]=$!
-	wait_for 10 on "$host" busctl call $service ExportRelationships >/dev/null 2>&1 ||
+	running()
+	{
+		kill -0 "${daemon_pid[$host]}" || bail "failbackd on $host ended: $(cat "$TMPDIR/$host.log")"
+		on "$host" busctl call $service ExportRelationships >/dev/null 2>&1
+	}
+	wait_for 10 running ||
 		bail "failbackd on $host does not answer: $(cat "$TMPDIR/$host.log")"
 }
 

@@ -1,0 +1,302 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The whole way of a reverse between two hosts, on loop devices, with the kernel module
+# replaced by files (fake_kernel.c): real daemons, real workers, real connections.
+#
+# e2e: timeout=240
+. "$(dirname "$0")/../lib.sh"
+. "$(dirname "$0")/controller.bash"
+requires loop gcc pkg-config cmp
+
+MiB=$((1 << 20))
+size=$((16 * MiB))
+
+# The programs, with the fake in front of the library.
+build()
+{
+	local bin=$TMPDIR/bin packages name
+
+	mkdir "$bin"
+	packages="liburing libnl-3.0 libnl-genl-3.0 blkid mount devmapper libsystemd gnutls sqlite3 expat
+		json-c inih libzstd libxxhash libseccomp"
+	# shellcheck disable=SC2086 # lists
+	gcc -std=gnu11 -O1 -g -Wall -D_GNU_SOURCE -I"$top/user" -I"$top/uapi" $(pkg-config --cflags $packages) \
+		-c -o "$TMPDIR/fake_kernel.o" "$top/tests/e2e/fake_kernel.c"
+	for name in failbackd failback-send failback-receive; do
+		# shellcheck disable=SC2046,SC2086
+		gcc -Wl,--as-needed -pthread -o "$bin/$name" "$top/build/obj/user/prog/$name.o" \
+			"$TMPDIR/fake_kernel.o" "$top/build/obj/libfailback.a" $(pkg-config --libs $packages)
+	done
+	failbackd=$bin/failbackd
+}
+build
+
+export FAKE_KERNEL=$TMPDIR/kernel
+mkdir "$FAKE_KERNEL"
+
+# make_disk <host> <nr>: a loop device with random contents, the same on both hosts; sets $loop.
+make_disk()
+{
+	random_contents "$2" >"$TMPDIR/$1.disk$2"
+	loop=$(losetup --find --show "$TMPDIR/$1.disk$2")
+	cleanup_fn losetup -d "$loop"
+}
+
+random_contents()
+{
+	python3 -c 'import random, sys; sys.stdout.buffer.write(random.Random(int(sys.argv[1])).randbytes(int(sys.argv[2])))' \
+		"$1" "$size"
+}
+
+# make_tracker <name> <origin>
+make_tracker()
+{
+	mkdir -p "$FAKE_KERNEL/$1"
+	echo "$2" >"$FAKE_KERNEL/$1/origin"
+	cat /proc/sys/kernel/random/uuid >"$FAKE_KERNEL/$1/uuid"
+	: >"$FAKE_KERNEL/$1/active"
+}
+
+# write_tracked <tracker> <first 4 KiB block> <number>: new contents, and marked.
+write_tracked()
+{
+	dd if=/dev/urandom of="$(<"$FAKE_KERNEL/$1/origin")" bs=4k seek="$2" count="$3" conv=fsync,notrunc \
+		status=none
+	echo "$2 $3" >>"$FAKE_KERNEL/$1/active"
+}
+
+make_disk a 0; a0=$loop
+make_disk a 1; a1=$loop
+make_disk b 0; b0=$loop
+make_disk b 1; b1=$loop
+make_tracker vm1-disk0 "$b0"
+make_tracker vm1-disk1 "$b1"
+
+relationship 1 4 b "$(disk disk0 $size "$a0" "")" "$(disk disk1 $size "$a1" "")" >"$TMPDIR/a.json"
+relationship 2 5 a "$(disk disk0 $size "$b0" vm1-disk0)" "$(disk disk1 $size "$b1" vm1-disk1)" >"$TMPDIR/b.json"
+start_bus a
+start_bus b
+start_daemon a
+start_daemon b
+on a failback apply "$TMPDIR/a.json" >/dev/null
+on b failback apply "$TMPDIR/b.json" >/dev/null
+
+same_disks()
+{
+	cmp "$a0" "$b0" && cmp "$a1" "$b1"
+}
+
+# job_ends <host> <job>
+job_ends()
+{
+	[ "$(job_property "$1" "$2" JobState)" -ge 7 ]
+}
+
+# start_job <host> <method> <signature> <argument>...: sets $job.
+start_job()
+{
+	local answer
+
+	answer=$(call "$@")
+	[ "${answer% *}" = "uo 4096" ] || bail "$* answered $answer"
+	job=$(sed 's/.*"\(.*\)"/\1/' <<<"$answer")
+}
+
+# check_job_fails <claim> <code> <regex>: of $job on b.
+check_job_fails()
+{
+	wait_for 30 job_ends b "$job" || diag "the job does not end"
+	if [ "$(job_property b "$job" ErrorCode)" = "$2" ] &&
+		job_property b "$job" ErrorDescription | grep -qE -- "$3"; then
+		ok "$1"
+	else
+		not_ok "$1"
+		diag "$(job_property b "$job" ErrorCode) $(job_property b "$job" ErrorDescription)"
+	fi
+}
+
+reverse=(ReverseReplicationRelationship os $vm_path)
+
+# --- what only the peer can tell ---
+
+stop_daemon a
+start_job b "${reverse[@]}" ""
+check_job_fails "a peer that does not listen is 32777" 32777 'cannot connect'
+start_job b "${reverse[@]}" '{"RecoveryConnectionPoint": "192.0.2.1"}'
+check_job_fails "a peer that is not trusted is 32769 and names the setting" 32769 'trusted'
+start_daemon a
+
+python3 - "$port" <<-'PYTHON' &
+import socket, sys, time
+s = socket.create_server(("127.0.0.9", int(sys.argv[1])))
+time.sleep(60)
+PYTHON
+deaf=$!
+cleanup_fn stop_process $deaf
+listens()
+{
+	(: <>"/dev/tcp/127.0.0.9/$port") 2>/dev/null
+}
+wait_for 10 listens || bail "nobody listens"
+stop_daemon b
+start_daemon b --call-timeout 1
+start_job b "${reverse[@]}" '{"RecoveryConnectionPoint": "127.0.0.9"}'
+check_job_fails "a peer that does not answer is 32772" 32772 'in time|does not answer'
+start_job b "${reverse[@]}" '{"RecoveryConnectionPoint": "127.0.0.9", "RecoveryServerPortNumber": 1}'
+check_job_fails "the port of the settings is used" 32777 '127.0.0.9:1:'
+stop_daemon b
+start_daemon b
+
+exec {held}<>"$a1"
+start_job b "${reverse[@]}" ""
+check_job_fails "a disk that is open on the peer is 32774 and names who" 32774 'disk1.*has it open'
+exec {held}>&-
+losetup -d "$a1"
+losetup "$a1" --sizelimit $((8 * MiB)) "$TMPDIR/a.disk1"
+start_job b "${reverse[@]}" ""
+check_job_fails "a disk that is too small on the peer is 32773 and names both sizes" 32773 "$((8 * MiB)).*$size"
+losetup -d "$a1"
+losetup "$a1" "$TMPDIR/a.disk1"
+check_equal "none of that changed a role" "$(role a), $(role b)" "1 4, 2 5"
+
+# --- the way ---
+
+write_tracked vm1-disk0 10 300
+write_tracked vm1-disk0 4000 1
+write_tracked vm1-disk1 0 5
+check_equal "the dirty bytes are shown" "$(vm_property b DirtyBytes)" $((306 * 4096))
+check "a reverse from the command line succeeds" on b failback reverse vm1
+check_equal "the roles are swapped" "$(role a), $(role b)" "2 3, 1 3"
+check "the disks are identical" same_disks
+check_equal "the epoch is committed" "$(cut -d' ' -f2 "$FAKE_KERNEL"/vm1-disk?/ended | sort -u)" committed
+check_equal "both hosts have the same base" "$(vm_property a Base)" "$(vm_property b Base)"
+check_equal "nothing is dirty" "$(vm_property b DirtyBytes)" 0
+check_equal "health is OK on both" "$(vm_property a ReplicationHealth)$(vm_property b ReplicationHealth)" 11
+jobs=$(on b failback jobs --json | jq -c 'select(.state == 7) | [.type, .bytes_total]' | paste -sd' ')
+check_equal "it made a job 104 and a job 105 with the bytes of the delta" "$jobs" "[104,0] [105,$((306 * 4096))]"
+check "the peer has a job 106" grep -q '"type":106' <(on a failback jobs --json)
+check_refused "reversing again is 32775 now" b 32775 'Primary in state 3' "${reverse[@]}" ""
+
+write_tracked vm1-disk1 77 20
+check "resume sends what is dirty" on b failback resume vm1
+check "the disks are identical again" same_disks
+
+# --- what goes wrong on the way ---
+
+write_tracked vm1-disk0 100 50
+stop_daemon a
+start_job b RequestReplicationStateChange oq $vm_path 3
+check_job_fails "a delta to an unreachable peer is 32777 and says how to go on" 32777 'failback resume'
+check_equal "it is a warning" "$(vm_property b ReplicationHealth)" 2
+check_equal "no epoch stays frozen" "$(ls "$FAKE_KERNEL"/*/frozen 2>/dev/null)" ""
+start_daemon a
+
+# a receiver that dies: before its first byte, and while it writes
+mv "$TMPDIR/bin/failback-receive" "$TMPDIR/bin/receive.good"
+printf '#!/bin/sh\nexit 3\n' >"$TMPDIR/bin/failback-receive"
+chmod +x "$TMPDIR/bin/failback-receive"
+start_job b RequestReplicationStateChange oq $vm_path 3
+check_job_fails "a receiver that dies fails the delta" 32777 'Nothing is lost'
+wait_for 10 test "$(vm_property a ReplicationHealth)" = 2 || true
+check_equal "the receiver's disks are marked as in between" "$(vm_property a Consistent)" false
+check "the receiver says that its worker ended without a verdict" grep -q 'without a verdict' "$TMPDIR/a.log"
+mv "$TMPDIR/bin/receive.good" "$TMPDIR/bin/failback-receive"
+check "the next delta covers it" on b failback resume vm1
+check "and the disks are identical" same_disks
+check_equal "the mark is gone" "$(vm_property a Consistent)" true
+
+# a sender that never ends, to be interrupted
+mv "$TMPDIR/bin/failback-send" "$TMPDIR/bin/send.good"
+printf '#!/bin/sh\nexec sleep 60\n' >"$TMPDIR/bin/failback-send"
+chmod +x "$TMPDIR/bin/failback-send"
+write_tracked vm1-disk0 500 5
+start_job b RequestReplicationStateChange oq $vm_path 3
+running=$job
+sends()
+{
+	[ "$(job_property b "$running" JobStatus)" = '"sending"' ]
+}
+wait_for 10 sends || bail "it does not send"
+check_refused "a second job on the VM is 32774" b 32774 'has a job' RequestReplicationStateChange oq $vm_path 3
+check_equal "a running job can be terminated" \
+	"$(on b busctl call org.failback1 "$running" org.failback1.ConcreteJob RequestStateChange qt 4 0)" "u 0"
+wait_for 10 job_ends b "$running" || true
+check_equal "and is terminated then" "$(job_property b "$running" JobState)" 8
+check_equal "its epoch is merged back" "$(vm_property b DirtyBytes)" $((5 * 4096))
+
+receives_nothing()
+{
+	! on a failback jobs --json | jq -e 'select(.type == 106 and .state == 4)' >/dev/null
+}
+wait_for 10 receives_nothing || diag "the peer still receives"
+start_job b RequestReplicationStateChange oq $vm_path 3
+running=$job
+wait_for 10 sends || bail "it does not send"
+stop_daemon b KILL
+wait_for 10 receives_nothing || diag "the peer still receives"
+check "a killed daemon leaves an epoch frozen" test -e "$FAKE_KERNEL/vm1-disk0/frozen"
+start_daemon b
+check "its next start ends that epoch" test ! -e "$FAKE_KERNEL/vm1-disk0/frozen"
+history=$(call b GetJobHistory u 1 | sed 's/^s "//; s/"$//; s/\\"/"/g')
+check_equal "and settles the job in the history" "$(jq -c '.[0] | [.JobType, .JobState, .ErrorCode]' <<<"$history")" \
+	"[105,10,32768]"
+mv "$TMPDIR/bin/send.good" "$TMPDIR/bin/failback-send"
+check "a delta succeeds afterwards" on b failback resume vm1
+check "and the disks are identical still" same_disks
+
+# a stopped daemon ends its jobs first
+write_tracked vm1-disk0 600 5
+mv "$TMPDIR/bin/failback-send" "$TMPDIR/bin/send.good"
+printf '#!/bin/sh\nexec sleep 60\n' >"$TMPDIR/bin/failback-send"
+chmod +x "$TMPDIR/bin/failback-send"
+start_job b RequestReplicationStateChange oq $vm_path 3
+running=$job
+wait_for 10 sends || bail "it does not send"
+stop_daemon b
+check "a stopped daemon leaves no epoch frozen" test ! -e "$FAKE_KERNEL/vm1-disk0/frozen"
+mv "$TMPDIR/bin/send.good" "$TMPDIR/bin/failback-send"
+start_daemon b
+wait_for 10 receives_nothing || diag "the peer still receives"
+
+# --- prepare ---
+
+: >"$FAKE_KERNEL/vm1-disk1/open"
+check_refused "preparing while a disk is open is 32774 and names it" b 32774 'disk1.*is open' \
+	RequestReplicationStateChange oq $vm_path 4
+rm "$FAKE_KERNEL/vm1-disk1/open"
+check "prepare succeeds with the VM off" on b failback prepare vm1
+check_equal "and ends in state 4" "$(role b)" "1 4"
+check "with identical disks" same_disks
+check_equal "resume cancels it" "$(on b failback resume vm1 --json >/dev/null && role b)" "1 3"
+
+# --- a map that does not reach back ---
+
+cat /proc/sys/kernel/random/uuid >"$FAKE_KERNEL/vm1-disk0/uuid"
+check_refused "a tracker that was started anew is 32770: its map proves nothing" b 32770 'compare' \
+	RequestReplicationStateChange oq $vm_path 3
+
+# --- a crash between the two halves of the swap ---
+
+stop_daemon a
+stop_daemon b
+rm -r "$TMPDIR/a.state" "$TMPDIR/b.state"
+start_daemon a
+start_daemon b
+jq '.relationships[0] += {mode: 2, state: 3}' "$TMPDIR/a.json" >"$TMPDIR/half.json"
+on a failback apply "$TMPDIR/half.json" >/dev/null
+on b failback apply "$TMPDIR/b.json" >/dev/null
+check "a reverse that stopped half-way is completed by repeating it" on b failback reverse vm1
+check_equal "then the roles are swapped" "$(role a), $(role b)" "2 3, 1 3"
+
+# --- the other condition ---
+
+stop_daemon a
+stop_daemon b
+rm -r "$TMPDIR/a.state" "$TMPDIR/b.state"
+start_daemon a
+start_daemon b
+jq '.relationships[0] += {mode: 2, state: 2}' "$TMPDIR/a.json" >"$TMPDIR/waiting.json"
+on a failback apply "$TMPDIR/waiting.json" >/dev/null
+on b failback apply "$TMPDIR/b.json" >/dev/null
+start_job b "${reverse[@]}" ""
+check_job_fails "a peer in state 2 is 32770: a compare is needed" 32770 'compare'

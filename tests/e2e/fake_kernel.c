@@ -1,0 +1,294 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The module and device-mapper as plain files, linked in front of the library: it implements lib/nl.h and lib/dm.h, so that
+ * failbackd and failback-send run their real way on a machine without the module.
+ *
+ * $FAKE_KERNEL/NAME is the tracker NAME:
+ *
+ *	origin		path of the block device below it
+ *	uuid		of the tracker
+ *	active, frozen	dirty blocks, lines "FIRST NR" in any order; frozen exists while an epoch is
+ *	epoch		UUID of the frozen epoch
+ *	ended		lines "UUID committed|aborted"
+ *	open		exists while something has the mapped device open
+ *
+ * Without the directory, the module is not loaded. Blocks are 4 KiB. The writer of a disk adds to active by itself.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <linux/fs.h>
+
+#include "base/cleanup.h"
+#include "lib/dm.h"
+#include "lib/nl.h"
+
+#define BLOCK_BYTES 4096U
+#define SECTOR_BYTES 512U
+
+struct nl {
+	const char *dir;
+};
+
+static void close_file_at(FILE **file)
+{
+	if (*file)
+		(void)fclose(*file);
+}
+
+static const char *path_of(const char *tracker, const char *what)
+{
+	static char path[PATH_MAX];
+
+	(void)snprintf(path, sizeof(path), "%s/%s/%s", getenv("FAKE_KERNEL") ?: "/nonexistent", tracker, what);
+	return path;
+}
+
+static bool exists(const char *tracker, const char *what)
+{
+	return access(path_of(tracker, what), F_OK) == 0;
+}
+
+static bool read_line(const char *tracker, const char *what, char *buf, size_t size)
+{
+	_cleanup_(close_file_at) FILE *file = fopen(path_of(tracker, what), "re");
+
+	if (!file || !fgets(buf, (int)size, file))
+		return false;
+	buf[strcspn(buf, "\n")] = '\0';
+	return true;
+}
+
+static void append_line(const char *tracker, const char *what, const char *text)
+{
+	_cleanup_(close_file_at) FILE *file = fopen(path_of(tracker, what), "ae");
+
+	if (file)
+		(void)fprintf(file, "%s\n", text);
+}
+
+/* --- maps --- */
+
+struct map {
+	uint8_t *blocks; /* one byte each */
+	uint64_t nr;
+};
+
+static void map_load(struct map *map, const char *tracker, const char *what)
+{
+	_cleanup_(close_file_at) FILE *file = fopen(path_of(tracker, what), "re");
+	unsigned long long first;
+	unsigned long long nr;
+
+	while (file && fscanf(file, "%llu %llu", &first, &nr) == 2) {
+		for (; nr && first < map->nr; nr--)
+			map->blocks[first++] = 1;
+	}
+}
+
+static uint64_t map_count(const char *tracker, const char *what, uint64_t nr_blocks)
+{
+	cleanup_free uint8_t *blocks = calloc(nr_blocks, 1);
+	struct map map = { blocks, nr_blocks };
+	uint64_t count = 0;
+
+	map_load(&map, tracker, what);
+	for (uint64_t i = 0; i < nr_blocks; i++)
+		count += blocks[i];
+	return count;
+}
+
+/* --- lib/nl.h --- */
+
+int nl_open(struct nl **ret, struct failure *f)
+{
+	const char *dir = getenv("FAKE_KERNEL");
+
+	if (!dir || access(dir, F_OK) != 0)
+		return failure_set(f, CODE_NOT_AVAILABLE, -ENOPROTOOPT, "dm-cbt is not loaded: modprobe dm-cbt as root");
+	*ret = calloc(1, sizeof(**ret));
+	return 0;
+}
+
+void nl_close_at(struct nl **nl)
+{
+	free(*nl);
+	*nl = NULL;
+}
+
+int nl_tracker_get(struct nl *nl, const char *tracker, struct tracker_info *ret, struct failure *f)
+{
+	struct tracker_info info = { .generation = 1, .epoch = 1, .block_sectors = BLOCK_BYTES / SECTOR_BYTES };
+	cleanup_fd int fd = -1;
+	char text[PATH_MAX];
+	struct stat origin;
+	uint64_t bytes = 0;
+
+	(void)nl;
+	if (!read_line(tracker, "origin", text, sizeof(text)))
+		return failure_set(f, CODE_NOT_AVAILABLE, -ENODEV, "there is no tracker %s", tracker);
+	fd = open(text, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &origin) < 0 || ioctl(fd, BLKGETSIZE64, &bytes) < 0)
+		return failure_set(f, CODE_FAILED, -EIO, "the origin %s is no block device", text);
+	(void)snprintf(info.name, sizeof(info.name), "%s", tracker);
+	info.origin_dev = origin.st_rdev;
+	info.size_sectors = bytes / SECTOR_BYTES;
+	if (read_line(tracker, "uuid", text, sizeof(text)))
+		(void)uuid_parse(text, &info.uuid);
+	info.dirty_active = map_count(tracker, "active", bytes / BLOCK_BYTES);
+	info.has_frozen = exists(tracker, "frozen");
+	if (info.has_frozen) {
+		info.dirty_frozen = map_count(tracker, "frozen", bytes / BLOCK_BYTES);
+		(void)read_line(tracker, "epoch", text, sizeof(text));
+		(void)uuid_parse(text, &info.frozen_uuid);
+	}
+	*ret = info;
+	return 0;
+}
+
+int nl_tracker_list(struct nl *nl, struct tracker_info **ret, size_t *ret_nr, struct failure *f)
+{
+	(void)nl;
+	(void)ret;
+	(void)ret_nr;
+	return failure_set(f, CODE_NOT_SUPPORTED, -EOPNOTSUPP, "not needed here");
+}
+
+/* How an epoch stands: 'f' frozen, 'c' committed, 'a' aborted, 0 unknown. */
+static char outcome(const char *tracker, const char *epoch)
+{
+	_cleanup_(close_file_at) FILE *file = NULL;
+	char text[128];
+	char result = 0;
+
+	if (exists(tracker, "frozen") && read_line(tracker, "epoch", text, sizeof(text)) && strcmp(text, epoch) == 0)
+		return 'f';
+	file = fopen(path_of(tracker, "ended"), "re");
+	while (file && fgets(text, sizeof(text), file)) {
+		if (strncmp(text, epoch, UUID_TEXT_LEN) == 0)
+			result = text[UUID_TEXT_LEN + 1];
+	}
+	return result;
+}
+
+int nl_freeze(struct nl *nl, const char *const *trackers, size_t nr, const struct uuid *epoch,
+	      struct tracker_info *ret, struct failure *f)
+{
+	char text[UUID_TEXT_LEN + 1];
+	char from[PATH_MAX];
+
+	(void)nl;
+	(void)ret;
+	(void)uuid_format(epoch, text);
+	for (size_t i = 0; i < nr; i++) {
+		if (exists(trackers[i], "frozen"))
+			return failure_set(f, CODE_IN_USE, -EBUSY, "tracker %s holds another frozen epoch", trackers[i]);
+	}
+	for (size_t i = 0; i < nr; i++) {
+		(void)unlink(path_of(trackers[i], "epoch"));
+		append_line(trackers[i], "epoch", text);
+		append_line(trackers[i], "active", "0 0");
+		(void)snprintf(from, sizeof(from), "%s", path_of(trackers[i], "active"));
+		(void)rename(from, path_of(trackers[i], "frozen"));
+	}
+	return 0;
+}
+
+static int end_epoch(const char *const *trackers, size_t nr, const struct uuid *epoch, bool commit,
+		     struct failure *f)
+{
+	char text[UUID_TEXT_LEN + 1];
+	char line[128];
+
+	(void)uuid_format(epoch, text);
+	for (size_t i = 0; i < nr; i++) {
+		char how = outcome(trackers[i], text);
+
+		if (!how)
+			return failure_set(f, CODE_FILE_NOT_FOUND, -ENOENT, "tracker %s has no epoch %s", trackers[i], text);
+		if (how == (commit ? 'a' : 'c'))
+			return failure_set(f, CODE_FAILED, commit ? -ECANCELED : -EALREADY, "epoch %s ended otherwise",
+					   text);
+	}
+	for (size_t i = 0; i < nr; i++) {
+		_cleanup_(close_file_at) FILE *frozen = fopen(path_of(trackers[i], "frozen"), "re");
+
+		if (outcome(trackers[i], text) != 'f')
+			continue;
+		while (!commit && frozen && fgets(line, sizeof(line), frozen)) {
+			line[strcspn(line, "\n")] = '\0';
+			append_line(trackers[i], "active", line);
+		}
+		(void)unlink(path_of(trackers[i], "frozen"));
+		(void)snprintf(line, sizeof(line), "%s %s", text, commit ? "committed" : "aborted");
+		append_line(trackers[i], "ended", line);
+	}
+	return 0;
+}
+
+int nl_commit(struct nl *nl, const char *const *trackers, size_t nr, const struct uuid *epoch,
+	      struct tracker_info *ret, struct failure *f)
+{
+	(void)nl;
+	(void)ret;
+	return end_epoch(trackers, nr, epoch, true, f);
+}
+
+int nl_abort(struct nl *nl, const char *const *trackers, size_t nr, const struct uuid *epoch,
+	     struct tracker_info *ret, struct failure *f)
+{
+	(void)nl;
+	(void)ret;
+	return end_epoch(trackers, nr, epoch, false, f);
+}
+
+int nl_map_get(struct nl *nl, const char *tracker, uint32_t which, const struct uuid *epoch, uint64_t start,
+	       nl_range_fn fn, void *context, struct tracker_info *ret, struct failure *f)
+{
+	cleanup_free uint8_t *blocks = NULL;
+	struct tracker_info info;
+	struct map map;
+	int rc;
+
+	rc = nl_tracker_get(nl, tracker, &info, f);
+	if (rc)
+		return rc;
+	if (epoch && (!info.has_frozen || !uuid_equal(epoch, &info.frozen_uuid)))
+		return failure_set(f, CODE_FILE_NOT_FOUND, -ENOENT, "that epoch is not frozen");
+	map.nr = info.size_sectors / info.block_sectors;
+	map.blocks = blocks = calloc(map.nr, 1);
+	if (which & CBT_MAP_ACTIVE)
+		map_load(&map, tracker, "active");
+	if (which & CBT_MAP_FROZEN)
+		map_load(&map, tracker, "frozen");
+	for (uint64_t i = start; i < map.nr;) {
+		uint64_t end = i;
+
+		while (end < map.nr && blocks[end])
+			end++;
+		rc = end > i ? fn(context, i, end - i) : 0;
+		if (rc)
+			return failure_set(f, CODE_FAILED, rc, "%s", strerror(-rc));
+		i = end + 1;
+	}
+	if (ret)
+		*ret = info;
+	return 0;
+}
+
+/* --- lib/dm.h --- */
+
+int dm_open_count(const char *name, unsigned int *ret, struct failure *f)
+{
+	if (!exists(name, "origin"))
+		return failure_set(f, CODE_NOT_AVAILABLE, -ENXIO, "There is no mapped device %s.", name);
+	*ret = exists(name, "open");
+	return 0;
+}
