@@ -36,7 +36,7 @@ check "a first record that is damaged leaves the target as it was" cmp -n $size 
 
 # --- a peer that dies, at the greeting, early, late ---
 
-for at in 0 100 160 1000000 30000000; do
+for at in 0 100 160 1000000 20000000; do
 	fresh_target
 	transfer "$TMPDIR/s" "$TMPDIR/r" --kill send --at $at
 	check_failed "sender killed at byte $at: the receiver says so" receive 19 \
@@ -82,7 +82,35 @@ transfer "$TMPDIR/s" "$TMPDIR/r" --kill receive-term --at 2000000
 check_failed "SIGTERM ends the receiver" receive 10 '^32768 the transfer was terminated'
 check_failed "and the sender hears it" send 10 '^32768 the peer: the transfer was terminated'
 
+# --- disks that fail ---
+
+if [ "$(id -u)" = 0 ] && mkdir "$TMPDIR/full" && mount -t tmpfs -o size=8M tmpfs "$TMPDIR/full"; then
+	cleanup_fn umount "$TMPDIR/full"
+	truncate -s $size "$TMPDIR/full/target"
+	transfer "$TMPDIR/s" "$(with "$TMPDIR/r" ".disks[0].path = \"$TMPDIR/full/target\"")"
+	check_failed "a target that cannot be written ends the receiver" receive 10 \
+		'^32768 cannot write disk disk0 at byte [0-9]+: No space left on device'
+	check_failed "and the sender hears it" send 10 '^32768 the peer: cannot write disk disk0'
+else
+	skip "a target that cannot be written ends the receiver" "cannot mount"
+fi
+if [ "$(id -u)" = 0 ] && losetup -f >/dev/null 2>&1; then
+	truncate -s $size "$TMPDIR/short"
+	dev=$(losetup --find --show --read-only "$TMPDIR/short")
+	cleanup_fn losetup -d "$dev"
+	truncate -s $((size / 2)) "$TMPDIR/short"
+	fresh_target
+	transfer "$(with "$TMPDIR/s" ".disks[0].path = \"$dev\"")" "$TMPDIR/r"
+	check_failed "a source that cannot be read ends the sender" send 10 \
+		'^32768 cannot read disk disk0 at byte [0-9]+: Input/output error'
+	check_failed "and the receiver hears it" receive 10 '^32768 the peer: cannot read disk disk0'
+else
+	skip "a source that cannot be read ends the sender" "needs root and loop devices"
+fi
+
 # --- the same delta, once the cause is gone ---
+
+fresh_target
 
 transfer "$TMPDIR/s" "$TMPDIR/r"
 check_done "after all that the delta arrives on the last target"

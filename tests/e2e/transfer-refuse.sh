@@ -68,6 +68,8 @@ check_failed "a wrong extent: its line is named" send 15 "^32773 line 2 of $TMPD
 printf '%d 1024\n' $((size - 512)) >"$TMPDIR/extents"
 transfer "$(with "$TMPDIR/s" ".disks[0].source = {extents: \"$TMPDIR/extents\"}")" "$TMPDIR/r"
 check_failed "an extent beyond the disk is refused" send 15 "^32773 the last extent in .* ends beyond"
+transfer "$(with "$TMPDIR/s" '.disks[0].source = {tracker: "failback-none"}')" "$TMPDIR/r"
+check_failed "a tracker that is not there is refused" send any '^(32777|32779) '
 unchanged "a wrong source"
 
 # --- plans; exit status 2, and the peer is told ---
@@ -134,7 +136,7 @@ cleanup_fn losetup -d "$ro"
 target_refused "a read-only device" "$ro" 11 "^32769 disk disk0: $ro is read-only"
 unchanged "a device in use"
 
-mkfs.ext4 -q "$dev"
+mkfs.ext4 -q -O ^has_journal "$dev"
 mkdir "$TMPDIR/mnt"
 if mount "$dev" "$TMPDIR/mnt"; then
 	target_refused "a device that is mounted" "$dev" 16 "^32774 disk disk0: $dev is mounted on $TMPDIR/mnt"
