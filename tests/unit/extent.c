@@ -199,7 +199,8 @@ TEST_F(zeroes, a_long_run_inside_an_extent_is_taken_out_and_a_short_one_is_not)
 /* Apply both lists to a disk of 0xff; what they cover must equal the source. */
 TEST_F(zeroes, at_random_both_lists_together_are_the_source)
 {
-	unsigned int seed = getenv("SEED") ? (unsigned int)atoi(getenv("SEED")) : (unsigned int)time(NULL);
+	unsigned int seed = getenv("SEED") ? (unsigned int)atoi(getenv("SEED"))
+					   : (unsigned int)time(NULL);
 	const int rounds = 300;
 	uint8_t *disk = malloc(4 << 20), *want = malloc(4 << 20);
 	int done;
@@ -234,7 +235,8 @@ TEST_F(zeroes, at_random_both_lists_together_are_the_source)
 		ASSERT_LE(self->split.nr_zero, max);
 		from = 0;
 		for (size_t i = 0; i < self->split.nr_data; i++) {
-			memcpy(disk + self->data[i].offset, self->body + from, self->data[i].length);
+			memcpy(disk + self->data[i].offset, self->body + from,
+			       self->data[i].length);
 			from += self->data[i].length;
 		}
 		ASSERT_EQ(self->split.bytes_data, from);

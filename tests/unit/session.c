@@ -70,13 +70,14 @@ static void seal(delta_data *d, unsigned int type, size_t len, uint64_t sequence
 
 static int receive(delta_data *d)
 {
-	return receive_session_step(d->receiver, &d->record.header, d->record.head, d->record.body, d->extents,
-				    &d->f);
+	return receive_session_step(d->receiver, &d->record.header, d->record.head, d->record.body,
+				    d->extents, &d->f);
 }
 
 static int send_back(delta_data *d)
 {
-	return send_session_step(d->sender, &d->record.header, d->record.head, d->record.body, &d->f);
+	return send_session_step(d->sender, &d->record.header, d->record.head, d->record.body,
+				 &d->f);
 }
 
 static int do_begin(delta_data *d)
@@ -93,7 +94,8 @@ static int do_ready(delta_data *d)
 	return send_back(d);
 }
 
-static void make_extents(delta_data *d, unsigned int type, unsigned int disk, uint64_t offset, uint64_t length)
+static void make_extents(delta_data *d, unsigned int type, unsigned int disk, uint64_t offset,
+			 uint64_t length)
 {
 	struct extent extent = { offset, length };
 
@@ -106,7 +108,8 @@ static void make_extents(delta_data *d, unsigned int type, unsigned int disk, ui
 	send_session_record(d->sender, &d->record.header, &extent, d->record.body, d->record.head);
 }
 
-static int do_extents(delta_data *d, unsigned int type, unsigned int disk, uint64_t offset, uint64_t length)
+static int do_extents(delta_data *d, unsigned int type, unsigned int disk, uint64_t offset,
+		      uint64_t length)
 {
 	make_extents(d, type, disk, offset, length);
 	return receive(d);
@@ -199,7 +202,8 @@ TEST_F(delta, with_another_disk_size_is_refused)
 {
 	self->begin.disks[0].size_bytes += 512;
 	EXPECT_EQ(-ESTALE, do_begin(self));
-	EXPECT_STREQ("the sender's disk disk0 has 1049088 bytes, the receiver expects 1048576", self->f.text);
+	EXPECT_STREQ("the sender's disk disk0 has 1049088 bytes, the receiver expects 1048576",
+		     self->f.text);
 }
 
 TEST_F(delta, that_announces_more_than_its_disks_hold_is_refused)
@@ -298,8 +302,8 @@ TEST_F(delta, the_receiver_takes_each_type_only_when_it_is_due)
 		unsigned int type;
 		size_t len;
 	} records[] = {
-		{ CBT_WIRE_CALL, 2 },  { CBT_WIRE_REPLY, 2 }, { CBT_WIRE_READY, 0 }, { CBT_WIRE_BEGIN, 192 },
-		{ CBT_WIRE_END, 40 },  { CBT_WIRE_DURABLE, 24 },
+		{ CBT_WIRE_CALL, 2 },	 { CBT_WIRE_REPLY, 2 }, { CBT_WIRE_READY, 0 },
+		{ CBT_WIRE_BEGIN, 192 }, { CBT_WIRE_END, 40 },	{ CBT_WIRE_DURABLE, 24 },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(records); i++) {
@@ -376,7 +380,8 @@ TEST_F(delta, failed_is_taken_at_any_time_by_both)
 
 TEST_F(delta, at_random_only_the_records_that_were_sent_in_order_end_well)
 {
-	unsigned int seed = getenv("SEED") ? (unsigned int)atoi(getenv("SEED")) : (unsigned int)time(NULL);
+	unsigned int seed = getenv("SEED") ? (unsigned int)atoi(getenv("SEED"))
+					   : (unsigned int)time(NULL);
 	const int rounds = 500;
 	int done;
 

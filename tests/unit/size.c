@@ -72,9 +72,11 @@ TEST(sizes_are_parsed_in_powers_of_1024)
 
 TEST(what_is_no_size_is_refused_and_changes_nothing)
 {
-	static const char *const wrong[] = { "", "K", "-1", "1KB", "1.", ".5", "1.5", "1x", "1 K ",
-					     "0x10", "1.1K", "1,5", "1KiBs", "1.0000000K" };
-	static const char *const large[] = { "8E", "9223372036854775808", "99999999999999999999", "16777216T" };
+	static const char *const wrong[] = { "",     "K",   "-1",    "1KB",	  "1.",
+					     ".5",   "1.5", "1x",    "1 K ",	  "0x10",
+					     "1.1K", "1,5", "1KiBs", "1.0000000K" };
+	static const char *const large[] = { "8E", "9223372036854775808", "99999999999999999999",
+					     "16777216T" };
 	uint64_t bytes = 7;
 
 	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {

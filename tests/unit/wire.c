@@ -58,7 +58,8 @@ static enum wire_fault decode(const struct cbt_wire_header *raw)
 }
 
 /* A header as it would stand on the wire. */
-static struct cbt_wire_header header_of(unsigned int type, unsigned int nr_extents, uint32_t body_len)
+static struct cbt_wire_header header_of(unsigned int type, unsigned int nr_extents,
+					uint32_t body_len)
 {
 	return (struct cbt_wire_header){
 		.magic = htole32(CBT_WIRE_MAGIC),
@@ -96,7 +97,7 @@ TEST_F(record, sealed_record_comes_back_as_it_was)
 
 TEST_F(record, the_layout_is_the_documented_one)
 {
-	static const uint8_t start[] = { 'c', 'b', 't', '1', 5, 0, 0, 0, 3, 0, 2, 0, 0, 0x20, 0, 0, 7, 0 };
+	static const char start[] = "cbt1\5\0\0\0\3\0\2\0\0\x20\0\0\7";
 
 	EXPECT_EQ(0, memcmp(self->head, start, sizeof(start)));
 }
@@ -108,7 +109,8 @@ TEST_F(record, any_flipped_bit_of_the_record_is_noticed)
 
 	for (size_t bit = 0; bit < head_bits; bit++) {
 		self->head[bit / 8] ^= (uint8_t)(1U << bit % 8);
-		if (!wire_header_decode(self->head, &h) && h.nr_extents == 2 && h.body_len == 8192) {
+		if (!wire_header_decode(self->head, &h) && h.nr_extents == 2 &&
+		    h.body_len == 8192) {
 			EXPECT_FALSE(wire_check_matches(&h, self->head, self->body)) {
 				TH_LOG("head bit %zu", bit);
 			}
@@ -214,10 +216,12 @@ TEST(the_length_of_the_body_is_bounded_by_the_type)
 }
 
 /* Extents are decoded behind a sealed header, as a hostile sender could seal them. */
-static enum wire_fault extents_fault(unsigned int type, const struct extent *extents, unsigned int nr,
-				     uint32_t body_len)
+static enum wire_fault extents_fault(unsigned int type, const struct extent *extents,
+				     unsigned int nr, uint32_t body_len)
 {
-	struct wire_header h = { .type = (uint16_t)type, .nr_extents = (uint16_t)nr, .body_len = body_len };
+	struct wire_header h = { .type = (uint16_t)type,
+				 .nr_extents = (uint16_t)nr,
+				 .body_len = body_len };
 	struct extent ret[4] = { { 1, 1 }, { 1, 1 }, { 1, 1 }, { 1, 1 } };
 	uint8_t *body = calloc(1, body_len + 1);
 	uint8_t head[WIRE_HEAD_MAX];
@@ -236,20 +240,24 @@ static enum wire_fault extents_fault(unsigned int type, const struct extent *ext
 
 TEST(extents_that_are_not_aligned_are_refused)
 {
-	EXPECT_EQ(WIRE_FAULT_EXTENT_ALIGN, extents_fault(CBT_WIRE_ZERO, extents_of({ 1, 512 }), 1, 0));
-	EXPECT_EQ(WIRE_FAULT_EXTENT_ALIGN, extents_fault(CBT_WIRE_ZERO, extents_of({ 512, 513 }), 1, 0));
+	EXPECT_EQ(WIRE_FAULT_EXTENT_ALIGN,
+		  extents_fault(CBT_WIRE_ZERO, extents_of({ 1, 512 }), 1, 0));
+	EXPECT_EQ(WIRE_FAULT_EXTENT_ALIGN,
+		  extents_fault(CBT_WIRE_ZERO, extents_of({ 512, 513 }), 1, 0));
 }
 
 TEST(empty_extents_are_refused)
 {
-	EXPECT_EQ(WIRE_FAULT_EXTENT_EMPTY, extents_fault(CBT_WIRE_ZERO, extents_of({ 512, 0 }), 1, 0));
+	EXPECT_EQ(WIRE_FAULT_EXTENT_EMPTY,
+		  extents_fault(CBT_WIRE_ZERO, extents_of({ 512, 0 }), 1, 0));
 }
 
 TEST(extents_beyond_the_largest_offset_are_refused)
 {
 	const uint64_t last = (uint64_t)INT64_MAX / 512 * 512;
 
-	EXPECT_EQ(WIRE_FAULT_EXTENT_RANGE, extents_fault(CBT_WIRE_ZERO, extents_of({ last, 512 }), 1, 0));
+	EXPECT_EQ(WIRE_FAULT_EXTENT_RANGE,
+		  extents_fault(CBT_WIRE_ZERO, extents_of({ last, 512 }), 1, 0));
 	EXPECT_EQ(WIRE_FAULT_EXTENT_RANGE,
 		  extents_fault(CBT_WIRE_ZERO, extents_of({ 512, UINT64_MAX - 511 }), 1, 0));
 	EXPECT_EQ(WIRE_FAULT_EXTENT_RANGE,
@@ -263,13 +271,16 @@ TEST(extents_out_of_order_or_overlapping_are_refused)
 		  extents_fault(CBT_WIRE_ZERO, extents_of({ 4096, 512 }, { 0, 512 }), 2, 0));
 	EXPECT_EQ(WIRE_FAULT_EXTENT_ORDER,
 		  extents_fault(CBT_WIRE_ZERO, extents_of({ 0, 1024 }, { 512, 512 }), 2, 0));
-	EXPECT_EQ(WIRE_SOUND, extents_fault(CBT_WIRE_ZERO, extents_of({ 0, 512 }, { 512, 512 }), 2, 0));
+	EXPECT_EQ(WIRE_SOUND,
+		  extents_fault(CBT_WIRE_ZERO, extents_of({ 0, 512 }, { 512, 512 }), 2, 0));
 }
 
 TEST(a_body_that_is_not_as_long_as_its_extents_is_refused)
 {
-	EXPECT_EQ(WIRE_FAULT_EXTENT_SUM, extents_fault(CBT_WIRE_DATA, extents_of({ 0, 1024 }), 1, 512));
-	EXPECT_EQ(WIRE_FAULT_EXTENT_SUM, extents_fault(CBT_WIRE_DATA, extents_of({ 0, 512 }), 1, 1024));
+	EXPECT_EQ(WIRE_FAULT_EXTENT_SUM,
+		  extents_fault(CBT_WIRE_DATA, extents_of({ 0, 1024 }), 1, 512));
+	EXPECT_EQ(WIRE_FAULT_EXTENT_SUM,
+		  extents_fault(CBT_WIRE_DATA, extents_of({ 0, 512 }), 1, 1024));
 }
 
 /* --- bodies --- */
@@ -331,7 +342,8 @@ TEST_F(begin, with_a_wrong_disk_size_is_refused)
 
 	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
 		self->disk[1].size_bytes = htole64(wrong[i]);
-		EXPECT_EQ(WIRE_FAULT_DISK_SIZE, wire_begin_decode(self->buf, self->len, &self->ret));
+		EXPECT_EQ(WIRE_FAULT_DISK_SIZE,
+			  wire_begin_decode(self->buf, self->len, &self->ret));
 	}
 }
 
@@ -434,7 +446,8 @@ TEST(the_digest_depends_on_every_check_and_their_order)
 
 TEST(records_at_random_come_back_and_noise_does_no_harm)
 {
-	unsigned int seed = getenv("SEED") ? (unsigned int)atoi(getenv("SEED")) : (unsigned int)time(NULL);
+	unsigned int seed = getenv("SEED") ? (unsigned int)atoi(getenv("SEED"))
+					   : (unsigned int)time(NULL);
 	const int rounds = 20000;
 	int done;
 
@@ -454,7 +467,8 @@ TEST(records_at_random_come_back_and_noise_does_no_harm)
 			at = extents[i].offset + extents[i].length;
 			sum += extents[i].length;
 		}
-		h = (struct wire_header){ CBT_WIRE_DATA, 0, (uint16_t)nr, (uint32_t)sum, (uint64_t)rand(), 0 };
+		h = (struct wire_header){ CBT_WIRE_DATA,    0, (uint16_t)nr, (uint32_t)sum,
+					  (uint64_t)rand(), 0 };
 		wire_seal(&h, extents, body, head);
 		ASSERT_EQ(WIRE_SOUND, wire_header_decode(head, &back));
 		ASSERT_TRUE(wire_check_matches(&back, head, body));

@@ -32,10 +32,12 @@ const char *size_format(uint64_t bytes, char buf[SIZE_TEXT_LEN])
 		unit++;
 	}
 	if (tenths % 10)
-		(void)snprintf(buf, SIZE_TEXT_LEN, "%llu.%llu %s", (unsigned long long)(tenths / 10),
-			       (unsigned long long)(tenths % 10), units[unit]);
+		(void)snprintf(buf, SIZE_TEXT_LEN, "%llu.%llu %s",
+			       (unsigned long long)(tenths / 10), (unsigned long long)(tenths % 10),
+			       units[unit]);
 	else
-		(void)snprintf(buf, SIZE_TEXT_LEN, "%llu %s", (unsigned long long)(tenths / 10), units[unit]);
+		(void)snprintf(buf, SIZE_TEXT_LEN, "%llu %s", (unsigned long long)(tenths / 10),
+			       units[unit]);
 	return buf;
 }
 

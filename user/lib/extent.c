@@ -100,8 +100,8 @@ static const char *line_parse(struct cursor line, struct extent_list *list)
 	skip_blanks(&line);
 	if (line.at == line.end || *line.at == '#')
 		return NULL;
-	if (!number_parse(&line, &offset) || line.at == line.end || (*line.at != ' ' && *line.at != '\t') ||
-	    !number_parse(&line, &length))
+	if (!number_parse(&line, &offset) || line.at == line.end ||
+	    (*line.at != ' ' && *line.at != '\t') || !number_parse(&line, &length))
 		return "is not \"OFFSET LENGTH\" in bytes";
 	skip_blanks(&line);
 	if (line.at != line.end)
@@ -120,7 +120,8 @@ static const char *line_parse(struct cursor line, struct extent_list *list)
 	}
 }
 
-int extent_parse(const char *text, size_t len, const char *name, struct extent_list *list, struct failure *f)
+int extent_parse(const char *text, size_t len, const char *name, struct extent_list *list,
+		 struct failure *f)
 {
 	struct cursor rest = { text, text + len };
 
@@ -130,8 +131,8 @@ int extent_parse(const char *text, size_t len, const char *name, struct extent_l
 		const char *wrong = line_parse(line, list);
 
 		if (wrong)
-			return failure_set(f, CODE_INVALID_PARAMETER, -EINVAL, "line %zu of %s %s", number,
-					   name, wrong);
+			return failure_set(f, CODE_INVALID_PARAMETER, -EINVAL, "line %zu of %s %s",
+					   number, name, wrong);
 		rest.at = end ? end + 1 : rest.end;
 	}
 	return 0;

@@ -43,6 +43,7 @@ void extent_clip(struct extent_list *list, uint64_t size);
  * @name: what the text is called in the sentence of a failure, which also gives the line's number
  * @list: pushed to; on failure it keeps what was pushed before
  */
-int extent_parse(const char *text, size_t len, const char *name, struct extent_list *list, struct failure *f);
+int extent_parse(const char *text, size_t len, const char *name, struct extent_list *list,
+		 struct failure *f);
 
 #endif

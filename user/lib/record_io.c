@@ -94,7 +94,8 @@ static int explain(int rc, struct failure *f)
 	case -ECONNRESET:
 		return failure_set(f, CODE_NOT_AVAILABLE, rc, "the peer closed the connection");
 	default:
-		return failure_set(f, code_of_errno(rc), rc, "the connection failed: %s", strerror(-rc));
+		return failure_set(f, code_of_errno(rc), rc, "the connection failed: %s",
+				   strerror(-rc));
 	}
 }
 
@@ -107,7 +108,9 @@ static int refuse(uint64_t sequence, enum wire_fault fault, struct failure *f)
 int record_write(int fd, enum cbt_wire_type type, uint64_t sequence, const void *body, size_t len,
 		 uint64_t deadline_ns, struct failure *f)
 {
-	struct wire_header h = { .type = (uint16_t)type, .body_len = (uint32_t)len, .sequence = sequence };
+	struct wire_header h = { .type = (uint16_t)type,
+				 .body_len = (uint32_t)len,
+				 .sequence = sequence };
 	uint8_t head[WIRE_HEADER_BYTES];
 	struct iovec iov[2] = {
 		{ .iov_base = head, .iov_len = sizeof(head) },
@@ -118,8 +121,9 @@ int record_write(int fd, enum cbt_wire_type type, uint64_t sequence, const void 
 	int rc;
 
 	if (len > CBT_WIRE_TEXT_MAX)
-		return failure_set(f, CODE_FAILED, -EMSGSIZE, "a %s of %zu bytes is too long to be sent",
-				   wire_type_name(type), len);
+		return failure_set(f, CODE_FAILED, -EMSGSIZE,
+				   "a %s of %zu bytes is too long to be sent", wire_type_name(type),
+				   len);
 	wire_seal(&h, NULL, body, head);
 	fault = wire_header_decode(head, &decoded);
 	if (fault)
@@ -129,8 +133,8 @@ int record_write(int fd, enum cbt_wire_type type, uint64_t sequence, const void 
 	return rc ? explain(rc, f) : 0;
 }
 
-int record_read(int fd, uint64_t sequence, struct wire_header *ret, uint8_t **ret_body, uint64_t deadline_ns,
-		struct failure *f)
+int record_read(int fd, uint64_t sequence, struct wire_header *ret, uint8_t **ret_body,
+		uint64_t deadline_ns, struct failure *f)
 {
 	cleanup_free uint8_t *body = NULL;
 	uint8_t head[WIRE_HEADER_BYTES];
@@ -145,7 +149,8 @@ int record_read(int fd, uint64_t sequence, struct wire_header *ret, uint8_t **re
 	if (fault)
 		return refuse(sequence, fault, f);
 	if (h.nr_extents)
-		return failure_set(f, CODE_FAILED, -EPROTO, "the peer sent %s where a control record is due",
+		return failure_set(f, CODE_FAILED, -EPROTO,
+				   "the peer sent %s where a control record is due",
 				   wire_type_name(h.type));
 
 	body = malloc(h.body_len + 1);
@@ -158,7 +163,8 @@ int record_read(int fd, uint64_t sequence, struct wire_header *ret, uint8_t **re
 	if (!wire_check_matches(&h, head, body))
 		return refuse(sequence, WIRE_FAULT_CHECK, f);
 	if (h.sequence != sequence)
-		return failure_set(f, CODE_FAILED, -EPROTO, "the peer sent record %llu where %llu is due",
+		return failure_set(f, CODE_FAILED, -EPROTO,
+				   "the peer sent record %llu where %llu is due",
 				   (unsigned long long)h.sequence, (unsigned long long)sequence);
 	*ret = h;
 	*ret_body = steal_ptr(body);
@@ -171,8 +177,8 @@ int record_write_text(int fd, enum cbt_wire_type type, uint64_t sequence, const 
 	return record_write(fd, type, sequence, text, strlen(text), deadline_ns, f);
 }
 
-int record_read_text(int fd, enum cbt_wire_type type, uint64_t sequence, char **ret_text, uint64_t deadline_ns,
-		     struct failure *f)
+int record_read_text(int fd, enum cbt_wire_type type, uint64_t sequence, char **ret_text,
+		     uint64_t deadline_ns, struct failure *f)
 {
 	cleanup_free uint8_t *body = NULL;
 	struct wire_header h;
@@ -188,7 +194,8 @@ int record_read_text(int fd, enum cbt_wire_type type, uint64_t sequence, char **
 		return failure_set(f, CODE_FAILED, -EPROTO, "the peer sent %s where %s is due",
 				   wire_type_name(h.type), wire_type_name(type));
 	if (memchr(body, '\0', h.body_len))
-		return failure_set(f, CODE_FAILED, -EPROTO, "the peer sent a %s with NUL in its text",
+		return failure_set(f, CODE_FAILED, -EPROTO,
+				   "the peer sent a %s with NUL in its text",
 				   wire_type_name(h.type));
 	*ret_text = (char *)steal_ptr(body);
 	return 0;
@@ -198,6 +205,6 @@ int record_write_failed(int fd, uint64_t sequence, const struct failure *why, ui
 {
 	uint8_t body[sizeof(struct cbt_wire_failed) + sizeof(why->text)];
 
-	return record_write(fd, CBT_WIRE_FAILED, sequence, body, wire_failed_encode(why, body), deadline_ns,
-			    NULL);
+	return record_write(fd, CBT_WIRE_FAILED, sequence, body, wire_failed_encode(why, body),
+			    deadline_ns, NULL);
 }

@@ -27,8 +27,8 @@ int record_write(int fd, enum cbt_wire_type type, uint64_t sequence, const void 
  * @sequence: the one that is due
  * @ret_body: malloc()ed, with a NUL behind it that does not count; text can be used as a string after checking for NUL in it
  */
-int record_read(int fd, uint64_t sequence, struct wire_header *ret, uint8_t **ret_body, uint64_t deadline_ns,
-		struct failure *f);
+int record_read(int fd, uint64_t sequence, struct wire_header *ret, uint8_t **ret_body,
+		uint64_t deadline_ns, struct failure *f);
 
 /** record_write_text - CALL or REPLY with @text, which is at most CBT_WIRE_TEXT_MAX bytes. */
 int record_write_text(int fd, enum cbt_wire_type type, uint64_t sequence, const char *text,
@@ -39,8 +39,8 @@ int record_write_text(int fd, enum cbt_wire_type type, uint64_t sequence, const 
  *
  * -EREMOTEIO: the peer sent FAILED instead; the failure holds its code and sentence.
  */
-int record_read_text(int fd, enum cbt_wire_type type, uint64_t sequence, char **ret_text, uint64_t deadline_ns,
-		     struct failure *f);
+int record_read_text(int fd, enum cbt_wire_type type, uint64_t sequence, char **ret_text,
+		     uint64_t deadline_ns, struct failure *f);
 
 /** record_write_failed - tell the peer why nothing more will come. */
 int record_write_failed(int fd, uint64_t sequence, const struct failure *why, uint64_t deadline_ns);

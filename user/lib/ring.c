@@ -74,7 +74,8 @@ static void queue_remove(struct queue *q, struct ring_op **at)
 
 static bool is_transfer(const struct ring_op *op)
 {
-	return op->kind == RING_READ || op->kind == RING_WRITE || op->kind == RING_SEND || op->kind == RING_RECV;
+	return op->kind == RING_READ || op->kind == RING_WRITE || op->kind == RING_SEND ||
+	       op->kind == RING_RECV;
 }
 
 static int end_of_data(const struct ring_op *op)
@@ -185,7 +186,8 @@ static bool uring_open(struct ring *ring)
 	iovs = calloc(ring->nr_buffers, sizeof(*iovs));
 	for (unsigned int i = 0; iovs && i < ring->nr_buffers; i++)
 		iovs[i] = (struct iovec){ ring_buffer(ring, i), RING_BUFFER_BYTES };
-	ring->has_fixed_buffers = iovs && io_uring_register_buffers(&ring->uring, iovs, ring->nr_buffers) == 0;
+	ring->has_fixed_buffers =
+		iovs && io_uring_register_buffers(&ring->uring, iovs, ring->nr_buffers) == 0;
 	free(iovs);
 	sockets_make_blocking(ring);
 	return true;
@@ -198,7 +200,8 @@ static int fixed_buffer(const struct ring *ring, const struct ring_op *op)
 	size_t pool_bytes = (size_t)ring->nr_buffers * RING_BUFFER_BYTES;
 	size_t offset;
 
-	if (!ring->has_fixed_buffers || op->nr_iov != 1 || at < ring->pool || at >= ring->pool + pool_bytes)
+	if (!ring->has_fixed_buffers || op->nr_iov != 1 || at < ring->pool ||
+	    at >= ring->pool + pool_bytes)
 		return -1;
 	offset = (size_t)(at - ring->pool);
 	if (offset % RING_BUFFER_BYTES + op->iov[0].iov_len > RING_BUFFER_BYTES)
@@ -213,12 +216,13 @@ static void uring_prep_file(struct ring *ring, struct ring_op *op, struct io_uri
 	int fixed = fixed_buffer(ring, op);
 
 	if (op->kind == RING_READ && fixed >= 0)
-		io_uring_prep_read_fixed(sqe, file, iov->iov_base, (unsigned int)iov->iov_len, op->offset, fixed);
+		io_uring_prep_read_fixed(sqe, file, iov->iov_base, (unsigned int)iov->iov_len,
+					 op->offset, fixed);
 	else if (op->kind == RING_READ)
 		io_uring_prep_readv(sqe, file, op->iov, op->nr_iov, op->offset);
 	else if (fixed >= 0)
-		io_uring_prep_write_fixed(sqe, file, iov->iov_base, (unsigned int)iov->iov_len, op->offset,
-					  fixed);
+		io_uring_prep_write_fixed(sqe, file, iov->iov_base, (unsigned int)iov->iov_len,
+					  op->offset, fixed);
 	else
 		io_uring_prep_writev(sqe, file, op->iov, op->nr_iov, op->offset);
 }
@@ -334,7 +338,8 @@ static int sockets_wait(const struct ring *ring, int timeout_ms)
 	struct pollfd poll_fds[8];
 	nfds_t nr = 0;
 
-	for (const struct ring_op *op = ring->sockets.first; op && nr < ARRAY_SIZE(poll_fds); op = op->next)
+	for (const struct ring_op *op = ring->sockets.first; op && nr < ARRAY_SIZE(poll_fds);
+	     op = op->next)
 		poll_fds[nr++] = (struct pollfd){
 			.fd = ring->fds[op->file],
 			.events = op->kind == RING_SEND ? POLLOUT : POLLIN,
@@ -383,12 +388,14 @@ static void sync_start(struct ring *ring, struct ring_op *op)
 
 /* --- either --- */
 
-int ring_open(struct ring **ret, const int *fds, unsigned int nr_fds, unsigned int nr_buffers, struct failure *f)
+int ring_open(struct ring **ret, const int *fds, unsigned int nr_fds, unsigned int nr_buffers,
+	      struct failure *f)
 {
 	struct ring *ring;
 
 	if (!nr_fds || nr_fds > RING_FILES_MAX)
-		return failure_set(f, CODE_INVALID_PARAMETER, -EINVAL, "%u descriptors are too many", nr_fds);
+		return failure_set(f, CODE_INVALID_PARAMETER, -EINVAL,
+				   "%u descriptors are too many", nr_fds);
 	ring = calloc(1, sizeof(*ring));
 	if (!ring)
 		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "out of memory");
@@ -462,8 +469,8 @@ int ring_wait(struct ring *ring, int timeout_ms, struct ring_op **ret)
 		int op_rc = 0;
 		int rc;
 
-		rc = ring->is_uring ? uring_next(ring, left_ms, &op, &op_rc) :
-				      sync_next(ring, left_ms, &op, &op_rc);
+		rc = ring->is_uring ? uring_next(ring, left_ms, &op, &op_rc)
+				    : sync_next(ring, left_ms, &op, &op_rc);
 		if (rc < 0)
 			return rc;
 		if (!rc && !left_ms)

@@ -20,8 +20,8 @@
 #include "base/failure.h"
 
 #define RING_BUFFER_BYTES (1U << 20)
-#define RING_IOV_MAX 3
-#define RING_FILES_MAX 1024U
+#define RING_IOV_MAX	  3
+#define RING_FILES_MAX	  1024U
 
 enum ring_kind {
 	RING_READ, /* of a file at offset; its end before the last byte: -ENODATA */
@@ -56,7 +56,8 @@ struct ring;
  *
  * Sockets may be blocking or not; under io_uring O_NONBLOCK is cleared.
  */
-int ring_open(struct ring **ret, const int *fds, unsigned int nr_fds, unsigned int nr_buffers, struct failure *f);
+int ring_open(struct ring **ret, const int *fds, unsigned int nr_fds, unsigned int nr_buffers,
+	      struct failure *f);
 
 /** ring_close - the ring must be drained. NULL is fine. */
 void ring_close(struct ring *ring);

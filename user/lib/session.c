@@ -44,7 +44,8 @@ static struct wire_end tally_end(const struct session_tally *tally)
 static int refuse(const struct wire_header *h, enum wire_fault fault, struct failure *f)
 {
 	return failure_set(f, CODE_FAILED, -EPROTO, "record %llu of the peer (%s) %s",
-			   (unsigned long long)h->sequence, wire_type_name(h->type), wire_fault_text(fault));
+			   (unsigned long long)h->sequence, wire_type_name(h->type),
+			   wire_fault_text(fault));
 }
 
 static int refuse_type(const struct wire_header *h, const char *due, struct failure *f)
@@ -54,8 +55,8 @@ static int refuse_type(const struct wire_header *h, const char *due, struct fail
 }
 
 /* Whole, in order, and not FAILED. */
-static int record_accept(const struct wire_header *h, const uint8_t *head, const uint8_t *body, uint64_t due,
-			 struct failure *f)
+static int record_accept(const struct wire_header *h, const uint8_t *head, const uint8_t *body,
+			 uint64_t due, struct failure *f)
 {
 	enum wire_fault fault;
 	struct failure peer;
@@ -65,7 +66,8 @@ static int record_accept(const struct wire_header *h, const uint8_t *head, const
 				   (unsigned long long)due, wire_type_name(h->type),
 				   wire_fault_text(WIRE_FAULT_CHECK));
 	if (h->sequence != due)
-		return failure_set(f, CODE_FAILED, -EPROTO, "the peer sent record %llu where %llu is due",
+		return failure_set(f, CODE_FAILED, -EPROTO,
+				   "the peer sent record %llu where %llu is due",
 				   (unsigned long long)h->sequence, (unsigned long long)due);
 	if (h->type != CBT_WIRE_FAILED)
 		return 0;
@@ -97,8 +99,8 @@ size_t send_session_begin(struct send_session *s, uint8_t body[WIRE_BEGIN_MAX])
 	return wire_begin_encode(s->begin, body);
 }
 
-void send_session_record(struct send_session *s, struct wire_header *h, const struct extent *extents,
-			 const void *body, uint8_t *head)
+void send_session_record(struct send_session *s, struct wire_header *h,
+			 const struct extent *extents, const void *body, uint8_t *head)
 {
 	uint64_t bytes = 0;
 
@@ -125,7 +127,8 @@ static int durable_step(struct send_session *s, const uint8_t *body, struct fail
 	wire_durable_decode(body, &durable);
 	if (!uuid_equal(&durable.epoch, &s->begin->epoch) ||
 	    durable.digest != wire_digest_value(&s->tally.digest))
-		return failure_set(f, CODE_FAILED, -EPROTO, "the peer acknowledged another delta than this one");
+		return failure_set(f, CODE_FAILED, -EPROTO,
+				   "the peer acknowledged another delta than this one");
 	s->state = SESSION_OVER;
 	return SESSION_DURABLE;
 }
@@ -167,24 +170,27 @@ void receive_session_init(struct receive_session *s, const struct wire_begin *pl
 	tally_init(&s->tally);
 }
 
-static int compare_uuid(const char *what, const struct uuid *theirs, const struct uuid *ours, struct failure *f)
+static int compare_uuid(const char *what, const struct uuid *theirs, const struct uuid *ours,
+			struct failure *f)
 {
 	char their_text[UUID_TEXT_LEN + 1];
 	char our_text[UUID_TEXT_LEN + 1];
 
 	if (uuid_equal(theirs, ours))
 		return 0;
-	return failure_set(f, CODE_INVALID_STATE, -ESTALE, "the sender's %s is %s, the receiver expects %s", what,
+	return failure_set(f, CODE_INVALID_STATE, -ESTALE,
+			   "the sender's %s is %s, the receiver expects %s", what,
 			   uuid_is_nil(theirs) ? "none" : uuid_format(theirs, their_text),
 			   uuid_is_nil(ours) ? "none" : uuid_format(ours, our_text));
 }
 
-static int compare_disks(const struct wire_begin *theirs, const struct wire_begin *ours, struct failure *f)
+static int compare_disks(const struct wire_begin *theirs, const struct wire_begin *ours,
+			 struct failure *f)
 {
 	if (theirs->nr_disks != ours->nr_disks)
 		return failure_set(f, CODE_INVALID_STATE, -ESTALE,
-				   "the sender has %u disks, the receiver expects %u", theirs->nr_disks,
-				   ours->nr_disks);
+				   "the sender has %u disks, the receiver expects %u",
+				   theirs->nr_disks, ours->nr_disks);
 	for (uint32_t i = 0; i < ours->nr_disks; i++) {
 		const struct wire_disk *their = &theirs->disks[i];
 		const struct wire_disk *our = &ours->disks[i];
@@ -193,13 +199,14 @@ static int compare_disks(const struct wire_begin *theirs, const struct wire_begi
 		text_make_printable(their->name, strlen(their->name), name, sizeof(name));
 		if (strcmp(their->name, our->name) != 0)
 			return failure_set(f, CODE_INVALID_STATE, -ESTALE,
-					   "disk %u of the sender is %s, the receiver expects %s", i, name,
-					   our->name);
+					   "disk %u of the sender is %s, the receiver expects %s",
+					   i, name, our->name);
 		if (their->size_bytes != our->size_bytes)
-			return failure_set(f, CODE_INVALID_STATE, -ESTALE,
-					   "the sender's disk %s has %llu bytes, the receiver expects %llu",
-					   our->name, (unsigned long long)their->size_bytes,
-					   (unsigned long long)our->size_bytes);
+			return failure_set(
+				f, CODE_INVALID_STATE, -ESTALE,
+				"the sender's disk %s has %llu bytes, the receiver expects %llu",
+				our->name, (unsigned long long)their->size_bytes,
+				(unsigned long long)our->size_bytes);
 	}
 	return 0;
 }
@@ -232,7 +239,8 @@ static int begin_step(struct receive_session *s, const struct wire_header *h, co
 		if (__builtin_add_overflow(room, ours->disks[i].size_bytes, &room))
 			room = UINT64_MAX;
 	if (theirs.bytes_total > room)
-		return failure_set(f, CODE_FAILED, -EPROTO, "the sender announced more bytes than its disks have");
+		return failure_set(f, CODE_FAILED, -EPROTO,
+				   "the sender announced more bytes than its disks have");
 	s->bytes_total = theirs.bytes_total;
 	s->state = SESSION_STREAMING;
 	return SESSION_BEGIN;
@@ -251,15 +259,17 @@ static int extents_step(struct receive_session *s, const struct wire_header *h, 
 	if (fault)
 		return refuse(h, fault, f);
 	if (last->offset + last->length > s->plan->disks[h->disk].size_bytes)
-		return failure_set(f, CODE_FAILED, -EPROTO, "record %llu of the peer (%s) reaches beyond disk %s",
+		return failure_set(f, CODE_FAILED, -EPROTO,
+				   "record %llu of the peer (%s) reaches beyond disk %s",
 				   (unsigned long long)h->sequence, wire_type_name(h->type),
 				   s->plan->disks[h->disk].name);
 	if (sum > s->bytes_total - session_tally_bytes(&s->tally))
-		return failure_set(f, CODE_FAILED, -EPROTO, "the sender sent more bytes than it announced");
+		return failure_set(f, CODE_FAILED, -EPROTO,
+				   "the sender sent more bytes than it announced");
 	tally_add(&s->tally, h, sum);
-	return h->type == CBT_WIRE_DATA ? SESSION_DATA :
-	       h->type == CBT_WIRE_ZERO ? SESSION_ZERO :
-					  SESSION_DISCARD;
+	if (h->type == CBT_WIRE_DATA)
+		return SESSION_DATA;
+	return h->type == CBT_WIRE_ZERO ? SESSION_ZERO : SESSION_DISCARD;
 }
 
 static int end_step(struct receive_session *s, const uint8_t *body, struct failure *f)
@@ -270,14 +280,17 @@ static int end_step(struct receive_session *s, const uint8_t *body, struct failu
 	wire_end_decode(body, &theirs);
 	if (theirs.nr_records != ours.nr_records || theirs.bytes_data != ours.bytes_data ||
 	    theirs.bytes_zero != ours.bytes_zero || theirs.bytes_discard != ours.bytes_discard)
-		return failure_set(f, CODE_FAILED, -EPROTO,
-				   "the sender counts %llu records where %llu arrived, or other bytes in them",
-				   (unsigned long long)theirs.nr_records, (unsigned long long)ours.nr_records);
+		return failure_set(
+			f, CODE_FAILED, -EPROTO,
+			"the sender counts %llu records where %llu arrived, or other bytes in them",
+			(unsigned long long)theirs.nr_records, (unsigned long long)ours.nr_records);
 	if (theirs.digest != ours.digest)
-		return failure_set(f, CODE_FAILED, -EPROTO,
-				   "the digest of the delta is not that of the records that arrived");
+		return failure_set(
+			f, CODE_FAILED, -EPROTO,
+			"the digest of the delta is not that of the records that arrived");
 	if (session_tally_bytes(&s->tally) != s->bytes_total)
-		return failure_set(f, CODE_FAILED, -EPROTO, "the sender sent fewer bytes than it announced");
+		return failure_set(f, CODE_FAILED, -EPROTO,
+				   "the sender sent fewer bytes than it announced");
 	s->state = SESSION_ENDED;
 	return SESSION_END;
 }
@@ -306,8 +319,9 @@ static int receive_step(struct receive_session *s, const struct wire_header *h, 
 	}
 }
 
-int receive_session_step(struct receive_session *s, const struct wire_header *h, const uint8_t *head,
-			 const uint8_t *body, struct extent *extents, struct failure *f)
+int receive_session_step(struct receive_session *s, const struct wire_header *h,
+			 const uint8_t *head, const uint8_t *body, struct extent *extents,
+			 struct failure *f)
 {
 	return session_end(&s->state, receive_step(s, h, head, body, extents, f));
 }

@@ -73,8 +73,8 @@ void send_session_init(struct send_session *s, const struct wire_begin *begin);
  * type, disk, nr_extents and body_len.
  */
 size_t send_session_begin(struct send_session *s, uint8_t body[WIRE_BEGIN_MAX]);
-void send_session_record(struct send_session *s, struct wire_header *h, const struct extent *extents,
-			 const void *body, uint8_t *head);
+void send_session_record(struct send_session *s, struct wire_header *h,
+			 const struct extent *extents, const void *body, uint8_t *head);
 size_t send_session_end(struct send_session *s, uint8_t body[sizeof(struct cbt_wire_end)]);
 
 /** send_session_step - a record of the receiver. */
@@ -98,8 +98,9 @@ void receive_session_init(struct receive_session *s, const struct wire_begin *pl
  * receive_session_step - a record of the sender.
  * @extents: room for CBT_WIRE_EXTENTS_MAX; filled for DATA, ZERO and DISCARD
  */
-int receive_session_step(struct receive_session *s, const struct wire_header *h, const uint8_t *head,
-			 const uint8_t *body, struct extent *extents, struct failure *f);
+int receive_session_step(struct receive_session *s, const struct wire_header *h,
+			 const uint8_t *head, const uint8_t *body, struct extent *extents,
+			 struct failure *f);
 
 /** receive_session_durable - the body of DURABLE, valid after SESSION_END. */
 struct wire_durable receive_session_durable(const struct receive_session *s);

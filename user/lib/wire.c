@@ -29,6 +29,12 @@ _Static_assert(sizeof(struct cbt_wire_durable) == 24, "wire durable");
 _Static_assert(sizeof(struct cbt_wire_failed) == 4, "wire failed");
 _Static_assert(sizeof(XXH3_state_t) <= sizeof(struct wire_digest), "digest state");
 
+#define DISK_LEN sizeof(struct cbt_wire_disk)
+#define BEGIN_MIN (sizeof(struct cbt_wire_begin) + DISK_LEN)
+#define END_LEN sizeof(struct cbt_wire_end)
+#define DURABLE_LEN sizeof(struct cbt_wire_durable)
+#define FAILED_MIN sizeof(struct cbt_wire_failed)
+
 struct bounds {
 	const char *name; /* NULL: no such type */
 	bool has_extents;
@@ -40,21 +46,20 @@ struct bounds {
 static const struct bounds bounds_of_type[] = {
 	[CBT_WIRE_CALL] = { "CALL", false, 2, CBT_WIRE_TEXT_MAX, 1 },
 	[CBT_WIRE_REPLY] = { "REPLY", false, 2, CBT_WIRE_TEXT_MAX, 1 },
-	[CBT_WIRE_BEGIN] = { "BEGIN", false, sizeof(struct cbt_wire_begin) + sizeof(struct cbt_wire_disk),
-			     WIRE_BEGIN_MAX, sizeof(struct cbt_wire_disk) },
+	[CBT_WIRE_BEGIN] = { "BEGIN", false, BEGIN_MIN, WIRE_BEGIN_MAX, DISK_LEN },
 	[CBT_WIRE_READY] = { "READY", false, 0, 0, 1 },
 	[CBT_WIRE_DATA] = { "DATA", true, CBT_WIRE_ALIGN, CBT_WIRE_BODY_MAX, CBT_WIRE_ALIGN },
 	[CBT_WIRE_ZERO] = { "ZERO", true, 0, 0, 1 },
 	[CBT_WIRE_DISCARD] = { "DISCARD", true, 0, 0, 1 },
-	[CBT_WIRE_END] = { "END", false, sizeof(struct cbt_wire_end), sizeof(struct cbt_wire_end), 1 },
-	[CBT_WIRE_DURABLE] = { "DURABLE", false, sizeof(struct cbt_wire_durable),
-			       sizeof(struct cbt_wire_durable), 1 },
-	[CBT_WIRE_FAILED] = { "FAILED", false, sizeof(struct cbt_wire_failed), CBT_WIRE_TEXT_MAX, 1 },
+	[CBT_WIRE_END] = { "END", false, END_LEN, END_LEN, 1 },
+	[CBT_WIRE_DURABLE] = { "DURABLE", false, DURABLE_LEN, DURABLE_LEN, 1 },
+	[CBT_WIRE_FAILED] = { "FAILED", false, FAILED_MIN, CBT_WIRE_TEXT_MAX, 1 },
 };
 
 static const char *const fault_texts[NR_WIRE_FAULTS] = {
 	[WIRE_SOUND] = "is sound",
-	[WIRE_FAULT_MAGIC] = "does not start with the magic number: the peer speaks another protocol",
+	[WIRE_FAULT_MAGIC] =
+		"does not start with the magic number: the peer speaks another protocol",
 	[WIRE_FAULT_TYPE] = "is of a type that this version does not know",
 	[WIRE_FAULT_FLAGS] = "carries flags that this version does not know",
 	[WIRE_FAULT_DISK] = "names a disk where it must not, or one above the limit",
@@ -111,7 +116,8 @@ enum wire_fault wire_header_decode(const uint8_t buf[WIRE_HEADER_BYTES], struct 
 	if (h.disk >= (bounds->has_extents ? CBT_WIRE_DISKS_MAX : 1U))
 		return WIRE_FAULT_DISK;
 	h.nr_extents = le16toh(raw.nr_extents);
-	if (bounds->has_extents ? !h.nr_extents || h.nr_extents > CBT_WIRE_EXTENTS_MAX : h.nr_extents)
+	if (bounds->has_extents ? !h.nr_extents || h.nr_extents > CBT_WIRE_EXTENTS_MAX
+				: h.nr_extents)
 		return WIRE_FAULT_NR_EXTENTS;
 	h.body_len = le32toh(raw.body_len);
 	if (h.body_len < bounds->body_min || h.body_len > bounds->body_max ||
@@ -193,8 +199,8 @@ static enum wire_fault extent_decode(const uint8_t *at, uint64_t start, struct e
 	return WIRE_SOUND;
 }
 
-enum wire_fault wire_extents_decode(const struct wire_header *h, const uint8_t *head, struct extent *ret,
-				    uint64_t *ret_sum)
+enum wire_fault wire_extents_decode(const struct wire_header *h, const uint8_t *head,
+				    struct extent *ret, uint64_t *ret_sum)
 {
 	struct extent decoded[CBT_WIRE_EXTENTS_MAX];
 	const uint8_t *at = head + WIRE_HEADER_BYTES;
@@ -235,7 +241,8 @@ size_t wire_begin_encode(const struct wire_begin *begin, uint8_t buf[WIRE_BEGIN_
 	for (uint32_t i = 0; i < begin->nr_disks; i++) {
 		struct cbt_wire_disk disk = { .size_bytes = htole64(begin->disks[i].size_bytes) };
 
-		memcpy(disk.name, begin->disks[i].name, strnlen(begin->disks[i].name, WIRE_NAME_MAX));
+		memcpy(disk.name, begin->disks[i].name,
+		       strnlen(begin->disks[i].name, WIRE_NAME_MAX));
 		memcpy(at, &disk, sizeof(disk));
 		at += sizeof(disk);
 	}
@@ -288,7 +295,8 @@ enum wire_fault wire_begin_decode(const uint8_t *body, size_t len, struct wire_b
 		if (fault)
 			return fault;
 	}
-	memcpy(ret, &begin, offsetof(struct wire_begin, disks) + begin.nr_disks * sizeof(begin.disks[0]));
+	memcpy(ret, &begin,
+	       offsetof(struct wire_begin, disks) + begin.nr_disks * sizeof(begin.disks[0]));
 	return WIRE_SOUND;
 }
 
@@ -318,7 +326,8 @@ void wire_end_decode(const uint8_t body[sizeof(struct cbt_wire_end)], struct wir
 	ret->digest = le64toh(raw.digest);
 }
 
-size_t wire_durable_encode(const struct wire_durable *durable, uint8_t buf[sizeof(struct cbt_wire_durable)])
+size_t wire_durable_encode(const struct wire_durable *durable,
+			   uint8_t buf[sizeof(struct cbt_wire_durable)])
 {
 	struct cbt_wire_durable raw = { .digest = htole64(durable->digest) };
 
@@ -327,7 +336,8 @@ size_t wire_durable_encode(const struct wire_durable *durable, uint8_t buf[sizeo
 	return sizeof(raw);
 }
 
-void wire_durable_decode(const uint8_t body[sizeof(struct cbt_wire_durable)], struct wire_durable *ret)
+void wire_durable_decode(const uint8_t body[sizeof(struct cbt_wire_durable)],
+			 struct wire_durable *ret)
 {
 	struct cbt_wire_durable raw;
 
@@ -358,7 +368,8 @@ enum wire_fault wire_failed_decode(const uint8_t *body, size_t len, struct failu
 	if (code < CODE_FAILED || code > CODE_FILE_NOT_FOUND)
 		return WIRE_FAULT_CODE;
 	ret->code = code;
-	text_make_printable((const char *)body + sizeof(raw), len - sizeof(raw), ret->text, sizeof(ret->text));
+	text_make_printable((const char *)body + sizeof(raw), len - sizeof(raw), ret->text,
+			    sizeof(ret->text));
 	return WIRE_SOUND;
 }
 

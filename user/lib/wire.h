@@ -26,8 +26,9 @@
 
 #define WIRE_HEADER_BYTES sizeof(struct cbt_wire_header)
 #define WIRE_EXTENT_BYTES sizeof(struct cbt_wire_extent)
-#define WIRE_HEAD_MAX (WIRE_HEADER_BYTES + CBT_WIRE_EXTENTS_MAX * WIRE_EXTENT_BYTES)
-#define WIRE_BEGIN_MAX (sizeof(struct cbt_wire_begin) + CBT_WIRE_DISKS_MAX * sizeof(struct cbt_wire_disk))
+#define WIRE_HEAD_MAX	  (WIRE_HEADER_BYTES + CBT_WIRE_EXTENTS_MAX * WIRE_EXTENT_BYTES)
+#define WIRE_BEGIN_MAX \
+	(sizeof(struct cbt_wire_begin) + CBT_WIRE_DISKS_MAX * sizeof(struct cbt_wire_disk))
 #define WIRE_NAME_MAX (sizeof(((struct cbt_wire_disk *)0)->name) - 1)
 
 enum wire_fault {
@@ -108,7 +109,8 @@ static inline size_t wire_rest_bytes(const struct wire_header *h)
  * @h: its check is set
  * @head: room for WIRE_HEADER_BYTES + @h->nr_extents * WIRE_EXTENT_BYTES; @body: @h->body_len bytes
  */
-void wire_seal(struct wire_header *h, const struct extent *extents, const void *body, uint8_t *head);
+void wire_seal(struct wire_header *h, const struct extent *extents, const void *body,
+	       uint8_t *head);
 
 /** wire_check_matches - whether head and body are what the sender sealed. */
 bool wire_check_matches(const struct wire_header *h, const uint8_t *head, const void *body);
@@ -118,8 +120,8 @@ bool wire_check_matches(const struct wire_header *h, const uint8_t *head, const 
  * sum is the body's length.
  * @head: where the record starts; @ret: room for @h->nr_extents; @ret_sum: bytes
  */
-enum wire_fault wire_extents_decode(const struct wire_header *h, const uint8_t *head, struct extent *ret,
-				    uint64_t *ret_sum);
+enum wire_fault wire_extents_decode(const struct wire_header *h, const uint8_t *head,
+				    struct extent *ret, uint64_t *ret_sum);
 
 /* Bodies. Each encode returns the number of bytes written; @buf has room for the largest body of its kind. */
 
@@ -129,8 +131,10 @@ enum wire_fault wire_begin_decode(const uint8_t *body, size_t len, struct wire_b
 size_t wire_end_encode(const struct wire_end *end, uint8_t buf[sizeof(struct cbt_wire_end)]);
 void wire_end_decode(const uint8_t body[sizeof(struct cbt_wire_end)], struct wire_end *ret);
 
-size_t wire_durable_encode(const struct wire_durable *durable, uint8_t buf[sizeof(struct cbt_wire_durable)]);
-void wire_durable_decode(const uint8_t body[sizeof(struct cbt_wire_durable)], struct wire_durable *ret);
+size_t wire_durable_encode(const struct wire_durable *durable,
+			   uint8_t buf[sizeof(struct cbt_wire_durable)]);
+void wire_durable_decode(const uint8_t body[sizeof(struct cbt_wire_durable)],
+			 struct wire_durable *ret);
 
 /** wire_failed_encode - @buf has room for sizeof(struct cbt_wire_failed) + sizeof(@failure->text). */
 size_t wire_failed_encode(const struct failure *failure, uint8_t *buf);

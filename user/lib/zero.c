@@ -5,7 +5,7 @@
 
 #include "base/macro.h"
 
-#define UNIT_BYTES ((size_t)4096)
+#define UNIT_BYTES    ((size_t)4096)
 #define RUN_MIN_BYTES ((size_t)32768)
 
 bool is_zero(const void *buf, size_t len)
@@ -43,7 +43,8 @@ static void add_zero(struct zero_split *split, uint64_t offset, size_t len)
 	split->zero[split->nr_zero++] = (struct extent){ offset, len };
 }
 
-static void add_data(struct zero_split *split, uint8_t *body, uint64_t offset, const uint8_t *src, size_t len)
+static void add_data(struct zero_split *split, uint8_t *body, uint64_t offset, const uint8_t *src,
+		     size_t len)
 {
 	struct extent *last = split->nr_data ? &split->data[split->nr_data - 1] : NULL;
 	uint8_t *dst = body + split->bytes_data;
@@ -57,7 +58,8 @@ static void add_data(struct zero_split *split, uint8_t *body, uint64_t offset, c
 	split->bytes_data += len;
 }
 
-void zero_split(const struct extent *extents, size_t nr, uint8_t *body, size_t max, struct zero_split *ret)
+void zero_split(const struct extent *extents, size_t nr, uint8_t *body, size_t max,
+		struct zero_split *ret)
 {
 	const uint8_t *src = body;
 
@@ -70,14 +72,17 @@ void zero_split(const struct extent *extents, size_t nr, uint8_t *body, size_t m
 
 		for (size_t start = 0; start < length; start = end) {
 			/* every extent still to come, and the end of this one, must find room */
-			bool has_room = ret->nr_data + (nr - i) < max && ret->nr_zero + (nr - i) < max;
+			bool has_room = ret->nr_data + (nr - i) < max &&
+					ret->nr_zero + (nr - i) < max;
 			bool zero;
 
 			end = run_end(src, start, length, &zero);
-			if (zero && (end - start == length || (end - start >= RUN_MIN_BYTES && has_room)))
+			if (zero &&
+			    (end - start == length || (end - start >= RUN_MIN_BYTES && has_room)))
 				add_zero(ret, extents[i].offset + start, end - start);
 			else
-				add_data(ret, body, extents[i].offset + start, src + start, end - start);
+				add_data(ret, body, extents[i].offset + start, src + start,
+					 end - start);
 		}
 		src += length;
 	}

@@ -29,6 +29,7 @@ struct zero_split {
  * @max: extents that each list has room for, at least @nr
  * @ret: its two lists are the caller's
  */
-void zero_split(const struct extent *extents, size_t nr, uint8_t *body, size_t max, struct zero_split *ret);
+void zero_split(const struct extent *extents, size_t nr, uint8_t *body, size_t max,
+		struct zero_split *ret);
 
 #endif

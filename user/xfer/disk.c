@@ -39,8 +39,8 @@ static int refuse(const struct opening *o, enum code code, int error, const char
 
 static int refuse_errno(const struct opening *o, int error)
 {
-	return failure_set(o->f, code_of_errno(error), -error, "disk %s: cannot open %s: %s", o->wire->name,
-			   o->shown, strerror(error));
+	return failure_set(o->f, code_of_errno(error), -error, "disk %s: cannot open %s: %s",
+			   o->wire->name, o->shown, strerror(error));
 }
 
 static int reopen(int fd, int flags)
@@ -58,7 +58,8 @@ static int check_kind(struct opening *o, int fd)
 	if (S_ISBLK(o->stat.st_mode) || S_ISREG(o->stat.st_mode))
 		return 0;
 	return refuse(o, CODE_INVALID_PARAMETER, -EINVAL,
-		      S_ISDIR(o->stat.st_mode) ? "is a directory" : "is neither a block device nor a file");
+		      S_ISDIR(o->stat.st_mode) ? "is a directory"
+					       : "is neither a block device nor a file");
 }
 
 static int check_size(const struct opening *o, int fd)
@@ -70,8 +71,9 @@ static int check_size(const struct opening *o, int fd)
 	if (size >= o->wire->size_bytes)
 		return 0;
 	return failure_set(o->f, CODE_INVALID_PARAMETER, -ENOSPC,
-			   "disk %s: %s has %llu bytes, fewer than the %llu of the plan", o->wire->name, o->shown,
-			   (unsigned long long)size, (unsigned long long)o->wire->size_bytes);
+			   "disk %s: %s has %llu bytes, fewer than the %llu of the plan",
+			   o->wire->name, o->shown, (unsigned long long)size,
+			   (unsigned long long)o->wire->size_bytes);
 }
 
 static int check_writable(const struct opening *o, int fd)
@@ -104,7 +106,8 @@ static int explain_open(const struct opening *o, int at, int error)
 		return refuse_errno(o, error);
 	case EBUSY:
 		(void)holder_describe(o->stat.st_rdev, who, sizeof(who));
-		return failure_set(o->f, CODE_IN_USE, -error, "disk %s: %s is %s", o->wire->name, o->shown, who);
+		return failure_set(o->f, CODE_IN_USE, -error, "disk %s: %s is %s", o->wire->name,
+				   o->shown, who);
 	default:
 		return refuse_errno(o, error);
 	}
@@ -197,10 +200,12 @@ static int disk_open(struct opening *o, struct disk *ret)
 	return 0;
 }
 
-static int disk_open_as(bool writes, const struct plan_disk *plan, const struct wire_disk *wire, struct disk *ret,
-			struct failure *f)
+static int disk_open_as(bool writes, const struct plan_disk *plan, const struct wire_disk *wire,
+			struct disk *ret, struct failure *f)
 {
-	struct opening o = { .plan = plan, .wire = wire, .shown = plan->path, .writes = writes, .f = f };
+	struct opening o = {
+		.plan = plan, .wire = wire, .shown = plan->path, .writes = writes, .f = f
+	};
 	char number[32];
 
 	if (!plan->path) {
@@ -228,7 +233,8 @@ void disk_close(struct disk *disk)
 	disk->buffered = close_fd(disk->buffered);
 }
 
-bool disk_takes_direct(const struct disk *disk, uint64_t offset, uint64_t length, const void *memory)
+bool disk_takes_direct(const struct disk *disk, uint64_t offset, uint64_t length,
+		       const void *memory)
 {
 	return disk->direct >= 0 && !((offset | length | (uintptr_t)memory) & (disk->align - 1));
 }

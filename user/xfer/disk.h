@@ -42,6 +42,7 @@ int disk_open_target(const struct plan_disk *plan, const struct wire_disk *wire,
 void disk_close(struct disk *disk);
 
 /** disk_takes_direct - whether a transfer of @length bytes at @offset from or to @memory can be direct. */
-bool disk_takes_direct(const struct disk *disk, uint64_t offset, uint64_t length, const void *memory);
+bool disk_takes_direct(const struct disk *disk, uint64_t offset, uint64_t length,
+		       const void *memory);
 
 #endif

@@ -35,7 +35,8 @@ static int header_step(struct incoming *in, struct failure *f)
 		return failure_set(f, CODE_FAILED, -EPROTO, "record %llu of the peer %s",
 				   (unsigned long long)in->nr_records, wire_fault_text(fault));
 	if (in->header.body_len > in->body_room)
-		return failure_set(f, CODE_FAILED, -EPROTO, "the peer sent %s, which must not come here",
+		return failure_set(f, CODE_FAILED, -EPROTO,
+				   "the peer sent %s, which must not come here",
 				   wire_type_name(in->header.type));
 	in->has_header = true;
 	if (in->header.nr_extents)
@@ -58,7 +59,8 @@ int incoming_step(struct incoming *in, struct failure *f)
 		return failure_set(f, CODE_NOT_AVAILABLE, rc,
 				   "the peer closed the connection before the delta was whole");
 	if (rc)
-		return failure_set(f, code_of_errno(rc), rc, "the connection failed: %s", strerror(-rc));
+		return failure_set(f, code_of_errno(rc), rc, "the connection failed: %s",
+				   strerror(-rc));
 	rc = in->has_header ? 1 : header_step(in, f);
 	if (rc == 1)
 		in->nr_records++;

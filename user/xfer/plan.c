@@ -46,7 +46,8 @@ static int refuse(const struct place *place, enum code code, const char *member,
 	return failure_set(place->f, code, -EINVAL, "plan: %s%s %s", place->path, member, what);
 }
 
-static int member_get(const struct place *place, const char *name, enum json_type type, struct json_object **ret)
+static int member_get(const struct place *place, const char *name, enum json_type type,
+		      struct json_object **ret)
 {
 	static const char *const wanted[] = {
 		[json_type_int] = "must be a whole number",
@@ -80,12 +81,14 @@ static int refuse_unknown(const struct place *place, const char *const *names, s
 		for (size_t i = 0; i < nr_names; i++)
 			known = known || strcmp(name, names[i]) == 0;
 		if (!known)
-			return refuse(place, CODE_INVALID_PARAMETER, name, "is not a member of a plan");
+			return refuse(place, CODE_INVALID_PARAMETER, name,
+				      "is not a member of a plan");
 	}
 	return 0;
 }
 
-static int take_number(const struct place *place, const char *name, int64_t min, int64_t max, int64_t *ret)
+static int take_number(const struct place *place, const char *name, int64_t min, int64_t max,
+		       int64_t *ret)
 {
 	struct json_object *member;
 	int64_t value;
@@ -115,7 +118,8 @@ static int take_string(const struct place *place, const char *name, size_t max, 
 	text = json_object_get_string(member);
 	len = (size_t)json_object_get_string_len(member);
 	if (!len || len > max || strlen(text) != len)
-		return refuse(place, CODE_INVALID_PARAMETER, name, "is empty, too long or holds NUL");
+		return refuse(place, CODE_INVALID_PARAMETER, name,
+			      "is empty, too long or holds NUL");
 	*ret = text;
 	return 0;
 }
@@ -193,7 +197,8 @@ static int take_device(const struct place *place, struct plan_disk *ret)
 	int rc;
 
 	if (member_present(place, "path") == member_present(place, "fd"))
-		return refuse(place, CODE_INVALID_PARAMETER, "path", "or fd must be there, and not both");
+		return refuse(place, CODE_INVALID_PARAMETER, "path",
+			      "or fd must be there, and not both");
 	ret->fd = -1;
 	if (member_present(place, "path"))
 		return take_string_copy(place, "path", PATH_MAX - 1, &ret->path);
@@ -287,7 +292,8 @@ static int take_plan(const struct place *top, enum plan_role role, struct plan *
 
 static int json_parse(const char *text, size_t len, struct json_object **ret, struct failure *f)
 {
-	_cleanup_(tokener_free_at) struct json_tokener *tokener = json_tokener_new_ex(PLAN_DEPTH_MAX);
+	_cleanup_(tokener_free_at) struct json_tokener *tokener =
+		json_tokener_new_ex(PLAN_DEPTH_MAX);
 	_cleanup_(json_put_at) struct json_object *object = NULL;
 	size_t end;
 
@@ -306,7 +312,8 @@ static int json_parse(const char *text, size_t len, struct json_object **ret, st
 	return 0;
 }
 
-int plan_parse(const char *text, size_t len, enum plan_role role, struct plan **ret, struct failure *f)
+int plan_parse(const char *text, size_t len, enum plan_role role, struct plan **ret,
+	       struct failure *f)
 {
 	_cleanup_(json_put_at) struct json_object *object = NULL;
 	_cleanup_(plan_free_at) struct plan *plan = calloc(1, sizeof(*plan));
@@ -341,7 +348,8 @@ int plan_read(int fd, enum plan_role role, struct plan **ret, struct failure *f)
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got < 0)
-			return failure_set(f, CODE_FAILED, -errno, "cannot read the plan: %s", strerror(errno));
+			return failure_set(f, CODE_FAILED, -errno, "cannot read the plan: %s",
+					   strerror(errno));
 		if (!got)
 			break;
 		len += (size_t)got;

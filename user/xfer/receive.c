@@ -102,13 +102,14 @@ static void write_data(struct receiver *r, struct slot *slot)
 		const struct extent *extent = &slot->extents[i];
 		bool direct = disk_takes_direct(disk, extent->offset, extent->length, at);
 
-		slot->pieces[i] = (struct piece){ .op = {
+		slot->pieces[i].end = 0;
+		slot->pieces[i].op = (struct ring_op){
 			.kind = RING_WRITE,
 			.file = transfer_file(slot->disk, direct),
 			.offset = extent->offset,
 			.iov = { { at, extent->length } },
 			.nr_iov = 1,
-		} };
+		};
 		slot->bytes += extent->length;
 		piece_submit(r, slot, &slot->pieces[i]);
 		at += extent->length;
@@ -189,8 +190,8 @@ static int write_ended(struct receiver *r, struct slot *slot, struct ring_op *op
 		return 0;
 	if (op->result)
 		return failure_set(f, CODE_FAILED, -EIO, "cannot write disk %s at byte %llu: %s",
-				   r->t->plan->begin.disks[slot->disk].name, (unsigned long long)op->offset,
-				   strerror(-op->result));
+				   r->t->plan->begin.disks[slot->disk].name,
+				   (unsigned long long)op->offset, strerror(-op->result));
 	if (is_zeroes && piece->next < piece->end) {
 		piece_zero(r, slot, piece);
 		return 0;
@@ -208,7 +209,8 @@ static int write_ended(struct receiver *r, struct slot *slot, struct ring_op *op
 
 /* --- the conversation --- */
 
-static int answer(struct receiver *r, enum cbt_wire_type type, const void *body, size_t len, struct failure *f)
+static int answer(struct receiver *r, enum cbt_wire_type type, const void *body, size_t len,
+		  struct failure *f)
 {
 	uint64_t deadline_ns = deadline_in_ms((uint64_t)r->t->idle_timeout_ms);
 	int rc;
@@ -228,7 +230,8 @@ static int record_arrived(struct receiver *r, struct failure *f)
 	int event;
 	int rc = 0;
 
-	event = receive_session_step(&r->session, &r->in.header, slot->head, slot->body, slot->extents, f);
+	event = receive_session_step(&r->session, &r->in.header, slot->head, slot->body,
+				     slot->extents, f);
 	if (event < 0)
 		return event;
 	r->receiving = NULL;
@@ -256,7 +259,8 @@ static int flush_ended(struct receiver *r, const struct ring_op *op, struct fail
 {
 	if (op->result)
 		return failure_set(f, CODE_FAILED, -EIO, "cannot flush disk %s: %s",
-				   r->t->plan->begin.disks[op - r->flushes].name, strerror(-op->result));
+				   r->t->plan->begin.disks[op - r->flushes].name,
+				   strerror(-op->result));
 	r->nr_flushing--;
 	return 0;
 }
@@ -283,7 +287,8 @@ static void flush_all(struct receiver *r)
 {
 	r->nr_flushing = r->t->nr_open_disks;
 	for (unsigned int i = 0; i < r->t->nr_open_disks; i++) {
-		r->flushes[i] = (struct ring_op){ .kind = RING_FDATASYNC, .file = transfer_file(i, false) };
+		r->flushes[i] =
+			(struct ring_op){ .kind = RING_FDATASYNC, .file = transfer_file(i, false) };
 		ring_submit(r->t->ring, &r->flushes[i]);
 	}
 }
@@ -338,7 +343,8 @@ static int receive_run(struct transfer *t, struct failure *f)
 		ring_drain(t->ring); /* before the slots go */
 		return rc;
 	}
-	report_done(&t->report, &r->session.tally, ring_engine_name(t->ring), transfer_is_direct(t));
+	report_done(&t->report, &r->session.tally, ring_engine_name(t->ring),
+		    transfer_is_direct(t));
 	return 0;
 }
 

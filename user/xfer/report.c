@@ -51,7 +51,8 @@ void report_begin(struct report *report, uint64_t bytes_total)
 	report->bytes_total = bytes_total;
 	report->begin_ns = clock_ns();
 	report->next_progress_ns = report->begin_ns + PROGRESS_INTERVAL_NS;
-	write_line(report, "{\"event\":\"begin\",\"bytes_total\":%llu}\n", (unsigned long long)bytes_total);
+	write_line(report, "{\"event\":\"begin\",\"bytes_total\":%llu}\n",
+		   (unsigned long long)bytes_total);
 }
 
 void report_progress(struct report *report, uint64_t bytes_done, uint64_t bytes_sent)
@@ -65,28 +66,32 @@ void report_progress(struct report *report, uint64_t bytes_done, uint64_t bytes_
 		   (unsigned long long)bytes_done, (unsigned long long)bytes_sent);
 }
 
-void report_done(struct report *report, const struct session_tally *tally, const char *engine, bool direct)
+void report_done(struct report *report, const struct session_tally *tally, const char *engine,
+		 bool direct)
 {
 	double seconds = (double)(clock_ns() - report->begin_ns) / (double)NS_PER_S;
 
-	write_line(report,
-		   "{\"event\":\"done\",\"bytes_total\":%llu,\"bytes_data\":%llu,\"bytes_zero\":%llu,"
-		   "\"bytes_sent\":%llu,\"records\":%llu,\"seconds\":%.3f,\"engine\":\"%s\",\"direct\":%s,"
-		   "\"digest\":\"%016llx\"}\n",
-		   (unsigned long long)report->bytes_total, (unsigned long long)tally->bytes_data,
-		   (unsigned long long)(tally->bytes_zero + tally->bytes_discard),
-		   (unsigned long long)tally->bytes_data, (unsigned long long)tally->nr_records, seconds,
-		   engine, direct ? "true" : "false", (unsigned long long)wire_digest_value(&tally->digest));
+	write_line(
+		report,
+		"{\"event\":\"done\",\"bytes_total\":%llu,\"bytes_data\":%llu,\"bytes_zero\":%llu,"
+		"\"bytes_sent\":%llu,\"records\":%llu,\"seconds\":%.3f,\"engine\":\"%s\",\"direct\":%s,"
+		"\"digest\":\"%016llx\"}\n",
+		(unsigned long long)report->bytes_total, (unsigned long long)tally->bytes_data,
+		(unsigned long long)(tally->bytes_zero + tally->bytes_discard),
+		(unsigned long long)tally->bytes_data, (unsigned long long)tally->nr_records,
+		seconds, engine, direct ? "true" : "false",
+		(unsigned long long)wire_digest_value(&tally->digest));
 }
 
 void report_failed(struct report *report, const struct failure *f)
 {
 	struct json_object *text = json_object_new_string(f->text);
-	const char *quoted = text ? json_object_to_json_string_ext(text, JSON_C_TO_STRING_NOSLASHESCAPE) : NULL;
+	const char *quoted =
+		text ? json_object_to_json_string_ext(text, JSON_C_TO_STRING_NOSLASHESCAPE) : NULL;
 	/* each character may be written as six; a line that is cut would not be JSON */
 	char line[6 * sizeof(f->text) + 64];
-	int len = snprintf(line, sizeof(line), "{\"event\":\"failed\",\"code\":%u,\"text\":%s}\n", f->code,
-			   quoted ? quoted : "\"\"");
+	int len = snprintf(line, sizeof(line), "{\"event\":\"failed\",\"code\":%u,\"text\":%s}\n",
+			   f->code, quoted ? quoted : "\"\"");
 
 	write_all(report->fd, line, (size_t)len);
 	(void)json_object_put(text);

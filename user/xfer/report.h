@@ -22,7 +22,8 @@ void report_begin(struct report *report, uint64_t bytes_total);
 /** report_progress - at most ten lines a second are written; call it as often as there is something new. */
 void report_progress(struct report *report, uint64_t bytes_done, uint64_t bytes_sent);
 
-void report_done(struct report *report, const struct session_tally *tally, const char *engine, bool direct);
+void report_done(struct report *report, const struct session_tally *tally, const char *engine,
+		 bool direct);
 void report_failed(struct report *report, const struct failure *f);
 
 #endif

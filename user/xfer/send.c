@@ -29,7 +29,8 @@
 /* Half of what a record may hold: what is read, hashed and sent one after the other then stays in a processor's cache. */
 #define RECORD_BYTES (512U << 10)
 #define SEALED_AHEAD 2U /* slots hashed and not yet sent */
-#define CUT_ALIGN 4096U /* where an extent is cut in two, to keep its second half fit for direct I/O */
+#define CUT_ALIGN \
+	4096U /* where an extent is cut in two, to keep its second half fit for direct I/O */
 #define FAREWELL_TIMEOUT_MS 1000
 
 struct slot {
@@ -166,20 +167,23 @@ static void read_ahead(struct sender *s)
 	}
 }
 
-static int read_ended(struct sender *s, struct slot *slot, const struct ring_op *op, struct failure *f)
+static int read_ended(struct sender *s, struct slot *slot, const struct ring_op *op,
+		      struct failure *f)
 {
 	if (op->result)
 		return failure_set(f, CODE_FAILED, -EIO, "cannot read disk %s at byte %llu: %s",
 				   s->begin.disks[slot->disk].name, (unsigned long long)op->offset,
-				   op->result == -ENODATA ? "the disk ends there" : strerror(-op->result));
+				   op->result == -ENODATA ? "the disk ends there"
+							  : strerror(-op->result));
 	slot->nr_reading--;
 	return 0;
 }
 
 /* --- sealing and sending --- */
 
-static void add_record(struct sender *s, struct slot *slot, enum cbt_wire_type type, const struct extent *extents,
-		       size_t nr_extents, size_t body_len, uint8_t *head)
+static void add_record(struct sender *s, struct slot *slot, enum cbt_wire_type type,
+		       const struct extent *extents, size_t nr_extents, size_t body_len,
+		       uint8_t *head)
 {
 	struct wire_header h = {
 		.type = (uint16_t)type,
@@ -232,12 +236,13 @@ static void seal_ahead(struct sender *s)
 	}
 }
 
-static int send_ended(struct sender *s, struct slot *slot, const struct ring_op *op, struct failure *f)
+static int send_ended(struct sender *s, struct slot *slot, const struct ring_op *op,
+		      struct failure *f)
 {
 	s->sending = false;
 	if (op->result)
-		return failure_set(f, CODE_NOT_AVAILABLE, op->result, "the receiver closed the connection: %s",
-				   strerror(-op->result));
+		return failure_set(f, CODE_NOT_AVAILABLE, op->result,
+				   "the receiver closed the connection: %s", strerror(-op->result));
 	s->t->mid_record = false;
 	s->t->sequence_out = slot->next_sequence; /* slots behind it may be sealed already */
 	s->bytes_done += slot->bytes;
@@ -288,8 +293,8 @@ static int step(struct sender *s, int timeout_ms, const char *waiting_for, struc
 	return read_ended(s, op->owner, op, f);
 }
 
-static int await(struct sender *s, enum session_event event, int timeout_ms, const char *waiting_for,
-		 struct failure *f)
+static int await(struct sender *s, enum session_event event, int timeout_ms,
+		 const char *waiting_for, struct failure *f)
 {
 	int rc = 0;
 
@@ -351,7 +356,8 @@ static int converse(struct sender *s, struct failure *f)
 	if (!rc)
 		rc = write_control(s, body, send_session_end(&s->session, body), CBT_WIRE_END, f);
 	if (!rc)
-		rc = await(s, SESSION_DURABLE, FLUSH_TIMEOUT_MS, "the receiver to flush its disks", f);
+		rc = await(s, SESSION_DURABLE, FLUSH_TIMEOUT_MS, "the receiver to flush its disks",
+			   f);
 	return rc;
 }
 
@@ -384,8 +390,10 @@ static int collect_extents(struct sender *s, struct failure *f)
 
 		if (rc)
 			return rc;
-		if (__builtin_add_overflow(s->begin.bytes_total, s->lists[i].total, &s->begin.bytes_total))
-			return failure_set(f, CODE_INVALID_PARAMETER, -ERANGE, "the disks are too large");
+		if (__builtin_add_overflow(s->begin.bytes_total, s->lists[i].total,
+					   &s->begin.bytes_total))
+			return failure_set(f, CODE_INVALID_PARAMETER, -ERANGE,
+					   "the disks are too large");
 	}
 	return 0;
 }
@@ -402,7 +410,8 @@ static void sender_free_at(struct sender **s)
 
 static int send_run(struct transfer *t, struct failure *f)
 {
-	_cleanup_(sender_free_at) struct sender *s = aligned_alloc(64, round_up_to(sizeof(*s), (size_t)64));
+	_cleanup_(sender_free_at) struct sender *s =
+		aligned_alloc(64, round_up_to(sizeof(*s), (size_t)64));
 	int rc;
 
 	if (!s)
@@ -427,7 +436,8 @@ static int send_run(struct transfer *t, struct failure *f)
 		ring_drain(t->ring); /* before the slots go */
 		return rc;
 	}
-	report_done(&t->report, &s->session.tally, ring_engine_name(t->ring), transfer_is_direct(t));
+	report_done(&t->report, &s->session.tally, ring_engine_name(t->ring),
+		    transfer_is_direct(t));
 	return 0;
 }
 

@@ -20,7 +20,8 @@ static int push_blocks(void *context, uint64_t first_block, uint64_t nr_blocks)
 }
 
 /* Blocks to bytes; the last block of a disk may be a part of one. */
-static int scale(struct extent_list *blocks, uint64_t block_bytes, uint64_t size, struct extent_list *ret)
+static int scale(struct extent_list *blocks, uint64_t block_bytes, uint64_t size,
+		 struct extent_list *ret)
 {
 	for (size_t i = 0; i < blocks->nr; i++) {
 		uint64_t offset;
@@ -38,7 +39,8 @@ static int scale(struct extent_list *blocks, uint64_t block_bytes, uint64_t size
 	return 0;
 }
 
-static int from_tracker(const struct plan *plan, unsigned int index, struct extent_list *ret, struct failure *f)
+static int from_tracker(const struct plan *plan, unsigned int index, struct extent_list *ret,
+			struct failure *f)
 {
 	const char *tracker = plan->disks[index].source_name;
 	uint64_t size = plan->begin.disks[index].size_bytes;
@@ -49,19 +51,19 @@ static int from_tracker(const struct plan *plan, unsigned int index, struct exte
 
 	rc = nl_open(&nl, f);
 	if (!rc)
-		rc = nl_map_get(nl, tracker, CBT_MAP_FROZEN, &plan->begin.epoch, 0, push_blocks, &blocks, &info,
-				f);
+		rc = nl_map_get(nl, tracker, CBT_MAP_FROZEN, &plan->begin.epoch, 0, push_blocks,
+				&blocks, &info, f);
 	if (rc)
 		return rc;
 	if (info.size_sectors * 512 != size)
 		return failure_set(f, CODE_INVALID_STATE, -ESTALE,
-				   "tracker %s has %llu bytes, the plan says %llu for disk %s", tracker,
-				   (unsigned long long)(info.size_sectors * 512), (unsigned long long)size,
-				   plan->begin.disks[index].name);
+				   "tracker %s has %llu bytes, the plan says %llu for disk %s",
+				   tracker, (unsigned long long)(info.size_sectors * 512),
+				   (unsigned long long)size, plan->begin.disks[index].name);
 	rc = scale(&blocks, info.block_sectors * UINT64_C(512), size, ret);
 	if (rc)
-		return failure_set(f, code_of_errno(rc), rc, "cannot use the map of tracker %s: %s", tracker,
-				   strerror(-rc));
+		return failure_set(f, code_of_errno(rc), rc, "cannot use the map of tracker %s: %s",
+				   tracker, strerror(-rc));
 	return 0;
 }
 
@@ -101,7 +103,8 @@ static int text_read(int fd, char **ret, size_t *ret_len)
 	return 0;
 }
 
-static int from_file(const struct plan *plan, unsigned int index, struct extent_list *ret, struct failure *f)
+static int from_file(const struct plan *plan, unsigned int index, struct extent_list *ret,
+		     struct failure *f)
 {
 	const struct wire_disk *disk = &plan->begin.disks[index];
 	const char *path = plan->disks[index].source_name;
@@ -113,20 +116,21 @@ static int from_file(const struct plan *plan, unsigned int index, struct extent_
 
 	rc = fd < 0 ? -errno : text_read(fd, &text, &len);
 	if (rc)
-		return failure_set(f, code_of_errno(rc), rc, "cannot read the extents in %s: %s", path,
-				   strerror(-rc));
+		return failure_set(f, code_of_errno(rc), rc, "cannot read the extents in %s: %s",
+				   path, strerror(-rc));
 	rc = extent_parse(text, len, path, ret, f);
 	if (rc)
 		return rc;
 	last = ret->nr ? &ret->extents[ret->nr - 1] : NULL;
 	if (last && last->offset + last->length > disk->size_bytes)
 		return failure_set(f, CODE_INVALID_PARAMETER, -ERANGE,
-				   "the last extent in %s ends beyond the %llu bytes of disk %s", path,
-				   (unsigned long long)disk->size_bytes, disk->name);
+				   "the last extent in %s ends beyond the %llu bytes of disk %s",
+				   path, (unsigned long long)disk->size_bytes, disk->name);
 	return 0;
 }
 
-int source_extents(const struct plan *plan, unsigned int index, struct extent_list *ret, struct failure *f)
+int source_extents(const struct plan *plan, unsigned int index, struct extent_list *ret,
+		   struct failure *f)
 {
 	int rc;
 

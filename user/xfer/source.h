@@ -8,6 +8,7 @@
 #include "xfer/plan.h"
 
 /** source_extents - of disk @index of @plan; @ret is an empty list, and stays one on failure. */
-int source_extents(const struct plan *plan, unsigned int index, struct extent_list *ret, struct failure *f);
+int source_extents(const struct plan *plan, unsigned int index, struct extent_list *ret,
+		   struct failure *f);
 
 #endif

@@ -24,7 +24,7 @@
 #include "lib/record_io.h"
 
 #define LEAVE_TIMEOUT_MS 5000
-#define EXIT_USAGE 2
+#define EXIT_USAGE	 2
 
 bool transfer_is_direct(const struct transfer *t)
 {
@@ -42,11 +42,11 @@ int transfer_wait(struct transfer *t, int timeout_ms, const char *waiting_for, s
 
 	rc = ring_wait(t->ring, timeout_ms, &op);
 	if (rc == -ETIMEDOUT)
-		return failure_set(f, CODE_TIMEOUT, rc, "waited %d s for %s", (timeout_ms + 999) / 1000,
-				   waiting_for);
+		return failure_set(f, CODE_TIMEOUT, rc, "waited %d s for %s",
+				   (timeout_ms + 999) / 1000, waiting_for);
 	if (rc)
-		return failure_set(f, CODE_FAILED, rc, "the %s engine failed: %s", ring_engine_name(t->ring),
-				   strerror(-rc));
+		return failure_set(f, CODE_FAILED, rc, "the %s engine failed: %s",
+				   ring_engine_name(t->ring), strerror(-rc));
 	if (op == &t->signal_op)
 		return failure_set(f, CODE_FAILED, -ECANCELED, "the transfer was terminated");
 	*ret = op;
@@ -123,7 +123,8 @@ static int open_ring(struct transfer *t, struct failure *f)
 	return 0;
 }
 
-static int run_transfer(struct transfer *t, enum plan_role role, transfer_run_fn run, struct failure *f)
+static int run_transfer(struct transfer *t, enum plan_role role, transfer_run_fn run,
+			struct failure *f)
 {
 	int rc;
 
@@ -233,7 +234,8 @@ int worker_main(int argc, char **argv, const char *name, enum plan_role role, tr
 	keep_alive(t.connection);
 	t.signal_fd = signals_open();
 	if (t.signal_fd < 0)
-		rc = failure_set(&f, CODE_FAILED, -errno, "cannot receive signals: %s", strerror(errno));
+		rc = failure_set(&f, CODE_FAILED, -errno, "cannot receive signals: %s",
+				 strerror(errno));
 	else
 		rc = plan_read(STDIN_FILENO, role, &plan, &f);
 	if (rc) {

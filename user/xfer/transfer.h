@@ -22,14 +22,14 @@
  * Nothing moved for so long: the peer is given up. A record of 1 MiB has to pass within it, which takes 17 KiB/s.
  * FAILBACK_IDLE_TIMEOUT_MS in the environment overrides it for tests.
  */
-#define IDLE_TIMEOUT_MS 60000
+#define IDLE_TIMEOUT_MS	 60000
 /* The receiver flushes its disks between END and DURABLE. */
 #define FLUSH_TIMEOUT_MS 900000
-#define NR_SLOTS 8U /* records being read, hashed, sent; received, written */
+#define NR_SLOTS	 8U /* records being read, hashed, sent; received, written */
 
 /* Indexes of the ring's descriptors. */
 #define FILE_CONNECTION 0U
-#define FILE_SIGNAL 1U
+#define FILE_SIGNAL	1U
 
 struct transfer {
 	int connection;
