@@ -6,6 +6,7 @@
 # e2e: timeout=300
 . "$(dirname "$0")/../lib.sh"
 . "$(dirname "$0")/transfer.bash"
+requires gcc
 
 MiB=$((1 << 20))
 
@@ -81,6 +82,27 @@ unset FAILBACK_NO_IO_URING
 check_equal "zeroes are counted and do not travel" \
 	"$(($(send_get bytes_data) + $(send_get bytes_zero))) $(send_get bytes_sent)" \
 	"$size $((size - 9 * 65536))"
+
+# --- a target that can neither deallocate nor zero a range ---
+
+cat >"$TMPDIR/refuse.c" <<-'C'
+	#include <errno.h>
+	int fallocate(int fd, int mode, long offset, long length)
+	{
+		(void)fd, (void)mode, (void)offset, (void)length;
+		errno = EOPNOTSUPP;
+		return -1;
+	}
+	int fallocate64(int fd, int mode, long offset, long length) __attribute__((alias("fallocate")));
+C
+gcc -shared -fPIC -o "$TMPDIR/refuse.so" "$TMPDIR/refuse.c"
+dd if=/dev/zero of="$source" bs=1M seek=2 count=5 conv=notrunc status=none
+cp "$before" "$target"
+export FAILBACK_NO_IO_URING=1 LD_PRELOAD=$TMPDIR/refuse.so
+transfer "$(with "$TMPDIR/s" '.disks[0].source = {all: true}')" "$TMPDIR/r"
+unset FAILBACK_NO_IO_URING LD_PRELOAD
+check_done "zeroes arrive on a target that knows no fallocate"
+check "and are written" cmp "$source" "$target"
 
 # --- nothing to send, and an odd size ---
 
