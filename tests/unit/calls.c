@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* user/daemon/calls.c: what daemons say to each other is read back the same, and nothing else is read. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/macro.h"
+#include "daemon/calls.h"
+
+#include "kselftest_harness.h"
+
+#define VM "\"vm\": \"11111111-2222-4333-8444-555555555555\""
+#define DISKS "\"disks\": [{\"name\": \"disk0\", \"size\": 4096}]"
+
+static uint32_t code_of(const char *text)
+{
+	struct failure f = { 0 };
+	struct call call;
+
+	return call_decode(text, &call, &f) ? f.code : 0;
+}
+
+TEST(a_call_is_read_as_it_was_written)
+{
+	struct disk_record disks[2] = { { .name = "disk0", .size_bytes = 512 }, { .name = "b", .size_bytes = INT64_MAX } };
+	struct relationship_record r = {
+		.vm = { { 1 } }, .base = { { 2 } }, .epoch = { { 3 } }, .aborted = { { { 4 } }, { { 5 } } },
+		.nr_aborted = 2, .disks = disks, .nr_disks = 2,
+	};
+	struct call written;
+	struct call read;
+	char *text;
+
+	call_of_relationship(CALL_RECEIVE, &r, &written);
+	text = call_encode(&written);
+	ASSERT_EQ(0, call_decode(text, &read, NULL));
+	free(text);
+	EXPECT_EQ(0, memcmp(&written, &read, sizeof(read)));
+}
+
+TEST(a_reply_is_read_as_it_was_written)
+{
+	struct reply written = { .code = CODE_IN_USE, .text = "it is \"mounted\"", .base = { { 7 } } };
+	struct reply read;
+	char *text = reply_encode(&written);
+
+	ASSERT_EQ(0, reply_decode(text, &read, NULL));
+	free(text);
+	EXPECT_EQ(CODE_IN_USE, read.code);
+	EXPECT_STREQ(written.text, read.text);
+	EXPECT_TRUE(uuid_equal(&written.base, &read.base));
+}
+
+TEST(another_version_or_call_is_not_supported)
+{
+	EXPECT_EQ(CODE_NOT_SUPPORTED, code_of("{\"call\": \"reverse\", \"version\": 2, \"new\": 1}"));
+	EXPECT_EQ(CODE_NOT_SUPPORTED, code_of("{\"call\": \"explode\", \"version\": 1, " VM ", " DISKS "}"));
+}
+
+TEST(what_is_no_call_is_refused)
+{
+	static const char *const texts[] = {
+		"", "1", "{}", "{\"call\": \"reverse\"}", "{\"call\": 1, \"version\": 1}",
+		"{\"call\": \"reverse\", \"version\": 1, " DISKS "}",
+		"{\"call\": \"reverse\", \"version\": 1, " VM "}",
+		"{\"call\": \"reverse\", \"version\": 1, " VM ", \"disks\": []}",
+		"{\"call\": \"reverse\", \"version\": 1, " VM ", \"disks\": [1]}",
+		"{\"call\": \"reverse\", \"version\": 1, " VM ", \"disks\": [{\"name\": \"a\"}]}",
+		"{\"call\": \"reverse\", \"version\": 1, " VM ", \"disks\": [{\"name\": \"a\", \"size\": -1}]}",
+		"{\"call\": \"reverse\", \"version\": 1, " VM ", " DISKS ", \"x\": 1}",
+		"{\"call\": \"reverse\", \"version\": 1, " VM ", " DISKS ", \"base\": \"x\"}",
+		"{\"call\": \"receive\", \"version\": 1, " VM ", " DISKS "}",
+		"{\"call\": \"reverse\", \"version\": 1, " VM ", " DISKS ", \"aborted\": [{}]}",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+		EXPECT_NE(0, code_of(texts[i]))
+		{
+			TH_LOG("%s", texts[i]);
+		}
+	}
+}
+
+TEST(more_disks_or_epochs_than_there_is_room_for_are_refused)
+{
+	char text[32768] = "{\"call\": \"reverse\", \"version\": 1, " VM ", \"disks\": [";
+	size_t len = strlen(text);
+
+	for (unsigned int i = 0; i <= CALL_DISKS_MAX; i++)
+		len += (size_t)snprintf(text + len, sizeof(text) - len, "%s{\"name\": \"d%u\", \"size\": 512}",
+					i ? "," : "", i);
+	(void)snprintf(text + len, sizeof(text) - len, "]}");
+	EXPECT_EQ(CODE_INVALID_PARAMETER, code_of(text));
+}
+
+TEST(a_sentence_of_the_peer_cannot_forge_a_line)
+{
+	struct reply reply;
+
+	ASSERT_EQ(0, reply_decode("{\"code\": 32768, \"text\": \"a\\nb\\u001b[2J\"}", &reply, NULL));
+	EXPECT_STREQ("a?b?[2J", reply.text);
+}
+
+TEST_HARNESS_MAIN
