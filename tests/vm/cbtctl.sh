@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # cbtctl against the module: what it says, in which form, and with which exit status.
 #
-# vm: disk=64M disk=1G timeout=300
+# vm: disk=64M disk=1G disk=1M timeout=300
 . "$(dirname "$0")/../lib.sh"
 requires root dmsetup jq
 
@@ -210,6 +210,25 @@ for command in list show map freeze commit abort; do
 		cbtctl "$command" --help
 done
 check_fails "--version says one" 0 '^cbtctl [0-9]' cbtctl --version
+
+### as many as one instant takes
+
+origins=(o{1..256})
+many=(a-name-that-is-long-{1..256}-"$(printf 'x%.0s' {1..90})")
+cleanup_fn dmsetup remove "${origins[@]}"
+dmsetup create --concise "$(for i in "${!origins[@]}"; do
+	echo -n "${origins[i]},,,rw,0 8 linear /dev/vdc $((i * 8));"
+done)"
+dmsetup mknodes
+cleanup_fn dmsetup remove "${many[@]}"
+dmsetup create --concise "$(for i in "${!many[@]}"; do
+	echo -n "${many[i]},,,rw,0 8 cbt /dev/mapper/${origins[i]} -;"
+done)"
+check_equal "256 trackers are listed" "$(field '.trackers | length' list)" 258
+epoch=$(cbtctl freeze "${many[@]}")
+check_equal "256 trackers are frozen in one instant" \
+	"$(field "[.trackers[] | select(.frozen.uuid == \"$epoch\")] | length" list)" 256
+check "... and committed" cbtctl commit --epoch "$epoch" "${many[@]}"
 
 ### an interrupted map
 

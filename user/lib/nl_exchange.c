@@ -27,7 +27,8 @@
 
 /*
  * The kernel fills the messages of a dump up to 32 KiB for a reader with that much room; the answer
- * about CBT_TRACKERS_MAX trackers is one message of up to 100 KiB.
+ * about CBT_TRACKERS_MAX trackers is one message of up to 100 KiB, and the acknowledgement must find
+ * room beside it in the socket's queue.
  */
 #define RECEIVE_BYTES (192 * 1024)
 
@@ -141,6 +142,8 @@ static int dial(struct nl *nl, struct failure *f)
 	nl_socket_disable_msg_peek(socket);
 	err = genl_connect(socket);
 	if (!err)
+		err = nl_socket_set_buffer_size(socket, RECEIVE_BYTES, RECEIVE_BYTES);
+	if (!err)
 		err = nl_socket_set_msg_buf_size(socket, RECEIVE_BYTES);
 	if (err < 0) {
 		nl_socket_free(socket);
@@ -212,7 +215,7 @@ struct exchange {
 
 /*
  * The kernel says "this tracker" and points at its selector in the request. "" when only one tracker
- * was named: the subject of the sentence names it already.
+ * was named: the subject of the sentence names it.
  */
 static const char *name_of_culprit(const struct exchange *x, uint32_t offset)
 {
@@ -233,7 +236,8 @@ static const char *name_of_culprit(const struct exchange *x, uint32_t offset)
 	return "";
 }
 
-static void keep_sentence(struct exchange *x, const struct nlattr *text, const struct nlattr *offset)
+static void keep_sentence(struct exchange *x, const struct nlattr *text,
+			  const struct nlattr *offset)
 {
 	char said[256];
 	const char *culprit = "";
