@@ -10,7 +10,8 @@
 
 #define WORD_BITS 64
 
-void chunk_reader_init(struct chunk_reader *r, uint64_t first_block, uint64_t nr_blocks, chunk_run_fn fn, void *context)
+void chunk_reader_init(struct chunk_reader *r, uint64_t first_block, uint64_t nr_blocks,
+		       chunk_run_fn fn, void *context)
 {
 	*r = (struct chunk_reader){
 		.first_block = first_block,
