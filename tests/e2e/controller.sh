@@ -103,6 +103,11 @@ check_equal "who is not root may read" "$(as_nobody busctl get-property org.fail
 # shellcheck disable=SC2086
 check_equal "who is not root cannot apply" "$(as_nobody busctl call $service ApplyRelationships s '{}' |
 	cut -d' ' -f1-3)" "ubs 32769 false"
+stop_daemon b
+start_daemon b --group nogroup
+# shellcheck disable=SC2086
+answer=$(as_nobody busctl call $service "${reverse[@]}" $vm_path "")
+check_equal "who is in the group gets past that" "${answer% *}" "uo 32777"
 check_fails "failbackd says that it needs root" 11 'as root' setpriv --reuid=65534 --regid=65534 --clear-groups \
 	"$failbackd" --state-dir "$TMPDIR"
 

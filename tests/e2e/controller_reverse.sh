@@ -159,6 +159,19 @@ losetup -d "$a1"
 losetup "$a1" "$TMPDIR/a.disk1"
 check_equal "none of that changed a role" "$(role a), $(role b)" "1 4, 2 5"
 
+# a third host that claims to be the replica
+jq --arg peer "127.0.0.2:$port" '.relationships[0].peer = $peer' "$TMPDIR/b.json" >"$TMPDIR/c.json"
+stop_daemon b
+address[c]=127.0.0.5
+start_bus c
+start_daemon c
+on c failback apply "$TMPDIR/c.json" >/dev/null
+check_fails "a host that is not the peer is 32769, and learns nothing" 11 'no relationship for VM' \
+	on c failback reverse vm1
+stop_daemon c
+start_daemon b
+check_equal "and changes nothing" "$(role a)" "1 4"
+
 # --- the way ---
 
 write_tracked vm1-disk0 10 300

@@ -168,6 +168,24 @@ TEST_F(store, jobs_that_did_not_end_are_settled_and_others_are_not)
 	free(jobs);
 }
 
+TEST_F(store, only_the_newest_jobs_are_kept)
+{
+	struct job_record job = { .type = 105, .state = 7, .ended_us = 1 };
+	struct job_record *jobs;
+	size_t nr;
+
+	for (unsigned int i = 0; i < JOBS_KEPT + 3; i++) {
+		memcpy(job.id.b, &i, sizeof(i));
+		job.started_us = i + 1;
+		ASSERT_EQ(0, store_put_job(self->store, &job, &self->f));
+	}
+	ASSERT_EQ(0, store_load_jobs(self->store, 2 * JOBS_KEPT, &jobs, &nr, &self->f));
+	EXPECT_EQ(JOBS_KEPT, nr);
+	EXPECT_EQ(JOBS_KEPT + 3, jobs[0].started_us);
+	EXPECT_EQ(4, jobs[nr - 1].started_us);
+	free(jobs);
+}
+
 TEST_F(store, a_database_of_a_newer_version_is_refused)
 {
 	sqlite3 *db;

@@ -189,7 +189,9 @@ static void succeed(struct delta *delta)
 	int rc;
 
 	rc = commit(delta, &why);
-	if (!rc && delta->job->r.type == JOB_PREPARE)
+	if (rc)
+		record_failure(delta->vm, &why);
+	else if (delta->job->r.type == JOB_PREPARE)
 		rc = finish_prepare(delta->vm, &why);
 	job_end(owned->job, rc ? &why : NULL);
 }

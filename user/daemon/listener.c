@@ -162,6 +162,19 @@ static int on_connection(sd_event_source *source, int listen_fd, uint32_t revent
 	return 0;
 }
 
+/* A delta that was accepted, but whose peer did not hear of it yet, ends here. */
+static void visitor_dismiss(struct visitor *v)
+{
+	struct receive *receive = steal_ptr(v->receive);
+	struct failure why;
+
+	visitor_remove(v);
+	if (!receive)
+		return;
+	(void)failure_set(&why, CODE_FAILED, -ECANCELED, "failbackd was stopped.");
+	receive_abandon(receive, &why);
+}
+
 static void listener_free_at(struct listener **at)
 {
 	struct listener *l = steal_ptr(*at);
@@ -169,7 +182,7 @@ static void listener_free_at(struct listener **at)
 	if (!l)
 		return;
 	while (l->visitors)
-		visitor_remove(l->visitors);
+		visitor_dismiss(l->visitors);
 	(void)sd_event_source_disable_unref(l->source);
 	(void)close_fd(l->fd);
 	free(l);

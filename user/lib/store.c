@@ -432,6 +432,18 @@ int store_load_relationships(struct store *store, struct relationship_record **r
 
 /* --- jobs --- */
 
+static int forget_old_jobs(struct store *store, struct failure *f)
+{
+	_cleanup_(finalize_at) sqlite3_stmt *stmt = NULL;
+	int rc = prepare(store, "DELETE FROM jobs WHERE started_us < (SELECT started_us FROM jobs"
+				" ORDER BY started_us DESC LIMIT 1 OFFSET ?1)", &stmt, f);
+
+	if (rc)
+		return rc;
+	bind_number(stmt, 1, JOBS_KEPT - 1);
+	return step_to_end(store, stmt, f);
+}
+
 int store_put_job(struct store *store, const struct job_record *job, struct failure *f)
 {
 	_cleanup_(finalize_at) sqlite3_stmt *stmt = NULL;
@@ -451,7 +463,8 @@ int store_put_job(struct store *store, const struct job_record *job, struct fail
 	bind_number(stmt, 9, job->bytes_total);
 	bind_number(stmt, 10, job->bytes_done);
 	bind_number(stmt, 11, job->bytes_sent);
-	return step_to_end(store, stmt, f);
+	rc = step_to_end(store, stmt, f);
+	return rc ? rc : forget_old_jobs(store, f);
 }
 
 int store_settle_jobs(struct store *store, const struct job_record *outcome, size_t *ret_nr, struct failure *f)

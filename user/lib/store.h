@@ -25,6 +25,7 @@ struct store;
 #define VM_NAME_MAX 255
 #define PEER_TEXT_MAX 64 /* ADDRESS:PORT, numeric */
 #define ABORTED_MAX 4
+#define JOBS_KEPT 10000
 
 struct disk_record {
 	char name[DISK_NAME_MAX + 1];
@@ -84,7 +85,7 @@ int store_put_relationship(struct store *store, const struct relationship_record
 int store_load_relationships(struct store *store, struct relationship_record **ret, size_t *ret_nr,
 			     struct failure *f);
 
-/** store_put_job - insert or replace. */
+/** store_put_job - insert or replace; the oldest beyond JOBS_KEPT are forgotten. */
 int store_put_job(struct store *store, const struct job_record *job, struct failure *f);
 
 /** store_settle_jobs - jobs without an end get state, code, text and end; *@ret_nr of them. */
