@@ -1,0 +1,76 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The controller with the module: a mounted file system is failed back while it is being
+# written, and the last delta makes the disks equal.
+#
+# vm: disk=96M disk=96M timeout=300
+. "$(dirname "$0")/../lib.sh"
+. "$(dirname "$0")/../e2e/controller.bash"
+
+ip link set lo up
+insmod_cbt
+size=$(blockdev --getsize64 /dev/vda)
+
+# both hosts hold the same at the failover
+mkfs.ext4 -q /dev/vda
+mkdir "$TMPDIR/mnt"
+mount /dev/vda "$TMPDIR/mnt"
+cp -r /usr/share/doc/bash "$TMPDIR/mnt/"
+umount "$TMPDIR/mnt"
+cat /dev/vda >/dev/vdb
+sync
+
+dmsetup create vm1-disk0 --table "0 $((size / 512)) cbt /dev/vdb -"
+cleanup_fn dmsetup remove vm1-disk0
+dmsetup mknodes
+mount /dev/mapper/vm1-disk0 "$TMPDIR/mnt"
+cleanup_fn eval "mountpoint -q $TMPDIR/mnt && umount $TMPDIR/mnt || true"
+
+relationship 1 4 b "$(disk disk0 "$size" /dev/vda "")" >"$TMPDIR/a.json"
+relationship 2 5 a "$(disk disk0 "$size" /dev/vdb vm1-disk0)" >"$TMPDIR/b.json"
+start_bus a
+start_bus b
+start_daemon a
+start_daemon b
+on a failback apply "$TMPDIR/a.json" >/dev/null
+on b failback apply "$TMPDIR/b.json" >/dev/null
+
+jq '.relationships[0].disks[0].tracker = "nosuch"' "$TMPDIR/b.json" >"$TMPDIR/tracker.json"
+on b failback apply "$TMPDIR/tracker.json" >/dev/null
+check_fails "a tracker that does not exist is 32777 and is named" 19 'nosuch' on b failback reverse vm1
+on b failback apply "$TMPDIR/b.json" >/dev/null
+
+mount /dev/vda -o ro /mnt
+check_fails "a disk that is mounted on the old primary is 32774 and says where" 16 'mounted on /mnt' \
+	on b failback reverse vm1
+umount /mnt
+dmsetup create other --table "0 $((size / 512)) linear /dev/vda 0"
+check_fails "a disk that is held there is 32774 and names the holder" 16 'other' on b failback reverse vm1
+dmsetup remove other
+check_equal "none of that changed a role" "$(role a), $(role b)" "1 4, 2 5"
+
+# --- the file system is in use while it is failed back ---
+
+(
+	i=0
+	while [ ! -e "$TMPDIR/stop" ]; do
+		dd if=/dev/urandom of="$TMPDIR/mnt/file$((i++ % 20))" bs=64k count=8 conv=fsync status=none
+	done
+) &
+writer=$!
+check "it is reversed while it is being written" on b failback reverse vm1
+check_equal "the roles are swapped" "$(role a), $(role b)" "2 3, 1 3"
+check_refused "preparing a failover needs it closed" b 32774 'is open' RequestReplicationStateChange oq $vm_path 4
+touch "$TMPDIR/stop"
+wait $writer
+umount "$TMPDIR/mnt"
+
+check "the last delta is sent" on b failback prepare vm1
+check_equal "and the VM is prepared" "$(role b)" "1 4"
+blockdev --flushbufs /dev/vda /dev/vdb
+check "the disks are identical" cmp /dev/vda /dev/vdb
+check "the file system is sound" e2fsck -fn /dev/vda
+check_equal "nothing is dirty" "$(vm_property b DirtyBytes)" 0
+check "cbtctl sees the same base as the relationship" \
+	grep -q "$(vm_property b Base | tr -d '"')" <(cbtctl show vm1-disk0)
+
