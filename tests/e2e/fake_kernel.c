@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The module and device-mapper as plain files, linked in front of the library: it implements lib/nl.h and lib/dm.h, so that
- * failbackd and failback-send run their real way on a machine without the module.
+ * The module and device-mapper as plain files, linked in front of the library: it implements
+ * lib/nl.h and lib/dm.h, so that failbackd and failback-send run their real way on a machine
+ * without the module.
  *
  * $FAKE_KERNEL/NAME is the tracker NAME:
  *
@@ -12,7 +13,8 @@
  *	ended		lines "UUID committed|aborted"
  *	open		exists while something has the mapped device open
  *
- * Without the directory, the module is not loaded. Blocks are 4 KiB. The writer of a disk adds to active by itself.
+ * Without the directory, the module is not loaded. Blocks are 4 KiB. The writer of a disk adds to
+ * active by itself.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -30,7 +32,7 @@
 #include "lib/dm.h"
 #include "lib/nl.h"
 
-#define BLOCK_BYTES 4096U
+#define BLOCK_BYTES  4096U
 #define SECTOR_BYTES 512U
 
 struct nl {
@@ -47,7 +49,8 @@ static const char *path_of(const char *tracker, const char *what)
 {
 	static char path[PATH_MAX];
 
-	(void)snprintf(path, sizeof(path), "%s/%s/%s", getenv("FAKE_KERNEL") ?: "/nonexistent", tracker, what);
+	(void)snprintf(path, sizeof(path), "%s/%s/%s", getenv("FAKE_KERNEL") ?: "/nonexistent",
+		       tracker, what);
 	return path;
 }
 
@@ -112,7 +115,8 @@ int nl_open(struct nl **ret, struct failure *f)
 	const char *dir = getenv("FAKE_KERNEL");
 
 	if (!dir || access(dir, F_OK) != 0)
-		return failure_set(f, CODE_NOT_AVAILABLE, -ENOPROTOOPT, "dm-cbt is not loaded: modprobe dm-cbt as root");
+		return failure_set(f, CODE_NOT_AVAILABLE, -ENOPROTOOPT,
+				   "dm-cbt is not loaded: modprobe dm-cbt as root");
 	*ret = calloc(1, sizeof(**ret));
 	return 0;
 }
@@ -125,7 +129,9 @@ void nl_close_at(struct nl **nl)
 
 int nl_tracker_get(struct nl *nl, const char *tracker, struct tracker_info *ret, struct failure *f)
 {
-	struct tracker_info info = { .generation = 1, .epoch = 1, .block_sectors = BLOCK_BYTES / SECTOR_BYTES };
+	struct tracker_info info = { .generation = 1,
+				     .epoch = 1,
+				     .block_sectors = BLOCK_BYTES / SECTOR_BYTES };
 	cleanup_fd int fd = -1;
 	char text[PATH_MAX];
 	struct stat origin;
@@ -133,7 +139,8 @@ int nl_tracker_get(struct nl *nl, const char *tracker, struct tracker_info *ret,
 
 	(void)nl;
 	if (!read_line(tracker, "origin", text, sizeof(text)))
-		return failure_set(f, CODE_NOT_AVAILABLE, -ENODEV, "there is no tracker %s", tracker);
+		return failure_set(f, CODE_NOT_AVAILABLE, -ENODEV, "there is no tracker %s",
+				   tracker);
 	fd = open(text, O_RDONLY | O_CLOEXEC);
 	if (fd < 0 || fstat(fd, &origin) < 0 || ioctl(fd, BLKGETSIZE64, &bytes) < 0)
 		return failure_set(f, CODE_FAILED, -EIO, "the origin %s is no block device", text);
@@ -168,7 +175,8 @@ static char outcome(const char *tracker, const char *epoch)
 	char text[128];
 	char result = 0;
 
-	if (exists(tracker, "frozen") && read_line(tracker, "epoch", text, sizeof(text)) && strcmp(text, epoch) == 0)
+	if (exists(tracker, "frozen") && read_line(tracker, "epoch", text, sizeof(text)) &&
+	    strcmp(text, epoch) == 0)
 		return 'f';
 	file = fopen(path_of(tracker, "ended"), "re");
 	while (file && fgets(text, sizeof(text), file)) {
@@ -189,7 +197,8 @@ int nl_freeze(struct nl *nl, const char *const *trackers, size_t nr, const struc
 	(void)uuid_format(epoch, text);
 	for (size_t i = 0; i < nr; i++) {
 		if (exists(trackers[i], "frozen"))
-			return failure_set(f, CODE_IN_USE, -EBUSY, "tracker %s holds another frozen epoch", trackers[i]);
+			return failure_set(f, CODE_IN_USE, -EBUSY,
+					   "tracker %s holds another frozen epoch", trackers[i]);
 	}
 	for (size_t i = 0; i < nr; i++) {
 		(void)unlink(path_of(trackers[i], "epoch"));
@@ -212,10 +221,11 @@ static int end_epoch(const char *const *trackers, size_t nr, const struct uuid *
 		char how = outcome(trackers[i], text);
 
 		if (!how)
-			return failure_set(f, CODE_FILE_NOT_FOUND, -ENOENT, "tracker %s has no epoch %s", trackers[i], text);
+			return failure_set(f, CODE_FILE_NOT_FOUND, -ENOENT,
+					   "tracker %s has no epoch %s", trackers[i], text);
 		if (how == (commit ? 'a' : 'c'))
-			return failure_set(f, CODE_FAILED, commit ? -ECANCELED : -EALREADY, "epoch %s ended otherwise",
-					   text);
+			return failure_set(f, CODE_FAILED, commit ? -ECANCELED : -EALREADY,
+					   "epoch %s ended otherwise", text);
 	}
 	for (size_t i = 0; i < nr; i++) {
 		_cleanup_(close_file_at) FILE *frozen = fopen(path_of(trackers[i], "frozen"), "re");
@@ -249,8 +259,9 @@ int nl_abort(struct nl *nl, const char *const *trackers, size_t nr, const struct
 	return end_epoch(trackers, nr, epoch, false, f);
 }
 
-int nl_map_get(struct nl *nl, const char *tracker, uint32_t which, const struct uuid *epoch, uint64_t start,
-	       nl_range_fn fn, void *context, struct tracker_info *ret, struct failure *f)
+int nl_map_get(struct nl *nl, const char *tracker, uint32_t which, const struct uuid *epoch,
+	       uint64_t start, nl_range_fn fn, void *context, struct tracker_info *ret,
+	       struct failure *f)
 {
 	cleanup_free uint8_t *blocks = NULL;
 	struct tracker_info info;
@@ -288,7 +299,8 @@ int nl_map_get(struct nl *nl, const char *tracker, uint32_t which, const struct 
 int dm_open_count(const char *name, unsigned int *ret, struct failure *f)
 {
 	if (!exists(name, "origin"))
-		return failure_set(f, CODE_NOT_AVAILABLE, -ENXIO, "There is no mapped device %s.", name);
+		return failure_set(f, CODE_NOT_AVAILABLE, -ENXIO, "There is no mapped device %s.",
+				   name);
 	*ret = exists(name, "open");
 	return 0;
 }

@@ -18,7 +18,7 @@ static struct address parse(const char *text)
 TEST(what_is_read_is_written_with_its_port)
 {
 	static const char *const texts[][2] = {
-		{ "192.0.2.1", "192.0.2.1:7407" },     { "192.0.2.1:80", "192.0.2.1:80" },
+		{ "192.0.2.1", "192.0.2.1:7407" },	 { "192.0.2.1:80", "192.0.2.1:80" },
 		{ "2001:db8::1", "[2001:db8::1]:7407" }, { "[2001:db8::1]", "[2001:db8::1]:7407" },
 		{ "[::1]:65535", "[::1]:65535" },
 	};
@@ -34,8 +34,22 @@ TEST(what_is_read_is_written_with_its_port)
 TEST(what_is_no_numeric_address_is_refused)
 {
 	static const char *const texts[] = {
-		"", ":", ":80", "host", "host:80", "192.0.2.1:", "192.0.2.1:0", "192.0.2.1:65536", "192.0.2.1:-1",
-		"192.0.2.256", "[192.0.2.1]:80", "[::1", "[::1]80", "::1]:80", "192.0.2.1:80x", "192.0.2.1 :80",
+		"",
+		":",
+		":80",
+		"host",
+		"host:80",
+		"192.0.2.1:",
+		"192.0.2.1:0",
+		"192.0.2.1:65536",
+		"192.0.2.1:-1",
+		"192.0.2.256",
+		"[192.0.2.1]:80",
+		"[::1",
+		"[::1]80",
+		"::1]:80",
+		"192.0.2.1:80x",
+		"192.0.2.1 :80",
 	};
 	struct failure f;
 
@@ -79,7 +93,8 @@ TEST(an_ipv4_address_in_ipv6_form_is_the_same_host)
 
 TEST(loopback_is_all_of_127_and_one_of_ipv6)
 {
-	struct address yes[] = { parse("127.0.0.1"), parse("127.255.0.9"), parse("::1"), parse("::ffff:127.0.0.2") };
+	struct address yes[] = { parse("127.0.0.1"), parse("127.255.0.9"), parse("::1"),
+				 parse("::ffff:127.0.0.2") };
 	struct address no[] = { parse("128.0.0.1"), parse("::2"), parse("0.0.0.0") };
 
 	for (size_t i = 0; i < ARRAY_SIZE(yes); i++)

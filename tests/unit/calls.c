@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* user/daemon/calls.c: what daemons say to each other is read back the same, and nothing else is read. */
+/*
+ * user/daemon/calls.c: what daemons say to each other is read back the same, and nothing else is
+ * read.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,7 +12,7 @@
 
 #include "kselftest_harness.h"
 
-#define VM "\"vm\": \"11111111-2222-4333-8444-555555555555\""
+#define VM    "\"vm\": \"11111111-2222-4333-8444-555555555555\""
 #define DISKS "\"disks\": [{\"name\": \"disk0\", \"size\": 4096}]"
 
 static uint32_t code_of(const char *text)
@@ -22,10 +25,16 @@ static uint32_t code_of(const char *text)
 
 TEST(a_call_is_read_as_it_was_written)
 {
-	struct disk_record disks[2] = { { .name = "disk0", .size_bytes = 512 }, { .name = "b", .size_bytes = INT64_MAX } };
+	struct disk_record disks[2] = { { .name = "disk0", .size_bytes = 512 },
+					{ .name = "b", .size_bytes = INT64_MAX } };
 	struct relationship_record r = {
-		.vm = { { 1 } }, .base = { { 2 } }, .epoch = { { 3 } }, .aborted = { { { 4 } }, { { 5 } } },
-		.nr_aborted = 2, .disks = disks, .nr_disks = 2,
+		.vm = { { 1 } },
+		.base = { { 2 } },
+		.epoch = { { 3 } },
+		.aborted = { { { 4 } }, { { 5 } } },
+		.nr_aborted = 2,
+		.disks = disks,
+		.nr_disks = 2,
 	};
 	struct call written;
 	struct call read;
@@ -40,7 +49,9 @@ TEST(a_call_is_read_as_it_was_written)
 
 TEST(a_reply_is_read_as_it_was_written)
 {
-	struct reply written = { .code = CODE_IN_USE, .text = "it is \"mounted\"", .base = { { 7 } } };
+	struct reply written = { .code = CODE_IN_USE,
+				 .text = "it is \"mounted\"",
+				 .base = { { 7 } } };
 	struct reply read;
 	char *text = reply_encode(&written);
 
@@ -53,20 +64,27 @@ TEST(a_reply_is_read_as_it_was_written)
 
 TEST(another_version_or_call_is_not_supported)
 {
-	EXPECT_EQ(CODE_NOT_SUPPORTED, code_of("{\"call\": \"reverse\", \"version\": 2, \"new\": 1}"));
-	EXPECT_EQ(CODE_NOT_SUPPORTED, code_of("{\"call\": \"explode\", \"version\": 1, " VM ", " DISKS "}"));
+	EXPECT_EQ(CODE_NOT_SUPPORTED,
+		  code_of("{\"call\": \"reverse\", \"version\": 2, \"new\": 1}"));
+	EXPECT_EQ(CODE_NOT_SUPPORTED,
+		  code_of("{\"call\": \"explode\", \"version\": 1, " VM ", " DISKS "}"));
 }
 
 TEST(what_is_no_call_is_refused)
 {
 	static const char *const texts[] = {
-		"", "1", "{}", "{\"call\": \"reverse\"}", "{\"call\": 1, \"version\": 1}",
+		"",
+		"1",
+		"{}",
+		"{\"call\": \"reverse\"}",
+		"{\"call\": 1, \"version\": 1}",
 		"{\"call\": \"reverse\", \"version\": 1, " DISKS "}",
 		"{\"call\": \"reverse\", \"version\": 1, " VM "}",
 		"{\"call\": \"reverse\", \"version\": 1, " VM ", \"disks\": []}",
 		"{\"call\": \"reverse\", \"version\": 1, " VM ", \"disks\": [1]}",
 		"{\"call\": \"reverse\", \"version\": 1, " VM ", \"disks\": [{\"name\": \"a\"}]}",
-		"{\"call\": \"reverse\", \"version\": 1, " VM ", \"disks\": [{\"name\": \"a\", \"size\": -1}]}",
+		"{\"call\": \"reverse\", \"version\": 1, " VM
+		", \"disks\": [{\"name\": \"a\", \"size\": -1}]}",
 		"{\"call\": \"reverse\", \"version\": 1, " VM ", " DISKS ", \"x\": 1}",
 		"{\"call\": \"reverse\", \"version\": 1, " VM ", " DISKS ", \"base\": \"x\"}",
 		"{\"call\": \"receive\", \"version\": 1, " VM ", " DISKS "}",
@@ -87,8 +105,8 @@ TEST(more_disks_or_epochs_than_there_is_room_for_are_refused)
 	size_t len = strlen(text);
 
 	for (unsigned int i = 0; i <= CALL_DISKS_MAX; i++)
-		len += (size_t)snprintf(text + len, sizeof(text) - len, "%s{\"name\": \"d%u\", \"size\": 512}",
-					i ? "," : "", i);
+		len += (size_t)snprintf(text + len, sizeof(text) - len,
+					"%s{\"name\": \"d%u\", \"size\": 512}", i ? "," : "", i);
 	(void)snprintf(text + len, sizeof(text) - len, "]}");
 	EXPECT_EQ(CODE_INVALID_PARAMETER, code_of(text));
 }
@@ -97,7 +115,8 @@ TEST(a_sentence_of_the_peer_cannot_forge_a_line)
 {
 	struct reply reply;
 
-	ASSERT_EQ(0, reply_decode("{\"code\": 32768, \"text\": \"a\\nb\\u001b[2J\"}", &reply, NULL));
+	ASSERT_EQ(0,
+		  reply_decode("{\"code\": 32768, \"text\": \"a\\nb\\u001b[2J\"}", &reply, NULL));
 	EXPECT_STREQ("a?b?[2J", reply.text);
 }
 

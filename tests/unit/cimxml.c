@@ -10,7 +10,7 @@
 
 #include "kselftest_harness.h"
 
-#define OPEN "<INSTANCE CLASSNAME=\"Msvm_ReplicationSettingData\">"
+#define OPEN  "<INSTANCE CLASSNAME=\"Msvm_ReplicationSettingData\">"
 #define CLOSE "</INSTANCE>"
 
 FIXTURE(cimxml)
@@ -38,16 +38,19 @@ static uint32_t code_of(struct settings *s, const char *text, struct failure *f)
 
 TEST_F(cimxml, an_instance_as_get_text_1_writes_it_is_read)
 {
-	ASSERT_EQ(0, code_of(&self->s,
-			     OPEN "<PROPERTY NAME=\"RecoveryConnectionPoint\" CLASSORIGIN=\"Msvm_ReplicationSettingData\""
-				  " TYPE=\"string\"><VALUE>192.0.2.9</VALUE></PROPERTY>"
-				  "<PROPERTY NAME=\"ReplicationInterval\" TYPE=\"uint16\"><VALUE>30</VALUE></PROPERTY>"
-				  "<PROPERTY NAME=\"CompressionEnabled\" TYPE=\"boolean\"><VALUE>TRUE</VALUE></PROPERTY>"
-				  "<PROPERTY NAME=\"CertificateThumbPrint\" TYPE=\"string\"></PROPERTY>"
-				  "<PROPERTY.ARRAY NAME=\"IncludedDisks\" TYPE=\"string\"><VALUE.ARRAY>"
-				  "<VALUE>disk0</VALUE><VALUE>a &amp; b</VALUE></VALUE.ARRAY></PROPERTY.ARRAY>"
-				  "<PROPERTY.ARRAY NAME=\"Notes\" TYPE=\"string\"></PROPERTY.ARRAY>" CLOSE,
-			     &self->f))
+	ASSERT_EQ(
+		0,
+		code_of(&self->s,
+			OPEN
+			"<PROPERTY NAME=\"RecoveryConnectionPoint\" CLASSORIGIN=\"Msvm_ReplicationSettingData\""
+			" TYPE=\"string\"><VALUE>192.0.2.9</VALUE></PROPERTY>"
+			"<PROPERTY NAME=\"ReplicationInterval\" TYPE=\"uint16\"><VALUE>30</VALUE></PROPERTY>"
+			"<PROPERTY NAME=\"CompressionEnabled\" TYPE=\"boolean\"><VALUE>TRUE</VALUE></PROPERTY>"
+			"<PROPERTY NAME=\"CertificateThumbPrint\" TYPE=\"string\"></PROPERTY>"
+			"<PROPERTY.ARRAY NAME=\"IncludedDisks\" TYPE=\"string\"><VALUE.ARRAY>"
+			"<VALUE>disk0</VALUE><VALUE>a &amp; b</VALUE></VALUE.ARRAY></PROPERTY.ARRAY>"
+			"<PROPERTY.ARRAY NAME=\"Notes\" TYPE=\"string\"></PROPERTY.ARRAY>" CLOSE,
+			&self->f))
 	{
 		TH_LOG("%s", self->f.text);
 	}
@@ -61,21 +64,23 @@ TEST_F(cimxml, an_instance_as_get_text_1_writes_it_is_read)
 
 TEST_F(cimxml, an_instance_as_get_text_2_writes_it_is_read)
 {
-	ASSERT_EQ(0, code_of(&self->s,
-			     "<?xml version=\"1.0\" encoding=\"utf-16\"?>\n"
-			     "<INSTANCE CLASSNAME=\"Msvm_ReplicationSettingData\">\n"
-			     " <QUALIFIER NAME=\"dynamic\" TYPE=\"boolean\"><VALUE>TRUE</VALUE></QUALIFIER>\n"
-			     " <PROPERTY NAME=\"__PATH\" CLASSORIGIN=\"___SYSTEM\" TYPE=\"string\"><VALUE>\\\\H\\x</VALUE>"
-			     "</PROPERTY>\n"
-			     " <PROPERTY.ARRAY NAME=\"__DERIVATION\" CLASSORIGIN=\"___SYSTEM\" TYPE=\"string\">"
-			     "<VALUE.ARRAY><VALUE>CIM_SettingData</VALUE></VALUE.ARRAY></PROPERTY.ARRAY>\n"
-			     " <PROPERTY NAME=\"__PROPERTY_COUNT\" CLASSORIGIN=\"___SYSTEM\" TYPE=\"sint32\">"
-			     "<VALUE>47</VALUE></PROPERTY>\n"
-			     " <PROPERTY NAME=\"ReplicationInterval\" PROPAGATED=\"true\" TYPE=\"uint16\">"
-			     "<QUALIFIER NAME=\"read\" TYPE=\"boolean\"><VALUE>TRUE</VALUE></QUALIFIER>"
-			     "<VALUE>900</VALUE></PROPERTY>\n"
-			     "</INSTANCE>\n",
-			     &self->f))
+	ASSERT_EQ(
+		0,
+		code_of(&self->s,
+			"<?xml version=\"1.0\" encoding=\"utf-16\"?>\n"
+			"<INSTANCE CLASSNAME=\"Msvm_ReplicationSettingData\">\n"
+			" <QUALIFIER NAME=\"dynamic\" TYPE=\"boolean\"><VALUE>TRUE</VALUE></QUALIFIER>\n"
+			" <PROPERTY NAME=\"__PATH\" CLASSORIGIN=\"___SYSTEM\" TYPE=\"string\"><VALUE>\\\\H\\x</VALUE>"
+			"</PROPERTY>\n"
+			" <PROPERTY.ARRAY NAME=\"__DERIVATION\" CLASSORIGIN=\"___SYSTEM\" TYPE=\"string\">"
+			"<VALUE.ARRAY><VALUE>CIM_SettingData</VALUE></VALUE.ARRAY></PROPERTY.ARRAY>\n"
+			" <PROPERTY NAME=\"__PROPERTY_COUNT\" CLASSORIGIN=\"___SYSTEM\" TYPE=\"sint32\">"
+			"<VALUE>47</VALUE></PROPERTY>\n"
+			" <PROPERTY NAME=\"ReplicationInterval\" PROPAGATED=\"true\" TYPE=\"uint16\">"
+			"<QUALIFIER NAME=\"read\" TYPE=\"boolean\"><VALUE>TRUE</VALUE></QUALIFIER>"
+			"<VALUE>900</VALUE></PROPERTY>\n"
+			"</INSTANCE>\n",
+			&self->f))
 	{
 		TH_LOG("%s", self->f.text);
 	}
@@ -105,15 +110,23 @@ TEST_F(cimxml, what_is_no_such_instance_is_an_incorrect_data_type)
 		OPEN "<METHOD NAME=\"x\"/>" CLOSE,
 		OPEN "<PROPERTY TYPE=\"string\"/>" CLOSE,
 		OPEN "<PROPERTY NAME=\"Caption\"/>" CLOSE,
-		OPEN "<PROPERTY NAME=\"Caption\" TYPE=\"string\"><VALUE>a</VALUE><VALUE>b</VALUE></PROPERTY>" CLOSE,
-		OPEN "<PROPERTY NAME=\"Caption\" TYPE=\"string\"><VALUE><VALUE>a</VALUE></VALUE></PROPERTY>" CLOSE,
+		OPEN
+		"<PROPERTY NAME=\"Caption\" TYPE=\"string\"><VALUE>a</VALUE><VALUE>b</VALUE></PROPERTY>" CLOSE,
+		OPEN
+		"<PROPERTY NAME=\"Caption\" TYPE=\"string\"><VALUE><VALUE>a</VALUE></VALUE></PROPERTY>" CLOSE,
 		OPEN "<PROPERTY NAME=\"Caption\" NAME=\"Caption\" TYPE=\"string\"/>" CLOSE,
-		OPEN "<PROPERTY NAME=\"ReplicationInterval\" TYPE=\"uint32\"><VALUE>300</VALUE></PROPERTY>" CLOSE,
-		OPEN "<PROPERTY NAME=\"ReplicationInterval\" TYPE=\"uint16\"><VALUE>3OO</VALUE></PROPERTY>" CLOSE,
-		OPEN "<PROPERTY NAME=\"ReplicationInterval\" TYPE=\"uint16\"><VALUE>-30</VALUE></PROPERTY>" CLOSE,
-		OPEN "<PROPERTY NAME=\"ReplicationInterval\" TYPE=\"uint16\"><VALUE></VALUE></PROPERTY>" CLOSE,
-		OPEN "<PROPERTY NAME=\"CompressionEnabled\" TYPE=\"boolean\"><VALUE>1</VALUE></PROPERTY>" CLOSE,
-		OPEN "<PROPERTY NAME=\"IncludedDisks\" TYPE=\"string\"><VALUE>x</VALUE></PROPERTY>" CLOSE,
+		OPEN
+		"<PROPERTY NAME=\"ReplicationInterval\" TYPE=\"uint32\"><VALUE>300</VALUE></PROPERTY>" CLOSE,
+		OPEN
+		"<PROPERTY NAME=\"ReplicationInterval\" TYPE=\"uint16\"><VALUE>3OO</VALUE></PROPERTY>" CLOSE,
+		OPEN
+		"<PROPERTY NAME=\"ReplicationInterval\" TYPE=\"uint16\"><VALUE>-30</VALUE></PROPERTY>" CLOSE,
+		OPEN
+		"<PROPERTY NAME=\"ReplicationInterval\" TYPE=\"uint16\"><VALUE></VALUE></PROPERTY>" CLOSE,
+		OPEN
+		"<PROPERTY NAME=\"CompressionEnabled\" TYPE=\"boolean\"><VALUE>1</VALUE></PROPERTY>" CLOSE,
+		OPEN
+		"<PROPERTY NAME=\"IncludedDisks\" TYPE=\"string\"><VALUE>x</VALUE></PROPERTY>" CLOSE,
 		OPEN "<PROPERTY.ARRAY NAME=\"Caption\" TYPE=\"string\"/>" CLOSE,
 		OPEN "&undefined;" CLOSE,
 		"<\xff\xfe",
@@ -130,12 +143,15 @@ TEST_F(cimxml, what_is_no_such_instance_is_an_incorrect_data_type)
 
 TEST_F(cimxml, an_illegal_value_is_an_invalid_parameter)
 {
+	EXPECT_EQ(
+		CODE_INVALID_PARAMETER,
+		code_of(&self->s,
+			OPEN
+			"<PROPERTY NAME=\"ReplicationInterval\" TYPE=\"uint16\"><VALUE>31</VALUE></PROPERTY>" CLOSE,
+			&self->f));
 	EXPECT_EQ(CODE_INVALID_PARAMETER,
-		  code_of(&self->s,
-			  OPEN "<PROPERTY NAME=\"ReplicationInterval\" TYPE=\"uint16\"><VALUE>31</VALUE></PROPERTY>" CLOSE,
+		  code_of(&self->s, OPEN "<PROPERTY NAME=\"Nonsense\" TYPE=\"string\"/>" CLOSE,
 			  &self->f));
-	EXPECT_EQ(CODE_INVALID_PARAMETER,
-		  code_of(&self->s, OPEN "<PROPERTY NAME=\"Nonsense\" TYPE=\"string\"/>" CLOSE, &self->f));
 }
 
 TEST_F(cimxml, document_types_and_entities_are_refused)
@@ -200,20 +216,22 @@ TEST_F(cimxml, attributes_are_bounded)
 
 TEST_F(cimxml, properties_are_bounded)
 {
-	EXPECT_TRUE(is_refused(&self->s, repeat(OPEN, "<PROPERTY NAME=\"Caption\" TYPE=\"string\"/>", 257, CLOSE),
-			       &self->f));
+	EXPECT_TRUE(is_refused(
+		&self->s, repeat(OPEN, "<PROPERTY NAME=\"Caption\" TYPE=\"string\"/>", 257, CLOSE),
+		&self->f));
 	EXPECT_NE(NULL, strstr(self->f.text, "properties"));
 }
 
 TEST_F(cimxml, values_are_bounded)
 {
+	EXPECT_TRUE(is_refused(
+		&self->s,
+		repeat(OPEN "<PROPERTY.ARRAY NAME=\"Notes\" TYPE=\"string\"><VALUE.ARRAY>",
+		       "<VALUE>a</VALUE>", 257, "</VALUE.ARRAY></PROPERTY.ARRAY>" CLOSE),
+		&self->f));
 	EXPECT_TRUE(is_refused(&self->s,
-			       repeat(OPEN "<PROPERTY.ARRAY NAME=\"Notes\" TYPE=\"string\"><VALUE.ARRAY>",
-				      "<VALUE>a</VALUE>", 257, "</VALUE.ARRAY></PROPERTY.ARRAY>" CLOSE),
-			       &self->f));
-	EXPECT_TRUE(is_refused(&self->s,
-			       repeat(OPEN "<PROPERTY NAME=\"Caption\" TYPE=\"string\"><VALUE>", "a",
-				      SETTINGS_VALUE_MAX + 1, "</VALUE></PROPERTY>" CLOSE),
+			       repeat(OPEN "<PROPERTY NAME=\"Caption\" TYPE=\"string\"><VALUE>",
+				      "a", SETTINGS_VALUE_MAX + 1, "</VALUE></PROPERTY>" CLOSE),
 			       &self->f));
 }
 
@@ -224,9 +242,9 @@ TEST_F(cimxml, length_is_bounded)
 
 TEST_F(cimxml, cut_anywhere_it_is_refused)
 {
-	static const char whole[] =
-		OPEN "<PROPERTY.ARRAY NAME=\"IncludedDisks\" TYPE=\"string\"><VALUE.ARRAY><VALUE>disk0</VALUE>"
-		     "</VALUE.ARRAY></PROPERTY.ARRAY>" CLOSE;
+	static const char whole[] = OPEN
+		"<PROPERTY.ARRAY NAME=\"IncludedDisks\" TYPE=\"string\"><VALUE.ARRAY><VALUE>disk0</VALUE>"
+		"</VALUE.ARRAY></PROPERTY.ARRAY>" CLOSE;
 	char text[sizeof(whole)];
 
 	for (size_t len = 1; len < sizeof(whole) - 1; len++) {
@@ -238,7 +256,8 @@ TEST_F(cimxml, cut_anywhere_it_is_refused)
 
 TEST_F(cimxml, an_error_has_its_name_first_and_is_escaped)
 {
-	static const char start[] = "<INSTANCE CLASSNAME=\"Msvm_Error\"><PROPERTY NAME=\"Message\" ";
+	static const char start[] =
+		"<INSTANCE CLASSNAME=\"Msvm_Error\"><PROPERTY NAME=\"Message\" ";
 	struct failure why = { CODE_IN_USE, "a < b & c" };
 	char *text = cimxml_error(&why);
 

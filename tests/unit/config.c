@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* user/lib/config.c with the real table of failbackd: what is taken, refused, and how it is said. */
+/*
+ * user/lib/config.c with the real table of failbackd: what is taken, refused, and how it is said.
+ */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -48,7 +50,8 @@ TEST_F(config, defaults_are_within_their_own_ranges)
 	for (size_t i = 0; i < host_config_table.nr; i++) {
 		const struct config_setting *s = &host_config_table.settings[i];
 
-		EXPECT_EQ(0, config_set(&host_config_table, &self->c, s->name, s->default_value, &self->f))
+		EXPECT_EQ(0, config_set(&host_config_table, &self->c, s->name, s->default_value,
+					&self->f))
 		{
 			TH_LOG("%s", self->f.text);
 		}
@@ -60,7 +63,8 @@ TEST_F(config, defaults_are_within_their_own_ranges)
 TEST_F(config, a_file_is_read)
 {
 	ASSERT_EQ(0, load(&self->c, self->path,
-			  "; comment\n[failbackd]\nlisten = 192.0.2.1:7407\nmax-connections=5\n", &self->f))
+			  "; comment\n[failbackd]\nlisten = 192.0.2.1:7407\nmax-connections=5\n",
+			  &self->f))
 	{
 		TH_LOG("%s", self->f.text);
 	}
@@ -104,7 +108,8 @@ TEST_F(config, a_number_outside_its_range_is_refused_and_changes_nothing)
 	static const char *const values[] = { "0", "1025", "99999999999999999999999" };
 
 	for (size_t i = 0; i < 3; i++) {
-		EXPECT_EQ(-ERANGE, config_set(&host_config_table, &self->c, "max-connections", values[i], &self->f));
+		EXPECT_EQ(-ERANGE, config_set(&host_config_table, &self->c, "max-connections",
+					      values[i], &self->f));
 		EXPECT_NE(NULL, strstr(self->f.text, "1 to 1024"));
 	}
 	EXPECT_EQ(32, self->c.max_connections);
@@ -115,7 +120,8 @@ TEST_F(config, what_is_no_number_is_refused)
 	static const char *const values[] = { "", "x", "5x", "-5", " 5", "0x5" };
 
 	for (size_t i = 0; i < 6; i++)
-		EXPECT_EQ(-EINVAL, config_set(&host_config_table, &self->c, "max-connections", values[i], &self->f));
+		EXPECT_EQ(-EINVAL, config_set(&host_config_table, &self->c, "max-connections",
+					      values[i], &self->f));
 }
 
 TEST_F(config, text_that_does_not_fit_is_refused_and_changes_nothing)

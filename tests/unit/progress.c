@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* user/daemon/progress.c and user/lib/progress_bar.c: percent, rate, time left, and how they look. */
+/*
+ * user/daemon/progress.c and user/lib/progress_bar.c: percent, rate, time left, and how they
+ * look.
+ */
 #include <string.h>
 
 #include "base/clock.h"
@@ -74,8 +77,11 @@ TEST(a_stalled_transfer_slows_down_and_does_not_divide_by_zero)
 TEST(a_bar_takes_what_the_terminal_leaves)
 {
 	struct progress_bar bar = {
-		.label = "sending", .bytes_total = 4 * MIB, .bytes_done = 2 * MIB,
-		.bytes_per_second = MIB, .seconds_left = 2,
+		.label = "sending",
+		.bytes_total = 4 * MIB,
+		.bytes_done = 2 * MIB,
+		.bytes_per_second = MIB,
+		.seconds_left = 2,
 	};
 	char line[256];
 
@@ -87,7 +93,9 @@ TEST(a_bar_takes_what_the_terminal_leaves)
 
 TEST(without_room_there_is_no_bar)
 {
-	struct progress_bar bar = { .label = "sending", .bytes_total = MIB, .seconds_left = UINT64_MAX };
+	struct progress_bar bar = { .label = "sending",
+				    .bytes_total = MIB,
+				    .seconds_left = UINT64_MAX };
 	char line[256];
 
 	progress_bar_format(&bar, 0, line, sizeof(line));

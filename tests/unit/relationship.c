@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* user/daemon/relationship.c: the whole grid of states and events, and when a delta fits its receiver. */
+/*
+ * user/daemon/relationship.c: the whole grid of states and events, and when a delta fits its
+ * receiver.
+ */
 #include <string.h>
 
 #include "base/macro.h"
@@ -38,7 +41,8 @@ static const struct {
 static int find_legal(struct relationship_role from, unsigned int event)
 {
 	for (unsigned int i = 0; i < ARRAY_SIZE(legal); i++) {
-		if (legal[i].mode == from.mode && legal[i].state == from.state && legal[i].event == event)
+		if (legal[i].mode == from.mode && legal[i].state == from.state &&
+		    legal[i].event == event)
 			return (int)i;
 	}
 	return -1;
@@ -65,9 +69,12 @@ TEST(numbers_outside_of_the_enumerations_are_refused)
 {
 	struct relationship_role to = { 99, 99 };
 
-	EXPECT_FALSE(relationship_step((struct relationship_role){ MODE_PRIMARY, NR_STATES }, EVENT_RESUME, &to));
-	EXPECT_FALSE(relationship_step((struct relationship_role){ MODE_PRIMARY, STATE_PREPARED }, NR_EVENTS, &to));
-	EXPECT_FALSE(relationship_step((struct relationship_role){ NR_MODES, STATE_PREPARED }, EVENT_RESUME, &to));
+	EXPECT_FALSE(relationship_step((struct relationship_role){ MODE_PRIMARY, NR_STATES },
+				       EVENT_RESUME, &to));
+	EXPECT_FALSE(relationship_step((struct relationship_role){ MODE_PRIMARY, STATE_PREPARED },
+				       NR_EVENTS, &to));
+	EXPECT_FALSE(relationship_step((struct relationship_role){ NR_MODES, STATE_PREPARED },
+				       EVENT_RESUME, &to));
 	EXPECT_EQ(99, to.mode);
 }
 
@@ -77,7 +84,8 @@ TEST(only_reverse_makes_a_primary_out_of_a_replica)
 		for (unsigned int event = 0; event < NR_EVENTS; event++) {
 			struct relationship_role to;
 
-			if (relationship_step((struct relationship_role){ MODE_REPLICA, state }, event, &to) &&
+			if (relationship_step((struct relationship_role){ MODE_REPLICA, state },
+					      event, &to) &&
 			    to.mode == MODE_PRIMARY)
 				EXPECT_EQ(EVENT_REVERSE, event);
 		}

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* user/lib/settings.c: Msvm_ReplicationSettingData from JSON, and what both forms have in common. */
+/*
+ * user/lib/settings.c: Msvm_ReplicationSettingData from JSON, and what both forms have in common.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,11 +54,13 @@ TEST_F(settings, what_is_not_set_has_the_default_of_the_class)
 
 TEST_F(settings, each_type_is_read)
 {
-	ASSERT_EQ(0, code_of(&self->s,
-			     "{\"ReplicationInterval\": 30, \"CompressionEnabled\": true,"
-			     " \"RecoveryConnectionPoint\": \"192.0.2.1\", \"IncludedDisks\": [\"a\", \"b\"],"
-			     " \"AutoResynchronizeIntervalEnd\": \"00000000070000.000000:000\"}",
-			     &self->f));
+	ASSERT_EQ(
+		0,
+		code_of(&self->s,
+			"{\"ReplicationInterval\": 30, \"CompressionEnabled\": true,"
+			" \"RecoveryConnectionPoint\": \"192.0.2.1\", \"IncludedDisks\": [\"a\", \"b\"],"
+			" \"AutoResynchronizeIntervalEnd\": \"00000000070000.000000:000\"}",
+			&self->f));
 	EXPECT_EQ(30, settings_number(&self->s, SETTING_REPLICATION_INTERVAL));
 	EXPECT_EQ(1, settings_number(&self->s, SETTING_COMPRESSION_ENABLED));
 	EXPECT_STREQ("192.0.2.1", settings_text(&self->s, SETTING_RECOVERY_CONNECTION_POINT));
@@ -72,17 +76,19 @@ TEST_F(settings, names_are_not_case_sensitive)
 
 TEST_F(settings, null_unsets)
 {
-	ASSERT_EQ(0, code_of(&self->s, "{\"ReplicationInterval\": null, \"IncludedDisks\": null}", &self->f));
+	ASSERT_EQ(0, code_of(&self->s, "{\"ReplicationInterval\": null, \"IncludedDisks\": null}",
+			     &self->f));
 	EXPECT_FALSE(self->s.values[SETTING_REPLICATION_INTERVAL].set);
 	EXPECT_FALSE(self->s.values[SETTING_INCLUDED_DISKS].set);
 }
 
 TEST_F(settings, derived_and_unused_properties_are_forgotten)
 {
-	ASSERT_EQ(0, code_of(&self->s,
-			     "{\"Caption\": \"x\", \"PrimaryHostSystem\": \"y\", \"Notes\": [\"z\"],"
-			     " \"AutomaticStartupAction\": 2, \"ReplicateHostKvpItems\": true}",
-			     &self->f));
+	ASSERT_EQ(0,
+		  code_of(&self->s,
+			  "{\"Caption\": \"x\", \"PrimaryHostSystem\": \"y\", \"Notes\": [\"z\"],"
+			  " \"AutomaticStartupAction\": 2, \"ReplicateHostKvpItems\": true}",
+			  &self->f));
 	for (unsigned int i = 0; i < NR_SETTINGS; i++)
 		EXPECT_FALSE(self->s.values[i].set);
 }
@@ -90,7 +96,12 @@ TEST_F(settings, derived_and_unused_properties_are_forgotten)
 TEST_F(settings, malformed_text_is_an_incorrect_data_type)
 {
 	static const char *const texts[] = {
-		"nonsense", "{", "{}x", "[]", "{\"ReplicationInterval\": 30", "{\"a\": \"\xff\"}",
+		"nonsense",
+		"{",
+		"{}x",
+		"[]",
+		"{\"ReplicationInterval\": 30",
+		"{\"a\": \"\xff\"}",
 		"{\"Notes\": [[[[[[[[]]]]]]]]}",
 	};
 
@@ -195,7 +206,8 @@ TEST_F(settings, a_text_beyond_the_limit_is_refused_unread)
 TEST_F(settings, a_refusal_leaves_the_output_untouched)
 {
 	ASSERT_EQ(0, settings_parse("{\"ReplicationInterval\": 30}", &self->s, &self->f));
-	EXPECT_NE(0, settings_parse("{\"ReplicationInterval\": 900, \"x\": 1}", &self->s, &self->f));
+	EXPECT_NE(0,
+		  settings_parse("{\"ReplicationInterval\": 900, \"x\": 1}", &self->s, &self->f));
 	EXPECT_EQ(30, settings_number(&self->s, SETTING_REPLICATION_INTERVAL));
 }
 
@@ -215,8 +227,12 @@ TEST_F(settings, merging_replaces_what_is_set_and_keeps_the_rest)
 {
 	struct settings over = { 0 };
 
-	ASSERT_EQ(0, code_of(&self->s, "{\"ReplicationInterval\": 30, \"CompressionEnabled\": true}", &self->f));
-	ASSERT_EQ(0, settings_parse("{\"ReplicationInterval\": 900, \"RecoveryConnectionPoint\": \"x\"}", &over, NULL));
+	ASSERT_EQ(0,
+		  code_of(&self->s, "{\"ReplicationInterval\": 30, \"CompressionEnabled\": true}",
+			  &self->f));
+	ASSERT_EQ(0, settings_parse(
+			     "{\"ReplicationInterval\": 900, \"RecoveryConnectionPoint\": \"x\"}",
+			     &over, NULL));
 	ASSERT_EQ(0, settings_merge(&self->s, &over));
 	settings_clear(&over);
 	EXPECT_EQ(900, settings_number(&self->s, SETTING_REPLICATION_INTERVAL));

@@ -46,10 +46,23 @@ FIXTURE_TEARDOWN(store)
 static struct relationship_record example(struct disk_record *disks)
 {
 	struct relationship_record r = {
-		.vm = { { 1, 2 } }, .name = "web'1", .mode = 2, .state = 5, .health = 2, .peer = "192.0.2.1:7407",
-		.base = { { 3 } }, .epoch = { { 4 } }, .epoch_durable = true, .inconsistent = true,
-		.aborted = { { { 5 } }, { { 6 } } }, .nr_aborted = 2, .settings = (char *)"{\"a\":1}",
-		.last_replication_us = UINT64_C(1) << 50, .last_error = "it failed", .disks = disks, .nr_disks = 2,
+		.vm = { { 1, 2 } },
+		.name = "web'1",
+		.mode = 2,
+		.state = 5,
+		.health = 2,
+		.peer = "192.0.2.1:7407",
+		.base = { { 3 } },
+		.epoch = { { 4 } },
+		.epoch_durable = true,
+		.inconsistent = true,
+		.aborted = { { { 5 } }, { { 6 } } },
+		.nr_aborted = 2,
+		.settings = (char *)"{\"a\":1}",
+		.last_replication_us = UINT64_C(1) << 50,
+		.last_error = "it failed",
+		.disks = disks,
+		.nr_disks = 2,
 	};
 
 	memset(disks, 0, 2 * sizeof(*disks));
@@ -147,8 +160,12 @@ TEST_F(store, a_put_that_fails_changes_nothing)
 TEST_F(store, jobs_that_did_not_end_are_settled_and_others_are_not)
 {
 	struct job_record running = { .id = { { 1 } }, .type = 105, .state = 4, .started_us = 10 };
-	struct job_record ended = { .id = { { 2 } }, .type = 104, .state = 7, .started_us = 5, .ended_us = 6 };
-	struct job_record outcome = { .state = 10, .code = 32768, .text = "interrupted", .ended_us = 20 };
+	struct job_record ended = {
+		.id = { { 2 } }, .type = 104, .state = 7, .started_us = 5, .ended_us = 6
+	};
+	struct job_record outcome = {
+		.state = 10, .code = 32768, .text = "interrupted", .ended_us = 20
+	};
 	struct job_record *jobs;
 	size_t nr;
 

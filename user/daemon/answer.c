@@ -12,21 +12,25 @@
 #include "daemon/vm.h"
 
 /* The same answer for an unknown VM and for another host's VM: who may not know learns nothing. */
-static int find_vm(struct daemon *d, const struct address *peer, const struct uuid *uuid, struct vm **ret,
-		   struct failure *f)
+static int find_vm(struct daemon *d, const struct address *peer, const struct uuid *uuid,
+		   struct vm **ret, struct failure *f)
 {
 	struct vm *vm = vm_find(d, uuid);
 	char text[ADDRESS_TEXT_MAX];
 	char vm_text[UUID_TEXT_LEN + 1];
 	struct address own;
 
-	if (vm && address_parse(vm->r.peer, PEER_PORT, &own, NULL) == 0 && address_is_same_host(&own, peer)) {
+	if (vm && address_parse(vm->r.peer, PEER_PORT, &own, NULL) == 0 &&
+	    address_is_same_host(&own, peer)) {
 		*ret = vm;
 		return 0;
 	}
-	return failure_set(f, CODE_ACCESS_DENIED, -EACCES,
-			   "This host has no relationship for VM %s with a peer at %s; check the peer's address with "
-			   "`failback export` here.", uuid_format(uuid, vm_text), address_format(peer, text));
+	return failure_set(
+		f, CODE_ACCESS_DENIED, -EACCES,
+		"This host has no relationship for VM %s with a peer at %s; check the peer's "
+		"address with "
+		"`failback export` here.",
+		uuid_format(uuid, vm_text), address_format(peer, text));
 }
 
 static int check_reverse(const struct vm *vm, const struct call *call, struct failure *f)
@@ -36,17 +40,23 @@ static int check_reverse(const struct vm *vm, const struct call *call, struct fa
 	int rc;
 
 	if (vm->r.mode == MODE_REPLICA && vm->r.state == STATE_WAITING_INITIAL)
-		return failure_set(f, CODE_NOT_SUPPORTED, -EOPNOTSUPP,
-				   "VM %.64s is Replica in state 2 (Waiting to complete initial replication): what its "
-				   "disks hold is not known, a compare is needed, which this version lacks.", vm->r.name);
+		return failure_set(
+			f, CODE_NOT_SUPPORTED, -EOPNOTSUPP,
+			"VM %.64s is Replica in state 2 (Waiting to complete initial replication): "
+			"what its "
+			"disks hold is not known, a compare is needed, which this version lacks.",
+			vm->r.name);
 	rc = vm_apply_event(vm, EVENT_REVERSED_BY_PEER, &ignored, f);
 	if (!rc)
 		rc = vm_check_idle(vm, f);
 	/* The caller was the receiver: its base has to be ours. */
 	if (!rc && !base_is_covered(&call->base, &call->epoch, &vm->r.base, NULL, 0))
-		rc = failure_set(f, CODE_NOT_SUPPORTED, -ESTALE,
-				 "The disks of VM %.64s on the two hosts were not equal at the failover: a compare is "
-				 "needed, which this version lacks.", vm->r.name);
+		rc = failure_set(
+			f, CODE_NOT_SUPPORTED, -ESTALE,
+			"The disks of VM %.64s on the two hosts were not equal at the failover: a "
+			"compare is "
+			"needed, which this version lacks.",
+			vm->r.name);
 	if (!rc)
 		rc = receive_open_disks(vm, call, disks, f);
 	for (size_t i = 0; !rc && i < call->nr_disks; i++)
@@ -54,7 +64,10 @@ static int check_reverse(const struct vm *vm, const struct call *call, struct fa
 	return rc;
 }
 
-/* The maps of the trackers here say nothing about the new direction: whichever is found next time is a new start. */
+/*
+ * The maps of the trackers here say nothing about the new direction: whichever is found next time
+ * is a new start.
+ */
 static struct disk_record *forget_trackers(const struct relationship_record *r)
 {
 	struct disk_record *disks = calloc(r->nr_disks, sizeof(*disks));
@@ -91,8 +104,8 @@ static int become_replica(struct vm *vm, struct failure *f)
 	return rc;
 }
 
-static int handle(struct daemon *d, const struct address *peer, const struct call *call, struct reply *reply,
-		  struct receive **ret_receive, struct failure *f)
+static int handle(struct daemon *d, const struct address *peer, const struct call *call,
+		  struct reply *reply, struct receive **ret_receive, struct failure *f)
 {
 	struct vm *vm = NULL;
 	int rc = find_vm(d, peer, &call->vm, &vm, f);
@@ -111,8 +124,8 @@ static int handle(struct daemon *d, const struct address *peer, const struct cal
 	return rc;
 }
 
-void answer_call(struct daemon *d, const struct address *peer, const char *text, struct reply *reply,
-		 struct receive **ret_receive)
+void answer_call(struct daemon *d, const struct address *peer, const char *text,
+		 struct reply *reply, struct receive **ret_receive)
 {
 	struct reply answer = { .code = CODE_COMPLETED };
 	char peer_text[ADDRESS_TEXT_MAX];
@@ -127,8 +140,8 @@ void answer_call(struct daemon *d, const struct address *peer, const char *text,
 	if (rc) {
 		answer.code = why.code;
 		(void)snprintf(answer.text, sizeof(answer.text), "%s", why.text);
-		log_warning("Peer %s was refused (%u, %s): %s", address_format(peer, peer_text), why.code,
-			    code_name(why.code), why.text);
+		log_warning("Peer %s was refused (%u, %s): %s", address_format(peer, peer_text),
+			    why.code, code_name(why.code), why.text);
 	}
 	*reply = answer;
 }

@@ -10,11 +10,12 @@ struct receive;
 
 /**
  * answer_call - do what @text asks, if @peer may ask for it, and fill the reply.
- * @ret_receive: set when a delta was accepted: once the reply is sent, the connection is to be handed to it; else NULL
+ * @ret_receive: set when a delta was accepted: once the reply is sent, the connection is to be
+ *	handed to it; else NULL
  *
  * Whatever the reply says is durable when this returns.
  */
-void answer_call(struct daemon *d, const struct address *peer, const char *text, struct reply *reply,
-		 struct receive **ret_receive);
+void answer_call(struct daemon *d, const struct address *peer, const char *text,
+		 struct reply *reply, struct receive **ret_receive);
 
 #endif

@@ -14,7 +14,7 @@
 #include "lib/settings.h"
 
 #define RELATIONSHIPS_MAX 4096
-#define SECTOR_BYTES 512U
+#define SECTOR_BYTES	  512U
 
 static int out_of_memory(struct failure *f)
 {
@@ -23,13 +23,15 @@ static int out_of_memory(struct failure *f)
 
 /* --- reading --- */
 
-static int read_disk(const char *what, struct json_object *item, struct disk_record *ret, struct failure *f)
+static int read_disk(const char *what, struct json_object *item, struct disk_record *ret,
+		     struct failure *f)
 {
 	static const char *const members[] = { "name", "size", "path", "tracker" };
 	int rc;
 
 	if (!json_object_is_type(item, json_type_object))
-		return failure_set(f, CODE_INCORRECT_DATA_TYPE, -EINVAL, "%s: \"disks\" holds no objects.", what);
+		return failure_set(f, CODE_INCORRECT_DATA_TYPE, -EINVAL,
+				   "%s: \"disks\" holds no objects.", what);
 	rc = json_check_members(what, item, members, ARRAY_SIZE(members), f);
 	if (!rc)
 		rc = json_get_text(what, item, "name", true, ret->name, sizeof(ret->name), f);
@@ -38,19 +40,22 @@ static int read_disk(const char *what, struct json_object *item, struct disk_rec
 	if (!rc)
 		rc = json_get_text(what, item, "path", false, ret->path, sizeof(ret->path), f);
 	if (!rc)
-		rc = json_get_text(what, item, "tracker", false, ret->tracker, sizeof(ret->tracker), f);
+		rc = json_get_text(what, item, "tracker", false, ret->tracker, sizeof(ret->tracker),
+				   f);
 	if (rc)
 		return rc;
 	if (!ret->name[0] || !ret->size_bytes || ret->size_bytes % SECTOR_BYTES)
 		return failure_set(f, CODE_INVALID_PARAMETER, -EINVAL,
-				   "%s: a disk needs a name, and a size that is a multiple of 512.", what);
+				   "%s: a disk needs a name, and a size that is a multiple of 512.",
+				   what);
 	if (ret->path[0] && ret->path[0] != '/')
-		return failure_set(f, CODE_INVALID_PARAMETER, -EINVAL, "%s: the path of disk %s must begin with '/'.",
-				   what, ret->name);
+		return failure_set(f, CODE_INVALID_PARAMETER, -EINVAL,
+				   "%s: the path of disk %s must begin with '/'.", what, ret->name);
 	return 0;
 }
 
-static int read_disks(const char *what, struct json_object *item, struct relationship_record *r, struct failure *f)
+static int read_disks(const char *what, struct json_object *item, struct relationship_record *r,
+		      struct failure *f)
 {
 	struct json_object *array = NULL;
 	int rc = json_get_array(what, item, "disks", true, CALL_DISKS_MAX, &array, f);
@@ -70,7 +75,8 @@ static int read_disks(const char *what, struct json_object *item, struct relatio
 		for (size_t j = 0; j < i; j++) {
 			if (strcmp(r->disks[i].name, r->disks[j].name) == 0)
 				return failure_set(f, CODE_INVALID_PARAMETER, -EEXIST,
-						   "%s: two disks are named %s.", what, r->disks[i].name);
+						   "%s: two disks are named %s.", what,
+						   r->disks[i].name);
 		}
 	}
 	return 0;
@@ -86,7 +92,8 @@ static int read_settings(const char *what, struct json_object *item, struct rela
 	if (!json_object_object_get_ex(item, "settings", &object) || !object)
 		return 0;
 	if (!json_object_is_type(object, json_type_object))
-		return failure_set(f, CODE_INCORRECT_DATA_TYPE, -EINVAL, "%s: \"settings\" must be an object.", what);
+		return failure_set(f, CODE_INCORRECT_DATA_TYPE, -EINVAL,
+				   "%s: \"settings\" must be an object.", what);
 	rc = settings_parse(json_object_to_json_string(object), &settings, f);
 	if (rc)
 		return rc;
@@ -94,7 +101,8 @@ static int read_settings(const char *what, struct json_object *item, struct rela
 	return r->settings ? 0 : out_of_memory(f);
 }
 
-static int read_role(const char *what, struct json_object *item, struct relationship_record *r, struct failure *f)
+static int read_role(const char *what, struct json_object *item, struct relationship_record *r,
+		     struct failure *f)
 {
 	uint64_t mode = MODE_PRIMARY;
 	uint64_t state = STATE_REPLICATING;
@@ -110,14 +118,16 @@ static int read_role(const char *what, struct json_object *item, struct relation
 	r->mode = (unsigned int)mode;
 	r->state = (unsigned int)state;
 	if (mode == MODE_NONE)
-		return failure_set(f, CODE_INVALID_PARAMETER, -EINVAL, "%s: \"mode\" must be 1 (primary) or 2 (replica).",
-				   what);
+		return failure_set(f, CODE_INVALID_PARAMETER, -EINVAL,
+				   "%s: \"mode\" must be 1 (primary) or 2 (replica).", what);
 	/* Failed over, and nothing protects the VM until the replication is reversed. */
-	r->health = state == STATE_RECOVERED || state == STATE_COMMITTED ? HEALTH_WARNING : HEALTH_OK;
+	r->health = state == STATE_RECOVERED || state == STATE_COMMITTED ? HEALTH_WARNING
+									 : HEALTH_OK;
 	return 0;
 }
 
-static int read_peer(struct json_object *item, const char *what, struct relationship_record *r, struct failure *f)
+static int read_peer(struct json_object *item, const char *what, struct relationship_record *r,
+		     struct failure *f)
 {
 	struct address peer;
 	int rc = json_get_text(what, item, "peer", true, r->peer, sizeof(r->peer), f);
@@ -129,15 +139,18 @@ static int read_peer(struct json_object *item, const char *what, struct relation
 	return rc;
 }
 
-static int read_relationship(struct json_object *item, struct relationship_record *ret, struct failure *f)
+static int read_relationship(struct json_object *item, struct relationship_record *ret,
+			     struct failure *f)
 {
-	static const char *const members[] = { "vm", "name", "peer", "mode", "state", "base", "settings", "disks" };
+	static const char *const members[] = { "vm",	"name", "peer",	    "mode",
+					       "state", "base", "settings", "disks" };
 	_cleanup_(relationship_record_clear) struct relationship_record r = { 0 };
 	char what[96] = "a relationship";
 	int rc;
 
 	if (!json_object_is_type(item, json_type_object))
-		return failure_set(f, CODE_INCORRECT_DATA_TYPE, -EINVAL, "\"relationships\" must hold objects.");
+		return failure_set(f, CODE_INCORRECT_DATA_TYPE, -EINVAL,
+				   "\"relationships\" must hold objects.");
 	rc = json_check_members(what, item, members, ARRAY_SIZE(members), f);
 	if (!rc)
 		rc = json_get_text(what, item, "name", true, r.name, sizeof(r.name), f);
@@ -146,7 +159,8 @@ static int read_relationship(struct json_object *item, struct relationship_recor
 	(void)snprintf(what, sizeof(what), "relationship \"%.64s\"", r.name);
 	rc = json_get_uuid(what, item, "vm", true, &r.vm, f);
 	if (!rc && (uuid_is_nil(&r.vm) || !r.name[0]))
-		rc = failure_set(f, CODE_INVALID_PARAMETER, -EINVAL, "%s needs a name and a UUID.", what);
+		rc = failure_set(f, CODE_INVALID_PARAMETER, -EINVAL, "%s needs a name and a UUID.",
+				 what);
 	if (!rc)
 		rc = read_peer(item, what, &r, f);
 	if (!rc)
@@ -170,9 +184,11 @@ static bool same_disk(const struct disk_record *a, const struct disk_record *b)
 	       strcmp(a->tracker, b->tracker) == 0 && a->size_bytes == b->size_bytes;
 }
 
-static bool same_configuration(const struct relationship_record *a, const struct relationship_record *b)
+static bool same_configuration(const struct relationship_record *a,
+			       const struct relationship_record *b)
 {
-	if (strcmp(a->name, b->name) != 0 || strcmp(a->peer, b->peer) != 0 || a->nr_disks != b->nr_disks ||
+	if (strcmp(a->name, b->name) != 0 || strcmp(a->peer, b->peer) != 0 ||
+	    a->nr_disks != b->nr_disks ||
 	    strcmp(a->settings ? a->settings : "{}", b->settings ? b->settings : "{}") != 0)
 		return false;
 	for (size_t i = 0; i < a->nr_disks; i++) {
@@ -242,13 +258,16 @@ static int read_batch(const char *json, struct batch *batch, struct failure *f)
 	if (!rc)
 		rc = json_get_uint(what, object, "version", true, UINT32_MAX, &version, f);
 	if (!rc && version != 1)
-		rc = failure_set(f, CODE_NOT_SUPPORTED, -EPROTONOSUPPORT, "Only \"version\" 1 is known, not %llu.",
+		rc = failure_set(f, CODE_NOT_SUPPORTED, -EPROTONOSUPPORT,
+				 "Only \"version\" 1 is known, not %llu.",
 				 (unsigned long long)version);
 	if (!rc)
-		rc = json_get_array(what, object, "relationships", false, RELATIONSHIPS_MAX, &array, f);
+		rc = json_get_array(what, object, "relationships", false, RELATIONSHIPS_MAX, &array,
+				    f);
 	if (rc || !array)
 		return rc;
-	batch->records = calloc(max_of(json_object_array_length(array), (size_t)1), sizeof(*batch->records));
+	batch->records =
+		calloc(max_of(json_object_array_length(array), (size_t)1), sizeof(*batch->records));
 	if (!batch->records)
 		return out_of_memory(f);
 	for (size_t i = 0; i < json_object_array_length(array); i++) {
@@ -267,9 +286,11 @@ static int check_batch(struct daemon *d, const struct batch *batch, struct failu
 
 		for (size_t j = 0; j < i; j++) {
 			if (uuid_equal(&batch->records[i].vm, &batch->records[j].vm))
-				return failure_set(f, CODE_INVALID_PARAMETER, -EEXIST,
-						   "Two relationships are for one VM: \"%.64s\" and \"%.64s\".",
-						   batch->records[j].name, batch->records[i].name);
+				return failure_set(
+					f, CODE_INVALID_PARAMETER, -EEXIST,
+					"Two relationships are for one VM: \"%.64s\" and "
+					"\"%.64s\".",
+					batch->records[j].name, batch->records[i].name);
 		}
 		if (vm && !same_configuration(&vm->r, &batch->records[i])) {
 			int rc = vm_check_idle(vm, f);
@@ -281,8 +302,8 @@ static int check_batch(struct daemon *d, const struct batch *batch, struct failu
 	return 0;
 }
 
-int apply_relationships(struct daemon *d, const char *json, bool *ret_changed, char *text, size_t size,
-			struct failure *f)
+int apply_relationships(struct daemon *d, const char *json, bool *ret_changed, char *text,
+			size_t size, struct failure *f)
 {
 	_cleanup_(batch_clear) struct batch batch = { 0 };
 	size_t nr_added = 0;
@@ -306,8 +327,8 @@ int apply_relationships(struct daemon *d, const char *json, bool *ret_changed, c
 	if (rc)
 		return rc;
 	*ret_changed = nr_added || nr_changed;
-	(void)snprintf(text, size, "%zu relationships: %zu added, %zu changed, %zu as they were.", batch.nr, nr_added,
-		       nr_changed, batch.nr - nr_added - nr_changed);
+	(void)snprintf(text, size, "%zu relationships: %zu added, %zu changed, %zu as they were.",
+		       batch.nr, nr_added, nr_changed, batch.nr - nr_added - nr_changed);
 	return 0;
 }
 
@@ -335,7 +356,8 @@ static struct json_object *relationship_to_json(const struct relationship_record
 	json_add_uint(object, "mode", r->mode);
 	json_add_uint(object, "state", r->state);
 	json_add_uuid(object, "base", &r->base);
-	(void)json_object_object_add(object, "settings", json_tokener_parse(r->settings ? r->settings : "{}"));
+	(void)json_object_object_add(object, "settings",
+				     json_tokener_parse(r->settings ? r->settings : "{}"));
 	for (size_t i = 0; i < r->nr_disks; i++)
 		(void)json_object_array_add(disks, disk_to_json(&r->disks[i]));
 	(void)json_object_object_add(object, "disks", disks);
@@ -352,6 +374,7 @@ char *export_relationships(const struct daemon *d)
 	for (const struct vm *vm = d->vms; vm; vm = vm->next)
 		(void)json_object_array_add(array, relationship_to_json(&vm->r));
 	(void)json_object_object_add(object, "relationships", array);
-	text = json_object_to_json_string_ext(object, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE);
+	text = json_object_to_json_string_ext(object, JSON_C_TO_STRING_PRETTY |
+							      JSON_C_TO_STRING_NOSLASHESCAPE);
 	return text ? strdup(text) : NULL;
 }

@@ -17,7 +17,8 @@ static const char *const kind_names[NR_CALLS] = {
 
 static const char what[] = "the message of the peer";
 
-void call_of_relationship(enum call_kind kind, const struct relationship_record *r, struct call *ret)
+void call_of_relationship(enum call_kind kind, const struct relationship_record *r,
+			  struct call *ret)
 {
 	memset(ret, 0, sizeof(*ret));
 	ret->kind = kind;
@@ -80,9 +81,12 @@ static int decode_kind(struct json_object *object, enum call_kind *ret, struct f
 		*ret = i;
 		return 0;
 	}
-	return failure_set(f, CODE_NOT_SUPPORTED, -EPROTONOSUPPORT,
-			   "The peer asks for \"%s\" of version %llu; this host knows version %d. Bring both hosts to the "
-			   "same version of Failback.", name, (unsigned long long)version, CALLS_VERSION);
+	return failure_set(
+		f, CODE_NOT_SUPPORTED, -EPROTONOSUPPORT,
+		"The peer asks for \"%s\" of version %llu; this host knows version %d. Bring both "
+		"hosts to the "
+		"same version of Failback.",
+		name, (unsigned long long)version, CALLS_VERSION);
 }
 
 static int decode_aborted(struct json_object *object, struct call *call, struct failure *f)
@@ -95,8 +99,8 @@ static int decode_aborted(struct json_object *object, struct call *call, struct 
 		struct json_object *item = json_object_array_get_idx(array, i);
 
 		if (!json_object_is_type(item, json_type_object))
-			return failure_set(f, CODE_INCORRECT_DATA_TYPE, -EINVAL, "%s: \"aborted\" holds no objects.",
-					   what);
+			return failure_set(f, CODE_INCORRECT_DATA_TYPE, -EINVAL,
+					   "%s: \"aborted\" holds no objects.", what);
 		rc = json_check_members(what, item, members, ARRAY_SIZE(members), f);
 		if (!rc)
 			rc = json_get_uuid(what, item, "epoch", true, &call->aborted[i], f);
@@ -111,7 +115,8 @@ static int decode_disk(struct json_object *item, struct call_disk *ret, struct f
 	int rc;
 
 	if (!json_object_is_type(item, json_type_object))
-		return failure_set(f, CODE_INCORRECT_DATA_TYPE, -EINVAL, "%s: \"disks\" holds no objects.", what);
+		return failure_set(f, CODE_INCORRECT_DATA_TYPE, -EINVAL,
+				   "%s: \"disks\" holds no objects.", what);
 	rc = json_check_members(what, item, members, ARRAY_SIZE(members), f);
 	if (!rc)
 		rc = json_get_text(what, item, "name", true, ret->name, sizeof(ret->name), f);
@@ -134,7 +139,8 @@ static int decode_disks(struct json_object *object, struct call *call, struct fa
 
 int call_decode(const char *text, struct call *ret, struct failure *f)
 {
-	static const char *const members[] = { "call", "version", "vm", "base", "epoch", "aborted", "disks" };
+	static const char *const members[] = { "call",	"version", "vm",   "base",
+					       "epoch", "aborted", "disks" };
 	cleanup_json struct json_object *object = NULL;
 	struct call call = { 0 };
 	int rc;
@@ -149,7 +155,8 @@ int call_decode(const char *text, struct call *ret, struct failure *f)
 	if (!rc)
 		rc = json_get_uuid(what, object, "base", false, &call.base, f);
 	if (!rc)
-		rc = json_get_uuid(what, object, "epoch", call.kind == CALL_RECEIVE, &call.epoch, f);
+		rc = json_get_uuid(what, object, "epoch", call.kind == CALL_RECEIVE, &call.epoch,
+				   f);
 	if (!rc)
 		rc = decode_aborted(object, &call, f);
 	if (!rc)

@@ -2,15 +2,19 @@
 /*
  * What two daemons say to each other before a transfer: the JSON in CALL and REPLY. PURE.
  *
- *	"reverse-check"  may the listener, the old primary, become the caller's replica? Changes nothing.
- *	"reverse"        become it. The REPLY with code 0 means that the new role is durable there.
- *	"receive"        take a delta. After the REPLY with code 4096 the connection belongs to the workers.
+ *	"reverse-check"	may the listener, the old primary, become the caller's replica?
+ *	"reverse"	become it. REPLY code 0 means that the new role is durable there.
+ *	"receive"	take a delta. After REPLY code 4096 the connection is the workers'.
  *
- * A CALL: {"call", "version": 1, "vm", "base", "epoch", "aborted": [{"epoch"}], "disks": [{"name", "size"}]}. "epoch" is, in
- * reverse, the epoch that the caller received last and may hold (see base_is_covered()); in receive, the one that comes.
- * A REPLY: {"code", "text", "base"}: base is the listener's own.
+ *	CALL	{"call", "version": 1, "vm", "base", "epoch", "aborted": [{"epoch"}],
+ *		 "disks": [{"name", "size"}]}
+ *	REPLY	{"code", "text", "base"}
  *
- * Unknown members are refused: a later version that adds one that matters also raises CALLS_VERSION.
+ * "epoch" is, in reverse, the one that the caller received last and may hold (see
+ * base_is_covered()); in receive, the one that comes. "base" is that of the host that speaks.
+ *
+ * Unknown members are refused: a later version that adds one that matters also raises
+ * CALLS_VERSION.
  */
 #ifndef FAILBACK_DAEMON_CALLS_H
 #define FAILBACK_DAEMON_CALLS_H
@@ -22,15 +26,10 @@
 #include "base/uuid.h"
 #include "lib/store.h"
 
-#define CALLS_VERSION 1
+#define CALLS_VERSION  1
 #define CALL_DISKS_MAX 256
 
-enum call_kind {
-	CALL_REVERSE_CHECK,
-	CALL_REVERSE,
-	CALL_RECEIVE,
-	NR_CALLS
-};
+enum call_kind { CALL_REVERSE_CHECK, CALL_REVERSE, CALL_RECEIVE, NR_CALLS };
 
 struct call_disk {
 	char name[DISK_NAME_MAX + 1];
@@ -54,8 +53,11 @@ struct reply {
 	struct uuid base;
 };
 
-/** call_of_relationship - @kind about @r's VM and disks, with its base, epoch and aborted epochs. */
-void call_of_relationship(enum call_kind kind, const struct relationship_record *r, struct call *ret);
+/**
+ * call_of_relationship - @kind about @r's VM and disks, with its base, epoch and aborted epochs.
+ */
+void call_of_relationship(enum call_kind kind, const struct relationship_record *r,
+			  struct call *ret);
 
 char *call_encode(const struct call *call); /* malloc()ed; NULL when out of memory */
 

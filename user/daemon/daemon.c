@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Start: what is remembered first, then what a crash left behind, then the bus and the listener, and only then is the daemon
- * ready. Stop: jobs are asked to end, so that no epoch stays frozen; then the loop ends.
+ * Start: what is remembered first, then what a crash left behind, then the bus and the listener,
+ * and only then is the daemon ready. Stop: jobs are asked to end, so that no epoch stays frozen;
+ * then the loop ends.
  */
 #include "daemon/daemon.h"
 
@@ -28,7 +29,7 @@
 #endif
 
 #define STOP_POLL_US UINT64_C(50000)
-#define STOP_POLLS 160
+#define STOP_POLLS   160
 
 static void daemon_clear(struct daemon *d)
 {
@@ -43,7 +44,10 @@ static void daemon_clear(struct daemon *d)
 
 /* --- what is remembered --- */
 
-/* The workers: where the settings say, else beside this program (a build tree), else where they are installed. */
+/*
+ * The workers: where the settings say, else beside this program (a build tree), else where they
+ * are installed.
+ */
 static void find_libexec(struct daemon *d)
 {
 	char path[PATH_MAX];
@@ -73,7 +77,8 @@ static int open_store(struct daemon *d, struct failure *f)
 	char path[PATH_MAX];
 
 	if (mkdir(d->config.state_dir, 0700) < 0 && errno != EEXIST)
-		return failure_set(f, code_of_errno(errno), -errno, "Cannot make %s: %s; see the setting state-dir.",
+		return failure_set(f, code_of_errno(errno), -errno,
+				   "Cannot make %s: %s; see the setting state-dir.",
 				   d->config.state_dir, strerror(errno));
 	(void)snprintf(path, sizeof(path), "%s/failback.db", d->config.state_dir);
 	return store_open(path, &d->store, f);
@@ -102,7 +107,8 @@ static void settle_epochs(struct daemon *d)
 
 	for (struct vm *vm = d->vms; vm; vm = vm->next) {
 		if (delta_settle(vm, &why))
-			log_error("VM %s: the epoch that was being sent stays frozen for now: %s", vm->r.name, why.text);
+			log_error("VM %s: the epoch that was being sent stays frozen for now: %s",
+				  vm->r.name, why.text);
 	}
 }
 
@@ -159,7 +165,8 @@ static int on_signal(sd_event_source *source, const struct signalfd_siginfo *inf
 	}
 	if (!jobs_run(d))
 		return sd_event_exit(d->event, 0);
-	return sd_event_add_time_relative(d->event, NULL, CLOCK_MONOTONIC, STOP_POLL_US, 0, on_stop_poll, d);
+	return sd_event_add_time_relative(d->event, NULL, CLOCK_MONOTONIC, STOP_POLL_US, 0,
+					  on_stop_poll, d);
 }
 
 static int watch_signals(struct daemon *d, struct failure *f)
@@ -203,14 +210,19 @@ static int join_bus(struct daemon *d, struct failure *f)
 		return rc;
 	rc = sd_bus_attach_event(d->bus, d->event, SD_EVENT_PRIORITY_NORMAL);
 	if (rc >= 0)
-		rc = sd_bus_match_signal(d->bus, NULL, "org.freedesktop.DBus.Local", "/org/freedesktop/DBus/Local",
-					 "org.freedesktop.DBus.Local", "Disconnected", on_bus_lost, d);
+		rc = sd_bus_match_signal(d->bus, NULL, "org.freedesktop.DBus.Local",
+					 "/org/freedesktop/DBus/Local",
+					 "org.freedesktop.DBus.Local", "Disconnected", on_bus_lost,
+					 d);
 	if (rc >= 0)
 		rc = sd_bus_request_name(d->bus, BUS_NAME, 0);
 	if (rc < 0)
-		return failure_set(f, rc == -EEXIST ? CODE_IN_USE : CODE_NOT_AVAILABLE, rc,
-				   "Cannot take the name %s on the bus: %s; is another failbackd running, or the bus policy "
-				   "not installed?", BUS_NAME, strerror(-rc));
+		return failure_set(
+			f, rc == -EEXIST ? CODE_IN_USE : CODE_NOT_AVAILABLE, rc,
+			"Cannot take the name %s on the bus: %s; is another failbackd running, or "
+			"the bus policy "
+			"not installed?",
+			BUS_NAME, strerror(-rc));
 	return 0;
 }
 
@@ -223,7 +235,8 @@ static int start(struct daemon *d, struct failure *f)
 	find_libexec(d);
 	rc = sd_event_new(&d->event);
 	if (rc < 0)
-		return failure_set(f, CODE_FAILED, rc, "Cannot make an event loop: %s.", strerror(-rc));
+		return failure_set(f, CODE_FAILED, rc, "Cannot make an event loop: %s.",
+				   strerror(-rc));
 	rc = watch_signals(d, f);
 	if (!rc)
 		rc = remember(d, f);

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * One failbackd: what its parts share. Single-threaded; everything happens in turns of one event loop, and no turn
- * waits for a peer or a transfer.
+ * One failbackd: what its parts share. Single-threaded; everything happens in turns of one event
+ * loop, and no turn waits for a peer or a transfer.
  *
- *	service_object, relationship_object, job_object     what D-Bus shows
- *	reverse, delta, delta_receive, answer               operations: one at a time on a VM, each with a job
- *	peer, listener, worker, trackers                    what operations talk to
- *	vm, job                                             what is remembered
- *	relationship, calls, progress                       pure
+ *	*_object				what D-Bus shows
+ *	reverse, delta, delta_receive, answer	operations: one at a time on a VM, with a job
+ *	peer, listener, worker, trackers	what operations talk to
+ *	vm, job					what is remembered
+ *	relationship, calls, progress		pure
  */
 #ifndef FAILBACK_DAEMON_DAEMON_H
 #define FAILBACK_DAEMON_DAEMON_H

@@ -2,15 +2,19 @@
 /*
  * One epoch's way, each arrow a turn of the event loop:
  *
- *	connect -> record the epoch, freeze, CALL receive -> REPLY 4096: hand the connection to failback-send -> done:
- *	record "durable", commit, the epoch is the base
+ *	connect
+ *	-> record the epoch, freeze, CALL receive
+ *	-> REPLY 4096: hand the connection to failback-send
+ *	-> done: record "durable", commit, the epoch is the base
  *
- * The peer is connected first, so that an unreachable one costs no epoch. The epoch is recorded before it is frozen, and its
- * acknowledgement before it is committed: whatever is interrupted, delta_settle() knows which of the two ends is right.
+ * The peer is connected first, so that an unreachable one costs no epoch. The epoch is recorded
+ * before it is frozen, and its acknowledgement before it is committed: whatever is interrupted,
+ * delta_settle() knows which of the two ends is right.
  *
- * An acknowledgement may be lost. From the moment the workers have the connection until one arrives, the epoch is among
- * `aborted`: epochs that the peer may hold although they were merged into the next delta. The peer's answer to the next
- * CALL says which base it holds, and with that all others are struck off: there are never more than two.
+ * An acknowledgement may be lost. From the moment the workers have the connection until one
+ * arrives, the epoch is among `aborted`: epochs that the peer may hold although they were merged
+ * into the next delta. The peer's answer to the next CALL says which base it holds, and with that
+ * all others are struck off: there are never more than two.
  *
  * Every other end of the epoch is an abort, which loses nothing.
  */
@@ -65,7 +69,8 @@ static struct disk_record *copy_disks(const struct relationship_record *r)
 
 static int end_epoch(const struct relationship_record *r, struct failure *f)
 {
-	int rc = r->epoch_durable ? trackers_commit(r, &r->epoch, f) : trackers_abort(r, &r->epoch, f);
+	int rc = r->epoch_durable ? trackers_commit(r, &r->epoch, f)
+				  : trackers_abort(r, &r->epoch, f);
 
 	return trackers_are_gone(rc) ? 0 : rc;
 }
@@ -134,9 +139,11 @@ static void fail(struct delta *delta, const struct failure *why)
 
 	if (delta_settle(vm, &settle))
 		log_error("VM %s: the epoch stays frozen for now: %s", vm->r.name, settle.text);
-	(void)failure_set(&full, (enum code)why->code, 0,
-			  "%.360s%s Nothing is lost: the next delta covers it; `failback resume %.64s` sends it.",
-			  why->text, ends_a_sentence(why->text) ? "" : ".", vm->r.name);
+	(void)failure_set(
+		&full, (enum code)why->code, 0,
+		"%.360s%s Nothing is lost: the next delta covers it; `failback resume %.64s` sends "
+		"it.",
+		why->text, ends_a_sentence(why->text) ? "" : ".", vm->r.name);
 	record_failure(vm, &full);
 	job_end(owned->job, &full);
 }
@@ -175,9 +182,11 @@ static int finish_prepare(struct vm *vm, struct failure *f)
 	if (rc)
 		return rc;
 	if (dirty_bytes)
-		return failure_set(f, CODE_IN_USE, -EBUSY,
-				   "VM %.64s was written to while its last delta was sent; shut it down and repeat.",
-				   vm->r.name);
+		return failure_set(
+			f, CODE_IN_USE, -EBUSY,
+			"VM %.64s was written to while its last delta was sent; shut it down and "
+			"repeat.",
+			vm->r.name);
 	rc = vm_apply_event(vm, EVENT_PREPARED, &next, f);
 	return rc ? rc : vm_change(vm, &next, f);
 }
@@ -226,7 +235,10 @@ static void on_end(void *context, const struct failure *why)
 
 static const struct worker_events events = { on_begin, on_progress, on_end };
 
-/* The peer's base decides which of the epochs in doubt it can still hold; from now on this one is in doubt too. */
+/*
+ * The peer's base decides which of the epochs in doubt it can still hold; from now on this one is
+ * in doubt too.
+ */
 static int note_handover(struct vm *vm, const struct uuid *peer_base, struct failure *f)
 {
 	struct relationship_record next = vm->r;
@@ -250,7 +262,8 @@ static int hand_over(struct delta *delta, const struct reply *reply, struct fail
 	if (rc)
 		return rc;
 	fd = conn_steal_fd(&delta->conn);
-	rc = worker_start(delta->daemon, "failback-send", plan, fd, NULL, 0, &events, delta, &delta->worker, f);
+	rc = worker_start(delta->daemon, "failback-send", plan, fd, NULL, 0, &events, delta,
+			  &delta->worker, f);
 	if (!rc)
 		job_set_status(delta->job, "sending");
 	return rc;
@@ -268,8 +281,9 @@ static void on_reply(void *context, int error, const struct failure *why, const 
 	else
 		rc = reply_decode(text, &reply, &failure);
 	if (!rc && reply.code != CODE_JOB_STARTED)
-		rc = failure_set(&failure, (enum code)reply.code, -EREMOTEIO, "Peer %s refuses the delta: %.400s",
-				 delta->vm->r.peer, reply.text);
+		rc = failure_set(&failure, (enum code)reply.code, -EREMOTEIO,
+				 "Peer %s refuses the delta: %.400s", delta->vm->r.peer,
+				 reply.text);
 	if (!rc)
 		rc = hand_over(delta, &reply, &failure);
 	if (rc)

@@ -8,15 +8,16 @@
 
 /**
  * delta_start - check the trackers and begin; the rest happens in the job.
- * @type: JOB_SEND, or JOB_PREPARE: nothing may have the disks open, and the VM is in state 4 when all is sent
+ * @type: JOB_SEND, or JOB_PREPARE: nothing may have the disks open, and the VM is in state 4 when
+ *	all is sent
  *
  * NULL with a failure: nothing was started.
  */
 struct job *delta_start(struct vm *vm, enum job_type type, struct failure *f);
 
 /**
- * delta_settle - end the epoch that a crash or a failed commit left behind: commit it if its acknowledgement was recorded,
- * else abort it. Does nothing when there is none.
+ * delta_settle - end the epoch that a crash or a failed commit left behind: commit it if its
+ * acknowledgement was recorded, else abort it. Does nothing when there is none.
  */
 int delta_settle(struct vm *vm, struct failure *f);
 

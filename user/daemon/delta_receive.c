@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * A delta is written in place. CRASH: before the first byte can be written, `inconsistent` and the epoch that comes are
- * recorded: the disks are between two epochs from then on, and are not to be failed over to. Only a complete delta, flushed
- * to the disks, takes the mark away and makes its epoch the base.
+ * A delta is written in place. CRASH: before the first byte can be written, `inconsistent` and
+ * the epoch that comes are recorded: the disks are between two epochs from then on, and are not
+ * to be failed over to. Only a complete delta, flushed to the disks, takes the mark away and
+ * makes its epoch the base.
  *
- * The worker acknowledges before this host records the new base. If it dies in between, the sender's next base is the
- * epoch that came last, which proves that it was acknowledged: base_is_covered() knows that case.
+ * The worker acknowledges before this host records the new base. If it dies in between, the
+ * sender's next base is the epoch that came last, which proves that it was acknowledged:
+ * base_is_covered() knows that case.
  */
 #include "daemon/delta_receive.h"
 
@@ -68,14 +70,19 @@ static int check_names(const struct vm *vm, const struct call *call, struct fail
 						   "Disk %s is named twice.", call->disks[i].name);
 		}
 		if (!find_disk(vm, call->disks[i].name))
-			return failure_set(f, CODE_INVALID_PARAMETER, -ENOENT,
-					   "VM %.64s has no disk %s on this host; add it with `failback apply`.",
-					   vm->r.name, call->disks[i].name);
+			return failure_set(
+				f, CODE_INVALID_PARAMETER, -ENOENT,
+				"VM %.64s has no disk %s on this host; add it with `failback "
+				"apply`.",
+				vm->r.name, call->disks[i].name);
 	}
 	if (call->nr_disks != vm->r.nr_disks)
-		return failure_set(f, CODE_INVALID_PARAMETER, -EINVAL,
-				   "VM %.64s has %zu disks on this host and %zu on the peer; make them the same with "
-				   "`failback apply`.", vm->r.name, vm->r.nr_disks, call->nr_disks);
+		return failure_set(
+			f, CODE_INVALID_PARAMETER, -EINVAL,
+			"VM %.64s has %zu disks on this host and %zu on the peer; make them the "
+			"same with "
+			"`failback apply`.",
+			vm->r.name, vm->r.nr_disks, call->nr_disks);
 	return 0;
 }
 
@@ -88,11 +95,15 @@ int receive_open_disks(const struct vm *vm, const struct call *call, int *ret, s
 
 		ret[i] = -1;
 		if (!disk->path[0])
-			rc = failure_set(f, CODE_FILE_NOT_FOUND, -ENOENT,
-					 "Disk %s of VM %.64s has no path to receive into on this host; name one with "
-					 "`failback apply`.", disk->name, vm->r.name);
+			rc = failure_set(
+				f, CODE_FILE_NOT_FOUND, -ENOENT,
+				"Disk %s of VM %.64s has no path to receive into on this host; "
+				"name one with "
+				"`failback apply`.",
+				disk->name, vm->r.name);
 		else
-			rc = devid_open_target(disk->name, disk->path, call->disks[i].size_bytes, &ret[i], f);
+			rc = devid_open_target(disk->name, disk->path, call->disks[i].size_bytes,
+					       &ret[i], f);
 		if (rc)
 			close_disks(ret, i);
 	}
@@ -181,10 +192,14 @@ static int check(const struct vm *vm, const struct call *call, struct failure *f
 	rc = vm_apply_event(vm, EVENT_RECEIVE, &ignored, f);
 	if (!rc)
 		rc = vm_check_idle(vm, f);
-	if (!rc && !base_is_covered(&vm->r.base, &vm->r.epoch, &call->base, call->aborted, call->nr_aborted))
-		rc = failure_set(f, CODE_NOT_SUPPORTED, -ESTALE,
-				 "The disks of VM %.64s here do not hold what the delta starts from: a compare of the disks "
-				 "is needed, which this version lacks.", vm->r.name);
+	if (!rc && !base_is_covered(&vm->r.base, &vm->r.epoch, &call->base, call->aborted,
+				    call->nr_aborted))
+		rc = failure_set(
+			f, CODE_NOT_SUPPORTED, -ESTALE,
+			"The disks of VM %.64s here do not hold what the delta starts from: a "
+			"compare of the disks "
+			"is needed, which this version lacks.",
+			vm->r.name);
 	return rc;
 }
 
@@ -237,8 +252,9 @@ void receive_start(struct receive *receive, int fd)
 
 	rc = receive_plan(&receive->call, WORKER_DISK_FD, &plan, &why);
 	if (!rc)
-		rc = worker_start(receive->vm->daemon, "failback-receive", plan, connection, receive->disks,
-				  receive->call.nr_disks, &events, receive, &receive->worker, &why);
+		rc = worker_start(receive->vm->daemon, "failback-receive", plan, connection,
+				  receive->disks, receive->call.nr_disks, &events, receive,
+				  &receive->worker, &why);
 	if (rc) {
 		fail(receive, &why);
 		return;

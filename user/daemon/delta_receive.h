@@ -14,10 +14,17 @@ struct receive;
  */
 int receive_open_disks(const struct vm *vm, const struct call *call, int *ret, struct failure *f);
 
-/** receive_prepare - check, open the disks, record what comes, start the job. Ends with receive_start() or receive_abandon(). */
-int receive_prepare(struct vm *vm, const struct call *call, struct receive **ret, struct failure *f);
+/**
+ * receive_prepare - check, open the disks, record what comes, start the job. Ends with
+ * receive_start() or receive_abandon().
+ */
+int receive_prepare(struct vm *vm, const struct call *call, struct receive **ret,
+		    struct failure *f);
 
-/** receive_start - give the connection to the worker. It takes over @fd in any case; failures end the job. */
+/**
+ * receive_start - give the connection to the worker. It takes over @fd in any case; failures end
+ * the job.
+ */
 void receive_start(struct receive *receive, int fd);
 
 /** receive_abandon - the reply did not reach the peer. */

@@ -11,7 +11,7 @@
 
 static const struct config_setting settings[] = {
 	{ .name = "listen", TEXT(listen), .default_value = "0.0.0.0:7407",
-	  .doc = "address and port where peers connect; also the source address of connections to peers" },
+	  .doc = "address and port where peers connect; connections to peers come from it too" },
 	{ .name = "trusted", TEXT(trusted), .default_value = "",
 	  .doc = "addresses of peers behind a link that needs no encryption, besides loopback" },
 	{ .name = "group", TEXT(group), .default_value = "",
@@ -19,11 +19,11 @@ static const struct config_setting settings[] = {
 	{ .name = "state-dir", TEXT(state_dir), .default_value = "/var/lib/failback",
 	  .doc = "directory of the database" },
 	{ .name = "libexec-dir", TEXT(libexec_dir), .default_value = "",
-	  .doc = "directory of failback-send and failback-receive; none: beside failbackd, else where installed" },
+	  .doc = "directory of the workers; none: beside failbackd, else where installed" },
 	{ .name = "bus-address", TEXT(bus_address), .default_value = "",
 	  .doc = "D-Bus address; none: the system bus" },
-	{ .name = "max-connections", UINT(max_connections), .min = 1, .max = 1024, .default_value = "32",
-	  .doc = "connections of peers at once" },
+	{ .name = "max-connections", UINT(max_connections), .min = 1, .max = 1024,
+	  .default_value = "32", .doc = "connections of peers at once" },
 	{ .name = "call-timeout", UINT(call_timeout), .min = 1, .max = 600, .default_value = "10",
 	  .doc = "seconds in which a peer has to answer or to finish what it says" },
 };

@@ -15,8 +15,11 @@
 #include "daemon/objects.h"
 #include "daemon/vm.h"
 
-/* Refusals make jobs too, and anyone may be refused: beyond this many ended jobs the oldest goes early. */
-#define ENDED_MAX 512
+/*
+ * Refusals make jobs too, and anyone may be refused: beyond this many ended jobs the oldest goes
+ * early.
+ */
+#define ENDED_MAX   512
 #define ANNOUNCE_NS (NS_PER_S / 4)
 
 static const struct {
@@ -54,7 +57,8 @@ const char *job_type_name(unsigned int type)
 
 const char *job_state_name(unsigned int state)
 {
-	return state < ARRAY_SIZE(state_names) && state_names[state] ? state_names[state] : "unknown";
+	return state < ARRAY_SIZE(state_names) && state_names[state] ? state_names[state]
+								     : "unknown";
 }
 
 bool job_has_ended(const struct job *job)
@@ -133,7 +137,8 @@ static struct job *job_new(struct daemon *d, struct vm *vm, enum job_type type, 
 	int rc = job ? uuid_new(&job->r.id) : -ENOMEM;
 
 	if (rc) {
-		(void)failure_set(f, code_of_errno(rc), rc, "Cannot make a job: %s.", strerror(-rc));
+		(void)failure_set(f, code_of_errno(rc), rc, "Cannot make a job: %s.",
+				  strerror(-rc));
 		return NULL;
 	}
 	job->daemon = d;
@@ -170,8 +175,8 @@ static void settle(struct job *job, unsigned int state, const struct failure *wh
 		(void)snprintf(job->r.text, sizeof(job->r.text), "%s", why->text);
 	}
 	(void)snprintf(job->status, sizeof(job->status), "%s", job_state_name(state));
-	(void)sd_event_add_time_relative(d->event, &job->removal, CLOCK_MONOTONIC, JOB_RETENTION_S * UINT64_C(1000000),
-					 0, on_removal, job);
+	(void)sd_event_add_time_relative(d->event, &job->removal, CLOCK_MONOTONIC,
+					 JOB_RETENTION_S * UINT64_C(1000000), 0, on_removal, job);
 	d->nr_ended++;
 }
 
@@ -202,8 +207,8 @@ void job_end(struct job *job, const struct failure *why)
 	settle(job, !why ? JOB_COMPLETED : job->terminating ? JOB_TERMINATED : JOB_EXCEPTION, why);
 	record(job);
 	if (why)
-		log_error("VM %s: %s failed (%u, %s): %s", name, job_type_name(job->r.type), why->code,
-			  code_name(why->code), why->text);
+		log_error("VM %s: %s failed (%u, %s): %s", name, job_type_name(job->r.type),
+			  why->code, code_name(why->code), why->text);
 	else
 		log_info("VM %s: %s completed", name, job_type_name(job->r.type));
 	job_object_changed(job);
@@ -228,7 +233,8 @@ struct job *job_start(struct vm *vm, enum job_type type, struct failure *f)
 	return job;
 }
 
-struct job *job_refuse(struct daemon *d, struct vm *vm, enum job_type type, const struct failure *why)
+struct job *job_refuse(struct daemon *d, struct vm *vm, enum job_type type,
+		       const struct failure *why)
 {
 	struct job *job = job_new(d, vm, type, NULL);
 

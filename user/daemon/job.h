@@ -2,7 +2,8 @@
 /*
  * Jobs: what runs, how far it is, how it ended. Numbers are those of Msvm_ConcreteJob.
  *
- * A job is in the history (store) from its start on, an object on D-Bus until five minutes after its end.
+ * A job is in the history (store) from its start on, an object on D-Bus until five minutes after
+ * its end.
  */
 #ifndef FAILBACK_DAEMON_JOB_H
 #define FAILBACK_DAEMON_JOB_H
@@ -55,11 +56,18 @@ struct job {
 	sd_event_source *removal;
 };
 
-/** job_start - a running job of @vm, which must be idle. NULL with a failure when it cannot be recorded. */
+/**
+ * job_start - a running job of @vm, which must be idle. NULL with a failure when it cannot be
+ * recorded.
+ */
 struct job *job_start(struct vm *vm, enum job_type type, struct failure *f);
 
-/** job_refuse - a job that ended before it began, so that a refusal has a sentence. NULL when out of memory. */
-struct job *job_refuse(struct daemon *d, struct vm *vm, enum job_type type, const struct failure *why);
+/**
+ * job_refuse - a job that ended before it began, so that a refusal has a sentence. NULL when out
+ * of memory.
+ */
+struct job *job_refuse(struct daemon *d, struct vm *vm, enum job_type type,
+		       const struct failure *why);
 
 /** job_succeed - a job that was done at once. */
 struct job *job_succeed(struct vm *vm, enum job_type type, struct failure *f);
@@ -71,7 +79,10 @@ void job_add_progress(struct job *job, uint64_t bytes_done, uint64_t bytes_sent)
 /** job_set_follow_up - @next was started because @job completed. */
 void job_set_follow_up(struct job *job, const struct job *next);
 
-/** job_end - NULL: completed. Terminated when that was asked for, else ended with @why's code and sentence. */
+/**
+ * job_end - NULL: completed. Terminated when that was asked for, else ended with @why's code and
+ * sentence.
+ */
 void job_end(struct job *job, const struct failure *why);
 
 bool job_has_ended(const struct job *job);

@@ -21,7 +21,8 @@ enum {
 	ANSWER_TIMEOUT_NOT_SUPPORTED = 4098,
 };
 
-static int find(sd_bus *bus, const char *path, const char *interface, void *context, void **ret, sd_bus_error *error)
+static int find(sd_bus *bus, const char *path, const char *interface, void *context, void **ret,
+		sd_bus_error *error)
 {
 	struct uuid id;
 	struct job *job;
@@ -38,26 +39,22 @@ static int find(sd_bus *bus, const char *path, const char *interface, void *cont
 	return 1;
 }
 
-static int enumerate(sd_bus *bus, const char *prefix, void *context, char ***ret, sd_bus_error *error)
+static int enumerate(sd_bus *bus, const char *prefix, void *context, char ***ret,
+		     sd_bus_error *error)
 {
 	struct daemon *d = context;
 	char path[BUS_PATH_MAX];
+	char **paths = NULL;
 	size_t nr = 0;
-	char **paths;
 
 	(void)bus;
 	(void)prefix;
 	(void)error;
-	for (struct job *job = d->jobs; job; job = job->next)
-		nr++;
-	paths = calloc(nr + 1, sizeof(*paths));
-	if (!paths)
-		return -ENOMEM;
-	nr = 0;
 	for (struct job *job = d->jobs; job; job = job->next) {
-		paths[nr] = strdup(bus_path(BUS_JOB_PREFIX, &job->r.id, path));
-		if (!paths[nr++])
-			return -ENOMEM;
+		int rc = bus_paths_add(&paths, &nr, bus_path(BUS_JOB_PREFIX, &job->r.id, path));
+
+		if (rc)
+			return rc;
 	}
 	*ret = paths;
 	return 0;
@@ -65,42 +62,27 @@ static int enumerate(sd_bus *bus, const char *prefix, void *context, char ***ret
 
 /* --- properties --- */
 
-#define GETTER(name) \
-	static int name(sd_bus *bus, const char *path, const char *interface, const char *property, \
-			sd_bus_message *reply, void *context, sd_bus_error *error)
-#define UNUSED_BUT_REPLY  \
-	do {              \
-		(void)bus; \
-		(void)path; \
-		(void)interface; \
-		(void)property; \
-		(void)error; \
-	} while (0)
-
-GETTER(get_id)
+BUS_GETTER(get_id)
 {
 	const struct job *job = context;
 	char text[UUID_TEXT_LEN + 1];
 
-	UNUSED_BUT_REPLY;
 	return sd_bus_message_append(reply, "s", uuid_format(&job->r.id, text));
 }
 
-GETTER(get_name)
+BUS_GETTER(get_name)
 {
 	const struct job *job = context;
 
-	UNUSED_BUT_REPLY;
 	return sd_bus_message_append(reply, "s", job_type_name(job->r.type));
 }
 
 /* All that is a uint16 in the class. */
-GETTER(get_u16)
+BUS_GETTER(get_u16)
 {
 	const struct job *job = context;
 	unsigned int number = job->r.state;
 
-	UNUSED_BUT_REPLY;
 	if (strcmp(property, "JobType") == 0)
 		number = job->r.type;
 	else if (strcmp(property, "PercentComplete") == 0)
@@ -110,21 +92,20 @@ GETTER(get_u16)
 	return sd_bus_message_append(reply, "q", (uint16_t)number);
 }
 
-GETTER(get_text)
+BUS_GETTER(get_text)
 {
 	const struct job *job = context;
 
-	UNUSED_BUT_REPLY;
-	return sd_bus_message_append(reply, "s", strcmp(property, "JobStatus") == 0 ? job->status : job->r.text);
+	return sd_bus_message_append(
+		reply, "s", strcmp(property, "JobStatus") == 0 ? job->status : job->r.text);
 }
 
-GETTER(get_u64)
+BUS_GETTER(get_u64)
 {
 	const struct job *job = context;
 	const struct progress *p = &job->progress;
 	uint64_t number = 0;
 
-	UNUSED_BUT_REPLY;
 	if (strcmp(property, "BytesTotal") == 0)
 		number = p->bytes_total;
 	else if (strcmp(property, "BytesDone") == 0)
@@ -144,32 +125,30 @@ GETTER(get_u64)
 	return sd_bus_message_append(reply, "t", number);
 }
 
-GETTER(get_cancellable)
+BUS_GETTER(get_cancellable)
 {
 	const struct job *job = context;
 
-	UNUSED_BUT_REPLY;
 	return sd_bus_message_append(reply, "b", job->cancel != NULL);
 }
 
-GETTER(get_vm)
+BUS_GETTER(get_vm)
 {
 	const struct job *job = context;
 	char buf[BUS_PATH_MAX];
 
-	UNUSED_BUT_REPLY;
 	return sd_bus_message_append(reply, "o", job->vm ? vm_path(job->vm, buf) : "/");
 }
 
-GETTER(get_follow_up)
+BUS_GETTER(get_follow_up)
 {
 	const struct job *job = context;
 	char buf[BUS_PATH_MAX];
 
-	UNUSED_BUT_REPLY;
-	return sd_bus_message_append(reply, "o", uuid_is_nil(&job->follow_up)
-							 ? "/"
-							 : bus_path(BUS_JOB_PREFIX, &job->follow_up, buf));
+	return sd_bus_message_append(reply, "o",
+				     uuid_is_nil(&job->follow_up)
+					     ? "/"
+					     : bus_path(BUS_JOB_PREFIX, &job->follow_up, buf));
 }
 
 /* --- methods --- */
@@ -218,34 +197,30 @@ static int get_error(sd_bus_message *message, void *context, sd_bus_error *error
 	return text ? sd_bus_reply_method_return(message, "s", text) : -ENOMEM;
 }
 
-#define CONST_PROPERTY(name, type, getter) \
-	SD_BUS_PROPERTY(name, type, getter, 0, SD_BUS_VTABLE_PROPERTY_CONST)
-#define CHANGING_PROPERTY(name, type, getter) \
-	SD_BUS_PROPERTY(name, type, getter, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE)
-
 static const sd_bus_vtable vtable[] = {
 	SD_BUS_VTABLE_START(0),
-	CONST_PROPERTY("InstanceID", "s", get_id),
-	CONST_PROPERTY("Name", "s", get_name),
-	CONST_PROPERTY("JobType", "q", get_u16),
-	CHANGING_PROPERTY("JobState", "q", get_u16),
-	CHANGING_PROPERTY("JobStatus", "s", get_text),
-	CHANGING_PROPERTY("PercentComplete", "q", get_u16),
-	CHANGING_PROPERTY("ErrorCode", "q", get_u16),
-	CHANGING_PROPERTY("ErrorDescription", "s", get_text),
-	CHANGING_PROPERTY("ElapsedTime", "t", get_u64),
-	CONST_PROPERTY("StartTime", "t", get_u64),
-	CONST_PROPERTY("TimeBeforeRemoval", "t", get_u64),
-	CHANGING_PROPERTY("BytesTotal", "t", get_u64),
-	CHANGING_PROPERTY("BytesDone", "t", get_u64),
-	CHANGING_PROPERTY("BytesSent", "t", get_u64),
-	CHANGING_PROPERTY("BytesPerSecond", "t", get_u64),
-	CHANGING_PROPERTY("SecondsLeft", "t", get_u64),
-	CHANGING_PROPERTY("Cancellable", "b", get_cancellable),
-	CONST_PROPERTY("ComputerSystem", "o", get_vm),
-	CHANGING_PROPERTY("FollowUpJob", "o", get_follow_up),
-	SD_BUS_METHOD_WITH_ARGS("RequestStateChange", SD_BUS_ARGS("q", RequestedState, "t", TimeoutMs),
-				SD_BUS_RESULT("u", ReturnValue), request_state_change, SD_BUS_VTABLE_UNPRIVILEGED),
+	BUS_PROPERTY_CONST("InstanceID", "s", get_id),
+	BUS_PROPERTY_CONST("Name", "s", get_name),
+	BUS_PROPERTY_CONST("JobType", "q", get_u16),
+	BUS_PROPERTY_CHANGING("JobState", "q", get_u16),
+	BUS_PROPERTY_CHANGING("JobStatus", "s", get_text),
+	BUS_PROPERTY_CHANGING("PercentComplete", "q", get_u16),
+	BUS_PROPERTY_CHANGING("ErrorCode", "q", get_u16),
+	BUS_PROPERTY_CHANGING("ErrorDescription", "s", get_text),
+	BUS_PROPERTY_CHANGING("ElapsedTime", "t", get_u64),
+	BUS_PROPERTY_CONST("StartTime", "t", get_u64),
+	BUS_PROPERTY_CONST("TimeBeforeRemoval", "t", get_u64),
+	BUS_PROPERTY_CHANGING("BytesTotal", "t", get_u64),
+	BUS_PROPERTY_CHANGING("BytesDone", "t", get_u64),
+	BUS_PROPERTY_CHANGING("BytesSent", "t", get_u64),
+	BUS_PROPERTY_CHANGING("BytesPerSecond", "t", get_u64),
+	BUS_PROPERTY_CHANGING("SecondsLeft", "t", get_u64),
+	BUS_PROPERTY_CHANGING("Cancellable", "b", get_cancellable),
+	BUS_PROPERTY_CONST("ComputerSystem", "o", get_vm),
+	BUS_PROPERTY_CHANGING("FollowUpJob", "o", get_follow_up),
+	SD_BUS_METHOD_WITH_ARGS(
+		"RequestStateChange", SD_BUS_ARGS("q", RequestedState, "t", TimeoutMs),
+		SD_BUS_RESULT("u", ReturnValue), request_state_change, SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_METHOD_WITH_ARGS("GetError", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", Error), get_error,
 				SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_VTABLE_END,
@@ -253,7 +228,8 @@ static const sd_bus_vtable vtable[] = {
 
 int job_object_export(struct daemon *d)
 {
-	int rc = sd_bus_add_fallback_vtable(d->bus, NULL, BUS_JOB_PREFIX, BUS_JOB_INTERFACE, vtable, find, d);
+	int rc = sd_bus_add_fallback_vtable(d->bus, NULL, BUS_JOB_PREFIX, BUS_JOB_INTERFACE, vtable,
+					    find, d);
 
 	return rc < 0 ? rc : sd_bus_add_node_enumerator(d->bus, NULL, BUS_JOB_PREFIX, enumerate, d);
 }
@@ -265,7 +241,8 @@ void job_object_added(struct job *job)
 	char path[BUS_PATH_MAX];
 
 	if (job->daemon->bus)
-		(void)sd_bus_emit_object_added(job->daemon->bus, bus_path(BUS_JOB_PREFIX, &job->r.id, path));
+		(void)sd_bus_emit_object_added(job->daemon->bus,
+					       bus_path(BUS_JOB_PREFIX, &job->r.id, path));
 }
 
 void job_object_changed(struct job *job)
@@ -274,10 +251,11 @@ void job_object_changed(struct job *job)
 
 	if (!job->daemon->bus)
 		return;
-	(void)sd_bus_emit_properties_changed(job->daemon->bus, bus_path(BUS_JOB_PREFIX, &job->r.id, path),
-					     BUS_JOB_INTERFACE, "JobState", "JobStatus", "PercentComplete", "ErrorCode",
-					     "ErrorDescription", "ElapsedTime", "BytesTotal", "BytesDone", "BytesSent",
-					     "BytesPerSecond", "SecondsLeft", "Cancellable", "FollowUpJob", NULL);
+	(void)sd_bus_emit_properties_changed(
+		job->daemon->bus, bus_path(BUS_JOB_PREFIX, &job->r.id, path), BUS_JOB_INTERFACE,
+		"JobState", "JobStatus", "PercentComplete", "ErrorCode", "ErrorDescription",
+		"ElapsedTime", "BytesTotal", "BytesDone", "BytesSent", "BytesPerSecond",
+		"SecondsLeft", "Cancellable", "FollowUpJob", NULL);
 }
 
 void job_object_removed(struct job *job)
@@ -285,5 +263,6 @@ void job_object_removed(struct job *job)
 	char path[BUS_PATH_MAX];
 
 	if (job->daemon->bus)
-		(void)sd_bus_emit_object_removed(job->daemon->bus, bus_path(BUS_JOB_PREFIX, &job->r.id, path));
+		(void)sd_bus_emit_object_removed(job->daemon->bus,
+						 bus_path(BUS_JOB_PREFIX, &job->r.id, path));
 }

@@ -15,7 +15,7 @@
 #include "daemon/delta_receive.h"
 
 /* Anyone can make lines in the log by connecting: so many in so long, and then their number. */
-#define LOG_LINES 10U
+#define LOG_LINES   10U
 #define LOG_SPAN_NS (60 * NS_PER_S)
 
 struct visitor {
@@ -107,7 +107,8 @@ static void on_call(void *context, int error, const struct failure *why, const c
 	}
 	answer_call(d, conn_peer(v->conn), text, &reply, &v->receive);
 	answer = reply_encode(&reply);
-	if (answer && conn_send_reply(v->conn, answer, peer_timeout_us(d), on_replied, v, &failure) == 0)
+	if (answer &&
+	    conn_send_reply(v->conn, answer, peer_timeout_us(d), on_replied, v, &failure) == 0)
 		return;
 	(void)failure_set(&failure, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
 	on_replied(v, -ENOMEM, &failure, NULL);
@@ -123,9 +124,10 @@ static int admit(struct listener *l, int fd, const struct address *peer, struct 
 	if (rc)
 		return rc;
 	if (l->nr_visitors >= l->daemon->config.max_connections)
-		return failure_set(f, CODE_IN_USE, -EBUSY,
-				   "%zu peers are connected already; see max-connections in failbackd.conf.",
-				   l->nr_visitors);
+		return failure_set(
+			f, CODE_IN_USE, -EBUSY,
+			"%zu peers are connected already; see max-connections in failbackd.conf.",
+			l->nr_visitors);
 	v = calloc(1, sizeof(*v));
 	if (!v)
 		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
@@ -190,13 +192,16 @@ static void listener_free_at(struct listener **at)
 
 static int open_socket(const struct address *address, int *ret, struct failure *f)
 {
-	cleanup_fd int fd = socket(address->addr.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	cleanup_fd int fd =
+		socket(address->addr.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	char text[ADDRESS_TEXT_MAX];
 	int one = 1;
 
 	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) < 0 ||
-	    bind(fd, (const struct sockaddr *)&address->addr, address->len) < 0 || listen(fd, SOMAXCONN) < 0)
-		return failure_set(f, code_of_errno(errno), -errno, "Cannot listen on %s: %s; see the setting listen.",
+	    bind(fd, (const struct sockaddr *)&address->addr, address->len) < 0 ||
+	    listen(fd, SOMAXCONN) < 0)
+		return failure_set(f, code_of_errno(errno), -errno,
+				   "Cannot listen on %s: %s; see the setting listen.",
 				   address_format(address, text), strerror(errno));
 	*ret = steal_fd(&fd);
 	return 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Where peers connect. What an unknown peer can cost is bounded: connections at once, bytes of a call, time for one; those
- * that are not trusted are closed before they are read.
+ * Where peers connect. What an unknown peer can cost is bounded: connections at once, bytes of a
+ * call, time for one; those that are not trusted are closed before they are read.
  */
 #ifndef FAILBACK_DAEMON_LISTENER_H
 #define FAILBACK_DAEMON_LISTENER_H

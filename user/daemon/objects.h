@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The daemon's objects on D-Bus. Reading needs no privilege; what changes something is refused with 32769 unless the caller
- * is root or in the configured group. Before the daemon is on the bus, announcements go nowhere.
+ * The daemon's objects on D-Bus. Reading needs no privilege; what changes something is refused
+ * with 32769 unless the caller is root or in the configured group. Before the daemon is on the
+ * bus, announcements go nowhere.
  */
 #ifndef FAILBACK_DAEMON_OBJECTS_H
 #define FAILBACK_DAEMON_OBJECTS_H
@@ -29,8 +30,8 @@ void job_object_changed(struct job *job);
 void job_object_removed(struct job *job);
 
 /**
- * service_object_job_removed - signal JobRemoved(o Job, u Code, s Text): the job is no longer among those that run. Its
- * object stays for JOB_RETENTION_S.
+ * service_object_job_removed - signal JobRemoved(o Job, u Code, s Text): the job is no longer
+ * among those that run. Its object stays for JOB_RETENTION_S.
  */
 void service_object_job_removed(struct job *job);
 

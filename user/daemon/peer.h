@@ -6,7 +6,10 @@
 #include "daemon/daemon.h"
 #include "lib/conn.h"
 
-/** peer_check_trusted - this version speaks without encryption: with loopback and the addresses in `trusted` only. */
+/**
+ * peer_check_trusted - this version speaks without encryption: with loopback and the addresses in
+ * `trusted` only.
+ */
 int peer_check_trusted(const struct daemon *d, const struct address *peer, struct failure *f);
 
 /** peer_connect - to "ADDRESS:PORT", from the address that this host listens on. */

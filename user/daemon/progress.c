@@ -6,7 +6,7 @@
 
 /* Rates of shorter spans than this jump about; a rate looks back over about this many of them. */
 #define SPAN_NS (NS_PER_S / 2)
-#define WEIGHT 0.3
+#define WEIGHT	0.3
 
 void progress_begin(struct progress *p, uint64_t now_ns)
 {
@@ -21,7 +21,8 @@ void progress_add(struct progress *p, uint64_t now_ns, uint64_t bytes_done, uint
 	p->bytes_sent = max_of(p->bytes_sent, bytes_sent);
 	if (now_ns < p->measured_ns + SPAN_NS)
 		return;
-	rate = (double)(p->bytes_done - p->measured_done) * (double)NS_PER_S / (double)(now_ns - p->measured_ns);
+	rate = (double)(p->bytes_done - p->measured_done) * (double)NS_PER_S /
+	       (double)(now_ns - p->measured_ns);
 	p->rate = p->rate < 0 ? rate : p->rate + WEIGHT * (rate - p->rate);
 	p->measured_ns = now_ns;
 	p->measured_done = p->bytes_done;

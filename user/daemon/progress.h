@@ -22,7 +22,9 @@ void progress_begin(struct progress *p, uint64_t now_ns);
 /** progress_add - what a worker reports. Numbers that go backwards are ignored. */
 void progress_add(struct progress *p, uint64_t now_ns, uint64_t bytes_done, uint64_t bytes_sent);
 
-/** progress_percent - 0 to 100, rounded down, so that 100 means all; 0 while the total is unknown. */
+/**
+ * progress_percent - 0 to 100, rounded down, so that 100 means all; 0 while the total is unknown.
+ */
 unsigned int progress_percent(const struct progress *p);
 
 /** progress_rate - bytes of disk per second; 0 while unknown. */

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The table [state][event]: at most one mode in which the event is legal in that state, and the role it leads to. What
- * is not in the table is not legal. A self-transition is listed too: it says that the event may happen there.
+ * The table [state][event]: at most one mode in which the event is legal in that state, and the
+ * role it leads to. What is not in the table is not legal. A self-transition is listed too: it
+ * says that the event may happen there.
  *
- * Reverse is two events on two hosts. The old primary takes REVERSED_BY_PEER first, the caller REVERSE after it: a crash
- * between the two leaves two replicas, never two primaries, and the caller, still in state 5 or 6, may repeat it because
- * REVERSED_BY_PEER is legal where it leads to.
+ * Reverse is two events on two hosts. The old primary takes REVERSED_BY_PEER first, the caller
+ * REVERSE after it: a crash between the two leaves two replicas, never two primaries, and the
+ * caller, still in state 5 or 6, may repeat it because REVERSED_BY_PEER is legal where it leads
+ * to.
  */
 #include "daemon/relationship.h"
 
@@ -20,8 +22,8 @@ struct step {
 	struct relationship_role to;
 };
 
-#define STEP(from_mode, to_mode, to_state)                                          \
-	{                                                                           \
+#define STEP(from_mode, to_mode, to_state)                                           \
+	{                                                                            \
 		.from = MODE_##from_mode, .to = { MODE_##to_mode, STATE_##to_state } \
 	}
 
@@ -85,7 +87,8 @@ static const char *const state_names[NR_STATES] = {
 	"Firedrill in progress",
 };
 
-static const char *const health_names[NR_HEALTHS] = { "Not applicable", "OK", "Warning", "Critical" };
+static const char *const health_names[NR_HEALTHS] = { "Not applicable", "OK", "Warning",
+						      "Critical" };
 
 static const char *const event_names[NR_EVENTS] = {
 	[EVENT_REVERSE] = "reverse",
@@ -100,7 +103,8 @@ static const char *const event_names[NR_EVENTS] = {
 	[EVENT_RECEIVE_FAILED] = "receive failed",
 };
 
-bool relationship_step(struct relationship_role from, enum relationship_event event, struct relationship_role *ret)
+bool relationship_step(struct relationship_role from, enum relationship_event event,
+		       struct relationship_role *ret)
 {
 	const struct step *step;
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What a relationship may do next. Pure: no I/O, no globals; the daemon looks up a step here, makes its outcome durable,
- * and only then acts on it.
+ * What a relationship may do next. Pure: no I/O, no globals; the daemon looks up a step here,
+ * makes its outcome durable, and only then acts on it.
  *
  * Modes and states carry the numbers and names of Msvm_ComputerSystem.ReplicationMode and
  * Msvm_ReplicationRelationship.ReplicationState.
@@ -57,11 +57,14 @@ enum relationship_health {
 	NR_HEALTHS
 };
 
-/* What can happen to a relationship. The host it happens on is in the name where only one role can see it. */
+/*
+ * What can happen to a relationship. The host it happens on is in the name where only one role
+ * can see it.
+ */
 enum relationship_event {
 	EVENT_REVERSE, /* replica: the peer has durably become our replica */
 	EVENT_REVERSED_BY_PEER, /* old primary: become the caller's replica */
-	EVENT_PREPARED, /* primary: the last delta before a planned failover is durable on the peer */
+	EVENT_PREPARED, /* primary: the last delta before a planned failover is durable */
 	EVENT_RESUME, /* primary: replicate, or cancel a prepared failover */
 	EVENT_DELTA_SENT, /* primary: the peer acknowledged a delta as durable */
 	EVENT_DELTA_FAILED, /* primary: a delta failed in a way that the next one heals */
@@ -77,19 +80,24 @@ struct relationship_role {
 	enum relationship_state state;
 };
 
-/** relationship_step - where @event leads from @from; false, with *@ret untouched, if it is not legal there. */
-bool relationship_step(struct relationship_role from, enum relationship_event event, struct relationship_role *ret);
+/**
+ * relationship_step - where @event leads from @from; false, with *@ret untouched, if it is not
+ * legal there.
+ */
+bool relationship_step(struct relationship_role from, enum relationship_event event,
+		       struct relationship_role *ret);
 
 /**
- * relationship_needs - what @event needs, as text: "Primary in state 4 (Prepared for planned failover) or ...".
- * Always NUL-terminated; cut off when @size is too small.
+ * relationship_needs - what @event needs, as text: "Primary in state 4 (Prepared for planned
+ * failover) or ...". Always NUL-terminated; cut off when @size is too small.
  */
 void relationship_needs(enum relationship_event event, char *buf, size_t size);
 
 /** relationship_role_text - "Replica in state 5 (Recovered)". */
 void relationship_role_text(struct relationship_role role, char *buf, size_t size);
 
-const char *mode_name(unsigned int mode); /* "Unknown" outside the enumeration; so do the next two */
+const char *
+mode_name(unsigned int mode); /* "Unknown" outside the enumeration; so do the next two */
 const char *state_name(unsigned int state);
 const char *health_name(unsigned int health);
 const char *event_name(enum relationship_event event);
@@ -97,13 +105,14 @@ const char *event_name(enum relationship_event event);
 /**
  * base_is_covered - does a delta bring a receiver to its epoch?
  * @own: what the receiver's disks hold, whole epochs only
- * @incoming: the epoch that was being received last and may have been acknowledged without a record of it; nil: none
+ * @incoming: the epoch that was being received last and may have been acknowledged without a
+ *	record of it; nil: none
  * @base: of the delta
  * @aborted, @nr: epochs whose blocks were merged into the delta
  *
- * True when the receiver holds the base, or an epoch that was merged into the delta because its acknowledgement was
- * lost, or when the sender's base proves that the receiver's last epoch was acknowledged: a sender only takes an epoch
- * as base with that acknowledgement in hand.
+ * True when the receiver holds the base, or an epoch that was merged into the delta because its
+ * acknowledgement was lost, or when the sender's base proves that the receiver's last epoch was
+ * acknowledged: a sender only takes an epoch as base with that acknowledgement in hand.
  */
 bool base_is_covered(const struct uuid *own, const struct uuid *incoming, const struct uuid *base,
 		     const struct uuid *aborted, size_t nr);

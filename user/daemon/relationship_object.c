@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* org.failback1.ReplicationRelationship: a VM and how its replication stands. Times in microseconds since 1970, UTC. */
+/*
+ * org.failback1.ReplicationRelationship: a VM and how its replication stands. Times in
+ * microseconds since 1970, UTC.
+ */
 #include "daemon/objects.h"
 
 #include <errno.h>
@@ -12,7 +15,8 @@
 
 #define UNKNOWN UINT64_MAX
 
-static int find(sd_bus *bus, const char *path, const char *interface, void *context, void **ret, sd_bus_error *error)
+static int find(sd_bus *bus, const char *path, const char *interface, void *context, void **ret,
+		sd_bus_error *error)
 {
 	struct vm *vm;
 
@@ -25,26 +29,22 @@ static int find(sd_bus *bus, const char *path, const char *interface, void *cont
 	return 1;
 }
 
-static int enumerate(sd_bus *bus, const char *prefix, void *context, char ***ret, sd_bus_error *error)
+static int enumerate(sd_bus *bus, const char *prefix, void *context, char ***ret,
+		     sd_bus_error *error)
 {
 	struct daemon *d = context;
 	char path[BUS_PATH_MAX];
+	char **paths = NULL;
 	size_t nr = 0;
-	char **paths;
 
 	(void)bus;
 	(void)prefix;
 	(void)error;
-	for (struct vm *vm = d->vms; vm; vm = vm->next)
-		nr++;
-	paths = calloc(nr + 1, sizeof(*paths));
-	if (!paths)
-		return -ENOMEM;
-	nr = 0;
 	for (struct vm *vm = d->vms; vm; vm = vm->next) {
-		paths[nr] = strdup(vm_path(vm, path));
-		if (!paths[nr++])
-			return -ENOMEM;
+		int rc = bus_paths_add(&paths, &nr, vm_path(vm, path));
+
+		if (rc)
+			return rc;
 	}
 	*ret = paths;
 	return 0;
@@ -52,24 +52,11 @@ static int enumerate(sd_bus *bus, const char *prefix, void *context, char ***ret
 
 /* --- properties --- */
 
-#define GETTER(name) \
-	static int name(sd_bus *bus, const char *path, const char *interface, const char *property, \
-			sd_bus_message *reply, void *context, sd_bus_error *error)
-#define UNUSED_BUT_REPLY  \
-	do {              \
-		(void)bus; \
-		(void)path; \
-		(void)interface; \
-		(void)property; \
-		(void)error; \
-	} while (0)
-
-GETTER(get_text)
+BUS_GETTER(get_text)
 {
 	const struct relationship_record *r = &((const struct vm *)context)->r;
 	const char *text = "";
 
-	UNUSED_BUT_REPLY;
 	if (strcmp(property, "ElementName") == 0)
 		text = r->name;
 	else if (strcmp(property, "ReplicationModeName") == 0)
@@ -87,22 +74,20 @@ GETTER(get_text)
 	return sd_bus_message_append(reply, "s", text);
 }
 
-GETTER(get_uuid)
+BUS_GETTER(get_uuid)
 {
 	const struct relationship_record *r = &((const struct vm *)context)->r;
 	const struct uuid *uuid = strcmp(property, "Name") == 0 ? &r->vm : &r->base;
 	char text[UUID_TEXT_LEN + 1];
 
-	UNUSED_BUT_REPLY;
 	return sd_bus_message_append(reply, "s", uuid_is_nil(uuid) ? "" : uuid_format(uuid, text));
 }
 
-GETTER(get_u16)
+BUS_GETTER(get_u16)
 {
 	const struct relationship_record *r = &((const struct vm *)context)->r;
 	unsigned int number = r->state;
 
-	UNUSED_BUT_REPLY;
 	if (strcmp(property, "ReplicationMode") == 0)
 		number = r->mode;
 	else if (strcmp(property, "ReplicationHealth") == 0)
@@ -111,73 +96,65 @@ GETTER(get_u16)
 }
 
 /* Asked for at each reading: the kernel counts. */
-GETTER(get_dirty_bytes)
+BUS_GETTER(get_dirty_bytes)
 {
 	const struct vm *vm = context;
 	uint64_t bytes = UNKNOWN;
 
-	UNUSED_BUT_REPLY;
 	(void)trackers_dirty_bytes(&vm->r, &bytes, NULL);
 	return sd_bus_message_append(reply, "t", bytes);
 }
 
-GETTER(get_last_time)
+BUS_GETTER(get_last_time)
 {
 	const struct vm *vm = context;
 
-	UNUSED_BUT_REPLY;
 	return sd_bus_message_append(reply, "t", vm->r.last_replication_us);
 }
 
-GETTER(get_consistent)
+BUS_GETTER(get_consistent)
 {
 	const struct vm *vm = context;
 
-	UNUSED_BUT_REPLY;
 	return sd_bus_message_append(reply, "b", !vm->r.inconsistent);
 }
 
-GETTER(get_disks)
+BUS_GETTER(get_disks)
 {
 	const struct relationship_record *r = &((const struct vm *)context)->r;
 	int rc = sd_bus_message_open_container(reply, 'a', "(ssst)");
 
-	UNUSED_BUT_REPLY;
 	for (size_t i = 0; rc >= 0 && i < r->nr_disks; i++)
-		rc = sd_bus_message_append(reply, "(ssst)", r->disks[i].name, r->disks[i].tracker, r->disks[i].path,
-					   r->disks[i].size_bytes);
+		rc = sd_bus_message_append(reply, "(ssst)", r->disks[i].name, r->disks[i].tracker,
+					   r->disks[i].path, r->disks[i].size_bytes);
 	return rc < 0 ? rc : sd_bus_message_close_container(reply);
 }
 
-#define CONST_PROPERTY(name, type, getter) \
-	SD_BUS_PROPERTY(name, type, getter, 0, SD_BUS_VTABLE_PROPERTY_CONST)
-#define CHANGING_PROPERTY(name, type, getter) \
-	SD_BUS_PROPERTY(name, type, getter, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE)
-
 static const sd_bus_vtable vtable[] = {
 	SD_BUS_VTABLE_START(0),
-	CONST_PROPERTY("Name", "s", get_uuid),
-	CHANGING_PROPERTY("ElementName", "s", get_text),
-	CHANGING_PROPERTY("ReplicationMode", "q", get_u16),
-	CHANGING_PROPERTY("ReplicationModeName", "s", get_text),
-	CHANGING_PROPERTY("ReplicationState", "q", get_u16),
-	CHANGING_PROPERTY("ReplicationStateName", "s", get_text),
-	CHANGING_PROPERTY("ReplicationHealth", "q", get_u16),
-	CHANGING_PROPERTY("ReplicationHealthName", "s", get_text),
-	CHANGING_PROPERTY("Peer", "s", get_text),
-	CHANGING_PROPERTY("Base", "s", get_uuid),
-	CHANGING_PROPERTY("Consistent", "b", get_consistent),
-	CHANGING_PROPERTY("LastReplicationTime", "t", get_last_time),
-	CHANGING_PROPERTY("LastError", "s", get_text),
-	CHANGING_PROPERTY("ReplicationSettingData", "s", get_text),
-	CHANGING_PROPERTY("Disks", "a(ssst)", get_disks),
+	BUS_PROPERTY_CONST("Name", "s", get_uuid),
+	BUS_PROPERTY_CHANGING("ElementName", "s", get_text),
+	BUS_PROPERTY_CHANGING("ReplicationMode", "q", get_u16),
+	BUS_PROPERTY_CHANGING("ReplicationModeName", "s", get_text),
+	BUS_PROPERTY_CHANGING("ReplicationState", "q", get_u16),
+	BUS_PROPERTY_CHANGING("ReplicationStateName", "s", get_text),
+	BUS_PROPERTY_CHANGING("ReplicationHealth", "q", get_u16),
+	BUS_PROPERTY_CHANGING("ReplicationHealthName", "s", get_text),
+	BUS_PROPERTY_CHANGING("Peer", "s", get_text),
+	BUS_PROPERTY_CHANGING("Base", "s", get_uuid),
+	BUS_PROPERTY_CHANGING("Consistent", "b", get_consistent),
+	BUS_PROPERTY_CHANGING("LastReplicationTime", "t", get_last_time),
+	BUS_PROPERTY_CHANGING("LastError", "s", get_text),
+	BUS_PROPERTY_CHANGING("ReplicationSettingData", "s", get_text),
+	BUS_PROPERTY_CHANGING("Disks", "a(ssst)", get_disks),
 	SD_BUS_PROPERTY("DirtyBytes", "t", get_dirty_bytes, 0, 0),
 	SD_BUS_VTABLE_END,
 };
 
 int relationship_object_export(struct daemon *d)
 {
-	int rc = sd_bus_add_fallback_vtable(d->bus, NULL, BUS_VM_PREFIX, BUS_RELATIONSHIP_INTERFACE, vtable, find, d);
+	int rc = sd_bus_add_fallback_vtable(d->bus, NULL, BUS_VM_PREFIX, BUS_RELATIONSHIP_INTERFACE,
+					    vtable, find, d);
 
 	return rc < 0 ? rc : sd_bus_add_node_enumerator(d->bus, NULL, BUS_VM_PREFIX, enumerate, d);
 }
@@ -198,10 +175,11 @@ void relationship_object_changed(struct vm *vm)
 
 	if (!vm->daemon->bus)
 		return;
-	(void)sd_bus_emit_properties_changed(vm->daemon->bus, vm_path(vm, path), BUS_RELATIONSHIP_INTERFACE,
-					     "ElementName", "ReplicationMode", "ReplicationModeName",
-					     "ReplicationState", "ReplicationStateName", "ReplicationHealth",
-					     "ReplicationHealthName", "Peer", "Base", "Consistent",
-					     "LastReplicationTime", "LastError", "ReplicationSettingData", "Disks",
-					     NULL);
+	(void)sd_bus_emit_properties_changed(vm->daemon->bus, vm_path(vm, path),
+					     BUS_RELATIONSHIP_INTERFACE, "ElementName",
+					     "ReplicationMode", "ReplicationModeName",
+					     "ReplicationState", "ReplicationStateName",
+					     "ReplicationHealth", "ReplicationHealthName", "Peer",
+					     "Base", "Consistent", "LastReplicationTime",
+					     "LastError", "ReplicationSettingData", "Disks", NULL);
 }

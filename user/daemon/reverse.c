@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- *	caller (replica, 5 or 6)                    peer (primary, 4)
- *	  | reverse-check  ------------------------>  |   role, disks, base: nothing changes
- *	  | reverse  ------------------------------>  |   the same checks again, then (replica, 3), durable
- *	  |  <--------------------------------- code 0 |
- *	(primary, 3), durable                         |
- *	  | a delta                                    |
+ *	caller (replica, 5 or 6)             peer (primary, 4)
+ *	  | reverse-check  ----------------->  |  role, disks, base: nothing changes
+ *	  | reverse  ----------------------->  |  the same checks, then (replica, 3), durable
+ *	  |  <-------------------------- code 0 |
+ *	(primary, 3), durable                  |
+ *	  | a delta                             |
  *
- * CRASH: the peer's step comes first, so that no crash and no lost message leaves two primaries. After it and before the
- * caller's, the caller is still in state 5 or 6: repeating the method finds the peer in (replica, 3), where the same call
- * is legal and changes nothing, and completes.
+ * CRASH: the peer's step comes first, so that no crash and no lost message leaves two primaries.
+ * After it and before the caller's, the caller is still in state 5 or 6: repeating the method
+ * finds the peer in (replica, 3), where the same call is legal and changes nothing.
  *
- * That both hosts' disks were equal when the VM was failed over is not proved here but asserted by the peer's state 4,
- * which it only reaches when a last delta was acknowledged with the VM off.
+ * That both hosts' disks were equal when the VM was failed over is not proved here but asserted
+ * by the peer's state 4: it only gets there when a last delta was acknowledged with the VM off.
  */
 #include "daemon/reverse.h"
 
@@ -64,7 +64,8 @@ static bool is_last_part(const char *text, const char *name)
 	size_t len = strlen(text);
 	size_t name_len = strlen(name);
 
-	return len > name_len && strcmp(text + len - name_len, name) == 0 && strchr("\\/", text[len - name_len - 1]);
+	return len > name_len && strcmp(text + len - name_len, name) == 0 &&
+	       strchr("\\/", text[len - name_len - 1]);
 }
 
 static const struct disk_record *find_disk(const struct relationship_record *r, const char *text)
@@ -72,13 +73,15 @@ static const struct disk_record *find_disk(const struct relationship_record *r, 
 	for (size_t i = 0; i < r->nr_disks; i++) {
 		const struct disk_record *disk = &r->disks[i];
 
-		if (strcmp(text, disk->name) == 0 || strcmp(text, disk->path) == 0 || is_last_part(text, disk->name))
+		if (strcmp(text, disk->name) == 0 || strcmp(text, disk->path) == 0 ||
+		    is_last_part(text, disk->name))
 			return disk;
 	}
 	return NULL;
 }
 
-static int check_disks(const struct relationship_record *r, const struct settings *s, struct failure *f)
+static int check_disks(const struct relationship_record *r, const struct settings *s,
+		       struct failure *f)
 {
 	const struct setting_value *disks = &s->values[SETTING_INCLUDED_DISKS];
 
@@ -86,9 +89,10 @@ static int check_disks(const struct relationship_record *r, const struct setting
 		return 0;
 	for (size_t i = 0; i < disks->nr_texts; i++) {
 		if (!find_disk(r, disks->texts[i]))
-			return failure_set(f, CODE_INVALID_PARAMETER, -ENOENT,
-					   "IncludedDisks is not valid: VM %.64s has no disk \"%.128s\".", r->name,
-					   disks->texts[i]);
+			return failure_set(
+				f, CODE_INVALID_PARAMETER, -ENOENT,
+				"IncludedDisks is not valid: VM %.64s has no disk \"%.128s\".",
+				r->name, disks->texts[i]);
 	}
 	for (size_t i = 0; i < r->nr_disks; i++) {
 		size_t j = 0;
@@ -96,26 +100,32 @@ static int check_disks(const struct relationship_record *r, const struct setting
 		while (j < disks->nr_texts && find_disk(r, disks->texts[j]) != &r->disks[i])
 			j++;
 		if (j == disks->nr_texts)
-			return failure_set(f, CODE_NOT_SUPPORTED, -EOPNOTSUPP,
-					   "IncludedDisks leaves out disk %s: this version replicates all disks of a VM "
-					   "or none.", r->disks[i].name);
+			return failure_set(
+				f, CODE_NOT_SUPPORTED, -EOPNOTSUPP,
+				"IncludedDisks leaves out disk %s: this version replicates all "
+				"disks of a VM "
+				"or none.",
+				r->disks[i].name);
 	}
 	return 0;
 }
 
-static int check_vm(const struct relationship_record *r, const struct settings *s, struct failure *f)
+static int check_vm(const struct relationship_record *r, const struct settings *s,
+		    struct failure *f)
 {
 	const char *id = settings_text(s, SETTING_VIRTUAL_SYSTEM_IDENTIFIER);
 	struct uuid uuid;
 
 	if (id[0] && (uuid_parse(id, &uuid) || !uuid_equal(&uuid, &r->vm)))
 		return failure_set(f, CODE_INVALID_PARAMETER, -EINVAL,
-				   "The setting data belongs to VM %.64s, not to VM %.64s.", id, r->name);
+				   "The setting data belongs to VM %.64s, not to VM %.64s.", id,
+				   r->name);
 	return 0;
 }
 
 /* Where to send: what the settings say, else the peer of the relationship. */
-static int choose_peer(const struct relationship_record *r, const struct settings *s, char *ret, struct failure *f)
+static int choose_peer(const struct relationship_record *r, const struct settings *s, char *ret,
+		       struct failure *f)
 {
 	const char *host = settings_text(s, SETTING_RECOVERY_CONNECTION_POINT);
 	uint16_t port = settings_number(s, SETTING_RECOVERY_SERVER_PORT_NUMBER);
@@ -138,8 +148,8 @@ static int choose_peer(const struct relationship_record *r, const struct setting
 }
 
 /* What is kept for the next time: not where to send, which is the peer's address from now on. */
-static int merge_settings(const struct relationship_record *r, const struct settings *given, char **ret,
-			  struct failure *f)
+static int merge_settings(const struct relationship_record *r, const struct settings *given,
+			  char **ret, struct failure *f)
 {
 	static const enum setting passing[] = {
 		SETTING_RECOVERY_CONNECTION_POINT,
@@ -256,7 +266,8 @@ static int take_reply(struct reverse *rev, const char *text, struct failure *f)
 	if (rc)
 		return rc;
 	if (reply.code != CODE_COMPLETED)
-		return failure_set(f, (enum code)reply.code, -EREMOTEIO, "Peer %s refuses: %.440s", rev->peer, reply.text);
+		return failure_set(f, (enum code)reply.code, -EREMOTEIO, "Peer %s refuses: %.440s",
+				   rev->peer, reply.text);
 	if (rev->calling == CALL_REVERSE_CHECK)
 		return call_next(rev, CALL_REVERSE, f);
 	rc = become_primary(rev, &reply.base, f);
@@ -272,9 +283,11 @@ static void on_reply(void *context, int error, const struct failure *why, const 
 	int rc = error;
 
 	if (error && rev->calling == CALL_REVERSE)
-		(void)failure_set(&failure, (enum code)why->code, error,
-				  "%.380s The peer may have become the replica already: repeat the reverse to complete it.",
-				  why->text);
+		(void)failure_set(
+			&failure, (enum code)why->code, error,
+			"%.380s The peer may have become the replica already: repeat the reverse "
+			"to complete it.",
+			why->text);
 	else if (error)
 		failure = *why;
 	else
@@ -318,7 +331,8 @@ static void on_cancel(void *context)
 {
 	struct failure why;
 
-	(void)failure_set(&why, CODE_FAILED, -ECANCELED, "Terminated on request, before anything was changed.");
+	(void)failure_set(&why, CODE_FAILED, -ECANCELED,
+			  "Terminated on request, before anything was changed.");
 	fail(context, &why);
 }
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * org.failback1.ReplicationService. A method that works on a VM answers (u ReturnValue, o Job) in every case: 4096 with the
- * job that runs, 0 with one that was done at once, or the code of a refusal with a job that carries its sentence.
+ * org.failback1.ReplicationService. A method that works on a VM answers (u ReturnValue, o Job) in
+ * every case: 4096 with the job that runs, 0 with one that was done at once, or the code of a
+ * refusal with a job that carries its sentence.
  */
 #include "daemon/objects.h"
 
@@ -33,14 +34,15 @@ static int reply_job(sd_bus_message *message, uint32_t code, const struct job *j
 
 	if (!job)
 		return -ENOMEM;
-	return sd_bus_reply_method_return(message, "uo", code, bus_path(BUS_JOB_PREFIX, &job->r.id, path));
+	return sd_bus_reply_method_return(message, "uo", code,
+					  bus_path(BUS_JOB_PREFIX, &job->r.id, path));
 }
 
-static int reply_refusal(sd_bus_message *message, struct daemon *d, struct vm *vm, enum job_type type,
-			 const struct failure *why)
+static int reply_refusal(sd_bus_message *message, struct daemon *d, struct vm *vm,
+			 enum job_type type, const struct failure *why)
 {
-	log_warning("%s refused (%u, %s): %s", sd_bus_message_get_member(message), why->code, code_name(why->code),
-		    why->text);
+	log_warning("%s refused (%u, %s): %s", sd_bus_message_get_member(message), why->code,
+		    code_name(why->code), why->text);
 	return reply_job(message, why->code, job_refuse(d, vm, type, why));
 }
 
@@ -50,9 +52,10 @@ static int check_sender(sd_bus_message *message, struct daemon *d, struct failur
 
 	if (rc > 0)
 		return 0;
-	return failure_set(f, CODE_ACCESS_DENIED, rc ? rc : -EACCES,
-			   "%s is for root%s%s.", sd_bus_message_get_member(message),
-			   d->config.group[0] ? " and members of group " : "; see `group` in failbackd.conf",
+	return failure_set(f, CODE_ACCESS_DENIED, rc ? rc : -EACCES, "%s is for root%s%s.",
+			   sd_bus_message_get_member(message),
+			   d->config.group[0] ? " and members of group "
+					      : "; see `group` in failbackd.conf",
 			   d->config.group);
 }
 
@@ -129,9 +132,12 @@ static int get_job_history(sd_bus_message *message, void *context, sd_bus_error 
 
 /* --- methods that change something --- */
 
-/* Who is calling, and for which VM: what every such method checks first. *@ret_vm is NULL when it is unknown. */
-static int check_call(sd_bus_message *message, struct daemon *d, const char *path, struct vm **ret_vm,
-		      struct failure *f)
+/*
+ * Who is calling, and for which VM: what every such method checks first. *@ret_vm is NULL when it
+ * is unknown.
+ */
+static int check_call(sd_bus_message *message, struct daemon *d, const char *path,
+		      struct vm **ret_vm, struct failure *f)
 {
 	struct failure access;
 
@@ -170,7 +176,8 @@ static struct job *cancel_prepared(struct vm *vm, struct failure *f)
 {
 	struct relationship_record next = vm->r;
 
-	if (vm_check_idle(vm, f) || vm_apply_event(vm, EVENT_RESUME, &next, f) || vm_change(vm, &next, f))
+	if (vm_check_idle(vm, f) || vm_apply_event(vm, EVENT_RESUME, &next, f) ||
+	    vm_change(vm, &next, f))
 		return NULL;
 	return job_succeed(vm, JOB_CANCEL_PREPARED, f);
 }
@@ -203,9 +210,12 @@ static int request_state_change(sd_bus_message *message, void *context, sd_bus_e
 		type = JOB_SEND;
 		job = delta_start(vm, type, &why);
 	} else if (!rc) {
-		(void)failure_set(&why, CODE_NOT_SUPPORTED, -EOPNOTSUPP,
-				  "RequestedState %u is not supported by this version; 3 (replicate) and 4 (prepare a "
-				  "planned failover) are.", requested);
+		(void)failure_set(
+			&why, CODE_NOT_SUPPORTED, -EOPNOTSUPP,
+			"RequestedState %u is not supported by this version; 3 (replicate) and 4 "
+			"(prepare a "
+			"planned failover) are.",
+			requested);
 	}
 	return job ? reply_job(message, code, job) : reply_refusal(message, d, vm, type, &why);
 }
@@ -233,8 +243,9 @@ static int apply(sd_bus_message *message, void *context, sd_bus_error *error)
 
 static const sd_bus_vtable vtable[] = {
 	SD_BUS_VTABLE_START(0),
-	SD_BUS_METHOD_WITH_ARGS("GetComputerSystem", SD_BUS_ARGS("s", NameOrUuid), SD_BUS_RESULT("o", ComputerSystem),
-				get_computer_system, SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_METHOD_WITH_ARGS("GetComputerSystem", SD_BUS_ARGS("s", NameOrUuid),
+				SD_BUS_RESULT("o", ComputerSystem), get_computer_system,
+				SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_METHOD_WITH_ARGS("ReverseReplicationRelationship",
 				SD_BUS_ARGS("o", ComputerSystem, "s", ReplicationSettingData),
 				SD_BUS_RESULT("u", ReturnValue, "o", Job), reverse_relationship,
@@ -246,17 +257,18 @@ static const sd_bus_vtable vtable[] = {
 	SD_BUS_METHOD_WITH_ARGS("ApplyRelationships", SD_BUS_ARGS("s", Json),
 				SD_BUS_RESULT("u", ReturnValue, "b", Changed, "s", Text), apply,
 				SD_BUS_VTABLE_UNPRIVILEGED),
-	SD_BUS_METHOD_WITH_ARGS("ExportRelationships", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", Json), get_export,
-				SD_BUS_VTABLE_UNPRIVILEGED),
-	SD_BUS_METHOD_WITH_ARGS("GetJobHistory", SD_BUS_ARGS("u", Max), SD_BUS_RESULT("s", Json), get_job_history,
-				SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_METHOD_WITH_ARGS("ExportRelationships", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", Json),
+				get_export, SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_METHOD_WITH_ARGS("GetJobHistory", SD_BUS_ARGS("u", Max), SD_BUS_RESULT("s", Json),
+				get_job_history, SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_SIGNAL_WITH_ARGS("JobRemoved", SD_BUS_ARGS("o", Job, "u", Code, "s", Text), 0),
 	SD_BUS_VTABLE_END,
 };
 
 int service_object_export(struct daemon *d)
 {
-	return sd_bus_add_object_vtable(d->bus, NULL, BUS_SERVICE_PATH, BUS_SERVICE_INTERFACE, vtable, d);
+	return sd_bus_add_object_vtable(d->bus, NULL, BUS_SERVICE_PATH, BUS_SERVICE_INTERFACE,
+					vtable, d);
 }
 
 void service_object_job_removed(struct job *job)
@@ -264,8 +276,10 @@ void service_object_job_removed(struct job *job)
 	char path[BUS_PATH_MAX];
 
 	if (job->daemon->bus)
-		(void)sd_bus_emit_signal(job->daemon->bus, BUS_SERVICE_PATH, BUS_SERVICE_INTERFACE, "JobRemoved", "ous",
-					 bus_path(BUS_JOB_PREFIX, &job->r.id, path), job->r.code, job->r.text);
+		(void)sd_bus_emit_signal(job->daemon->bus, BUS_SERVICE_PATH, BUS_SERVICE_INTERFACE,
+					 "JobRemoved", "ous",
+					 bus_path(BUS_JOB_PREFIX, &job->r.id, path), job->r.code,
+					 job->r.text);
 }
 
 int objects_export(struct daemon *d, struct failure *f)
@@ -279,6 +293,7 @@ int objects_export(struct daemon *d, struct failure *f)
 	if (rc >= 0)
 		rc = job_object_export(d);
 	if (rc < 0)
-		return failure_set(f, CODE_FAILED, rc, "Cannot export objects on D-Bus: %s.", strerror(-rc));
+		return failure_set(f, CODE_FAILED, rc, "Cannot export objects on D-Bus: %s.",
+				   strerror(-rc));
 	return 0;
 }

@@ -22,9 +22,10 @@ static int names_of(const struct relationship_record *r, const char ***ret, stru
 		if (names[i][0])
 			continue;
 		free(names);
-		return failure_set(f, CODE_INVALID_PARAMETER, -ENOENT,
-				   "Disk %s of VM %.64s has no tracker; name one with `failback apply`.",
-				   r->disks[i].name, r->name);
+		return failure_set(
+			f, CODE_INVALID_PARAMETER, -ENOENT,
+			"Disk %s of VM %.64s has no tracker; name one with `failback apply`.",
+			r->disks[i].name, r->name);
 	}
 	*ret = names;
 	return 0;
@@ -43,10 +44,12 @@ int trackers_get(const struct relationship_record *r, struct tracker_info *ret, 
 
 		rc = nl_tracker_get(nl, names[i], &ret[i], &why);
 		if (rc == -ENODEV)
-			(void)failure_set(f, CODE_NOT_AVAILABLE, rc,
-					  "Disk %s of VM %.64s has no tracker %s: put the disk under a cbt target of "
-					  "that name (dmsetup), or name another one with `failback apply`.",
-					  r->disks[i].name, r->name, names[i]);
+			(void)failure_set(
+				f, CODE_NOT_AVAILABLE, rc,
+				"Disk %s of VM %.64s has no tracker %s: put the disk under a cbt "
+				"target of "
+				"that name (dmsetup), or name another one with `failback apply`.",
+				r->disks[i].name, r->name, names[i]);
 		else if (rc)
 			(void)failure_set(f, (enum code)why.code, rc, "%s", why.text);
 	}
@@ -59,22 +62,29 @@ static int check_one(const struct relationship_record *r, const struct disk_reco
 	uint64_t size_bytes = info->size_sectors * SECTOR_BYTES;
 
 	if (size_bytes != disk->size_bytes)
-		return failure_set(f, CODE_INVALID_PARAMETER, -EINVAL,
-				   "Disk %s of VM %.64s has %llu bytes according to its relationship, its tracker %s "
-				   "has %llu; correct the size with `failback apply`.",
-				   disk->name, r->name, (unsigned long long)disk->size_bytes, disk->tracker,
-				   (unsigned long long)size_bytes);
+		return failure_set(
+			f, CODE_INVALID_PARAMETER, -EINVAL,
+			"Disk %s of VM %.64s has %llu bytes according to its relationship, its "
+			"tracker %s "
+			"has %llu; correct the size with `failback apply`.",
+			disk->name, r->name, (unsigned long long)disk->size_bytes, disk->tracker,
+			(unsigned long long)size_bytes);
 	if (uuid_is_nil(&disk->tracker_uuid))
 		return 0;
-	if (!uuid_equal(&disk->tracker_uuid, &info->uuid) || disk->tracker_generation != info->generation)
-		return failure_set(f, CODE_NOT_SUPPORTED, -ESTALE,
-				   "The map of tracker %s (disk %s) was started anew and does not reach back to the "
-				   "last replication: a compare of the disks is needed, which this version lacks.",
-				   disk->tracker, disk->name);
+	if (!uuid_equal(&disk->tracker_uuid, &info->uuid) ||
+	    disk->tracker_generation != info->generation)
+		return failure_set(
+			f, CODE_NOT_SUPPORTED, -ESTALE,
+			"The map of tracker %s (disk %s) was started anew and does not reach back "
+			"to the "
+			"last replication: a compare of the disks is needed, which this version "
+			"lacks.",
+			disk->tracker, disk->name);
 	return 0;
 }
 
-int trackers_check(const struct relationship_record *r, const struct tracker_info *infos, struct failure *f)
+int trackers_check(const struct relationship_record *r, const struct tracker_info *infos,
+		   struct failure *f)
 {
 	for (size_t i = 0; i < r->nr_disks; i++) {
 		int rc = check_one(r, &r->disks[i], &infos[i], f);
@@ -93,10 +103,11 @@ void trackers_note(struct disk_record *disks, size_t nr, const struct tracker_in
 	}
 }
 
-typedef int (*epoch_fn)(struct nl *nl, const char *const *trackers, size_t nr, const struct uuid *epoch,
-			struct tracker_info *ret, struct failure *f);
+typedef int (*epoch_fn)(struct nl *nl, const char *const *trackers, size_t nr,
+			const struct uuid *epoch, struct tracker_info *ret, struct failure *f);
 
-static int on_all(epoch_fn fn, const struct relationship_record *r, const struct uuid *epoch, struct failure *f)
+static int on_all(epoch_fn fn, const struct relationship_record *r, const struct uuid *epoch,
+		  struct failure *f)
 {
 	_cleanup_(nl_close_at) struct nl *nl = NULL;
 	cleanup_free const char **names = NULL;
@@ -107,12 +118,14 @@ static int on_all(epoch_fn fn, const struct relationship_record *r, const struct
 	return rc ? rc : fn(nl, names, r->nr_disks, epoch, NULL, f);
 }
 
-int trackers_freeze(const struct relationship_record *r, const struct uuid *epoch, struct failure *f)
+int trackers_freeze(const struct relationship_record *r, const struct uuid *epoch,
+		    struct failure *f)
 {
 	return on_all(nl_freeze, r, epoch, f);
 }
 
-int trackers_commit(const struct relationship_record *r, const struct uuid *epoch, struct failure *f)
+int trackers_commit(const struct relationship_record *r, const struct uuid *epoch,
+		    struct failure *f)
 {
 	return on_all(nl_commit, r, epoch, f);
 }
@@ -124,7 +137,10 @@ int trackers_abort(const struct relationship_record *r, const struct uuid *epoch
 
 bool trackers_are_gone(int error)
 {
-	/* No module, no tracker, or a tracker that was started anew: the epoch went with the old one. */
+	/*
+	 * No module, no tracker, or a tracker that was started anew: the epoch went with the old
+	 * one.
+	 */
 	return error == -ENOPROTOOPT || error == -ENODEV || error == -ENOENT;
 }
 
@@ -137,16 +153,19 @@ int trackers_check_closed(const struct relationship_record *r, struct failure *f
 		if (rc)
 			return rc;
 		if (count)
-			return failure_set(f, CODE_IN_USE, -EBUSY,
-					   "Disk %s of VM %.64s is open (/dev/mapper/%s): shut the VM down first.",
-					   r->disks[i].name, r->name, r->disks[i].tracker);
+			return failure_set(
+				f, CODE_IN_USE, -EBUSY,
+				"Disk %s of VM %.64s is open (/dev/mapper/%s): shut the VM down "
+				"first.",
+				r->disks[i].name, r->name, r->disks[i].tracker);
 	}
 	return 0;
 }
 
 int trackers_dirty_bytes(const struct relationship_record *r, uint64_t *ret, struct failure *f)
 {
-	cleanup_free struct tracker_info *infos = calloc(max_of(r->nr_disks, (size_t)1), sizeof(*infos));
+	cleanup_free struct tracker_info *infos =
+		calloc(max_of(r->nr_disks, (size_t)1), sizeof(*infos));
 	uint64_t bytes = 0;
 	int rc;
 
@@ -157,7 +176,8 @@ int trackers_dirty_bytes(const struct relationship_record *r, uint64_t *ret, str
 		return rc;
 	/* A block may be in both maps: counted twice for as long as it is. */
 	for (size_t i = 0; i < r->nr_disks; i++)
-		bytes += (infos[i].dirty_active + infos[i].dirty_frozen) * infos[i].block_sectors * SECTOR_BYTES;
+		bytes += (infos[i].dirty_active + infos[i].dirty_frozen) * infos[i].block_sectors *
+			 SECTOR_BYTES;
 	*ret = bytes;
 	return 0;
 }

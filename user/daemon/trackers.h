@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The trackers of all disks of a VM, as one. Each function opens the netlink family anew: the module may have been loaded,
- * or loaded again, since the last time. Nothing here takes over a second.
+ * The trackers of all disks of a VM, as one. Each function opens the netlink family anew: the
+ * module may have been loaded, or loaded again, since the last time. Nothing here takes over a
+ * second.
  */
 #ifndef FAILBACK_DAEMON_TRACKERS_H
 #define FAILBACK_DAEMON_TRACKERS_H
@@ -10,24 +11,34 @@
 #include "lib/nl.h"
 #include "lib/store.h"
 
-/** trackers_get - the state of all, in the order of the disks; @ret has room for r->nr_disks. CODE_NOT_AVAILABLE. */
+/**
+ * trackers_get - the state of all, in the order of the disks; @ret has room for r->nr_disks.
+ * CODE_NOT_AVAILABLE.
+ */
 int trackers_get(const struct relationship_record *r, struct tracker_info *ret, struct failure *f);
 
 /**
- * trackers_check - are they the trackers whose maps start at the base, on disks of the right size? Those that were not noted
- * yet (trackers_note()) are taken as they are.
+ * trackers_check - are they the trackers whose maps start at the base, on disks of the right
+ * size? Those that were not noted yet (trackers_note()) are taken as they are.
  * CODE_NOT_SUPPORTED: a map started later; only a compare could tell what differs.
  */
-int trackers_check(const struct relationship_record *r, const struct tracker_info *infos, struct failure *f);
+int trackers_check(const struct relationship_record *r, const struct tracker_info *infos,
+		   struct failure *f);
 
 /** trackers_note - into @disks: from now on these are the trackers to be found. */
 void trackers_note(struct disk_record *disks, size_t nr, const struct tracker_info *infos);
 
-int trackers_freeze(const struct relationship_record *r, const struct uuid *epoch, struct failure *f);
-int trackers_commit(const struct relationship_record *r, const struct uuid *epoch, struct failure *f);
-int trackers_abort(const struct relationship_record *r, const struct uuid *epoch, struct failure *f);
+int trackers_freeze(const struct relationship_record *r, const struct uuid *epoch,
+		    struct failure *f);
+int trackers_commit(const struct relationship_record *r, const struct uuid *epoch,
+		    struct failure *f);
+int trackers_abort(const struct relationship_record *r, const struct uuid *epoch,
+		   struct failure *f);
 
-/** trackers_are_gone - @error of commit or abort means that the epoch no longer exists here: there is nothing to end. */
+/**
+ * trackers_are_gone - @error of commit or abort means that the epoch no longer exists here: there
+ * is nothing to end.
+ */
 bool trackers_are_gone(int error);
 
 /** trackers_check_closed - CODE_IN_USE names the first tracker that something has open. */

@@ -7,8 +7,8 @@
 #include "lib/devid.h"
 #include "lib/json.h"
 
-static struct json_object *plan_new(const struct uuid *vm, const struct uuid *epoch, const struct uuid *base,
-				    struct json_object **ret_disks)
+static struct json_object *plan_new(const struct uuid *vm, const struct uuid *epoch,
+				    const struct uuid *base, struct json_object **ret_disks)
 {
 	struct json_object *plan = json_object_new_object();
 
@@ -21,7 +21,8 @@ static struct json_object *plan_new(const struct uuid *vm, const struct uuid *ep
 	return plan;
 }
 
-static struct json_object *disk_new(struct json_object *disks, const char *name, uint64_t size_bytes)
+static struct json_object *disk_new(struct json_object *disks, const char *name,
+				    uint64_t size_bytes)
 {
 	struct json_object *disk = json_object_new_object();
 
@@ -41,13 +42,15 @@ static int plan_text(struct json_object *plan, char **ret, struct failure *f)
 	return 0;
 }
 
-int send_plan(const struct relationship_record *r, const struct tracker_info *infos, char **ret, struct failure *f)
+int send_plan(const struct relationship_record *r, const struct tracker_info *infos, char **ret,
+	      struct failure *f)
 {
 	struct json_object *disks;
 	cleanup_json struct json_object *plan = plan_new(&r->vm, &r->epoch, &r->base, &disks);
 
 	for (size_t i = 0; i < r->nr_disks; i++) {
-		struct json_object *disk = disk_new(disks, r->disks[i].name, r->disks[i].size_bytes);
+		struct json_object *disk =
+			disk_new(disks, r->disks[i].name, r->disks[i].size_bytes);
 		struct json_object *source = json_object_new_object();
 		char path[PATH_MAX];
 		int rc = devid_path(infos[i].origin_dev, path, f);
@@ -64,10 +67,12 @@ int send_plan(const struct relationship_record *r, const struct tracker_info *in
 int receive_plan(const struct call *call, int first_fd, char **ret, struct failure *f)
 {
 	struct json_object *disks;
-	cleanup_json struct json_object *plan = plan_new(&call->vm, &call->epoch, &call->base, &disks);
+	cleanup_json struct json_object *plan =
+		plan_new(&call->vm, &call->epoch, &call->base, &disks);
 
 	for (size_t i = 0; i < call->nr_disks; i++) {
-		struct json_object *disk = disk_new(disks, call->disks[i].name, call->disks[i].size_bytes);
+		struct json_object *disk =
+			disk_new(disks, call->disks[i].name, call->disks[i].size_bytes);
 
 		json_add_uint(disk, "fd", (uint64_t)first_fd + i);
 	}

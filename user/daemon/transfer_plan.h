@@ -8,10 +8,17 @@
 #include "lib/nl.h"
 #include "lib/store.h"
 
-/** send_plan - the frozen maps of @r's trackers as epoch r->epoch over r->base, read from the origins below them. */
-int send_plan(const struct relationship_record *r, const struct tracker_info *infos, char **ret, struct failure *f);
+/**
+ * send_plan - the frozen maps of @r's trackers as epoch r->epoch over r->base, read from the
+ * origins below them.
+ */
+int send_plan(const struct relationship_record *r, const struct tracker_info *infos, char **ret,
+	      struct failure *f);
 
-/** receive_plan - what @call announced, into descriptors from @first_fd on, in the order of its disks. */
+/**
+ * receive_plan - what @call announced, into descriptors from @first_fd on, in the order of its
+ * disks.
+ */
 int receive_plan(const struct call *call, int first_fd, char **ret, struct failure *f);
 
 #endif

@@ -87,8 +87,8 @@ struct relationship_role vm_role(const struct vm *vm)
 	return (struct relationship_role){ vm->r.mode, vm->r.state };
 }
 
-int vm_apply_event(const struct vm *vm, enum relationship_event event, struct relationship_record *next,
-		   struct failure *f)
+int vm_apply_event(const struct vm *vm, enum relationship_event event,
+		   struct relationship_record *next, struct failure *f)
 {
 	struct relationship_role to;
 	char needs[192];
@@ -97,8 +97,8 @@ int vm_apply_event(const struct vm *vm, enum relationship_event event, struct re
 	if (!relationship_step(vm_role(vm), event, &to)) {
 		relationship_role_text(vm_role(vm), role, sizeof(role));
 		relationship_needs(event, needs, sizeof(needs));
-		return failure_set(f, CODE_INVALID_STATE, -EBADE, "VM %.64s is %s; %s needs %s.", vm->r.name, role,
-				   event_name(event), needs);
+		return failure_set(f, CODE_INVALID_STATE, -EBADE, "VM %.64s is %s; %s needs %s.",
+				   vm->r.name, role, event_name(event), needs);
 	}
 	next->mode = to.mode;
 	next->state = to.state;
@@ -122,8 +122,9 @@ int vm_find_by_path(struct daemon *d, const char *path, struct vm **ret, struct 
 	if (bus_path_uuid(BUS_VM_PREFIX, path, &uuid) == 0)
 		vm = vm_find(d, &uuid);
 	if (!vm)
-		return failure_set(f, CODE_INVALID_PARAMETER, -ENOENT,
-				   "There is no VM %.128s on this host; `failback status` lists them.", path);
+		return failure_set(
+			f, CODE_INVALID_PARAMETER, -ENOENT,
+			"There is no VM %.128s on this host; `failback status` lists them.", path);
 	*ret = vm;
 	return 0;
 }
@@ -144,8 +145,10 @@ int vm_find_by_name(struct daemon *d, const char *name, struct vm **ret, struct 
 		found = vm;
 	}
 	if (!found)
-		return failure_set(f, CODE_INVALID_PARAMETER, -ENOENT,
-				   "There is no VM \"%.128s\" on this host; `failback status` lists them.", name);
+		return failure_set(
+			f, CODE_INVALID_PARAMETER, -ENOENT,
+			"There is no VM \"%.128s\" on this host; `failback status` lists them.",
+			name);
 	*ret = found;
 	return 0;
 }
@@ -154,9 +157,10 @@ int vm_check_idle(const struct vm *vm, struct failure *f)
 {
 	if (!vm->job)
 		return 0;
-	return failure_set(f, CODE_IN_USE, -EBUSY,
-			   "VM %.64s has a job already (%s); wait for it or terminate it (`failback jobs`).",
-			   vm->r.name, job_type_name(vm->job->r.type));
+	return failure_set(
+		f, CODE_IN_USE, -EBUSY,
+		"VM %.64s has a job already (%s); wait for it or terminate it (`failback jobs`).",
+		vm->r.name, job_type_name(vm->job->r.type));
 }
 
 int vm_check_disks(const struct vm *vm, struct failure *f)

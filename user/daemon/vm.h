@@ -22,14 +22,18 @@ int vm_add(struct daemon *d, struct relationship_record *r, struct failure *f);
 
 /**
  * vm_change - make @next durable, then the VM's record, then announce it on D-Bus.
- * @next: a shallow copy of the record with changes; settings and disks may be replaced by new allocations, which are
+ * @next: a shallow copy of the record with changes; settings and disks may be replaced by new
+ *	allocations, which are
  *	taken over on success. On failure nothing changed.
  */
 int vm_change(struct vm *vm, const struct relationship_record *next, struct failure *f);
 
-/** vm_apply_event - set @next's role to where @event leads; CODE_INVALID_STATE names the role and the ones needed. */
-int vm_apply_event(const struct vm *vm, enum relationship_event event, struct relationship_record *next,
-		   struct failure *f);
+/**
+ * vm_apply_event - set @next's role to where @event leads; CODE_INVALID_STATE names the role and
+ * the ones needed.
+ */
+int vm_apply_event(const struct vm *vm, enum relationship_event event,
+		   struct relationship_record *next, struct failure *f);
 
 struct relationship_role vm_role(const struct vm *vm);
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The worker's last line is its verdict, and only together with exit status 0 is it a good one. The end is noticed through
- * the process, not through the report pipe: what is left in the pipe is read then.
+ * The worker's last line is its verdict, and only together with exit status 0 is it a good one.
+ * The end is noticed through the process, not through the report pipe: what is left in the pipe
+ * is read then.
  */
 #include "daemon/worker.h"
 
@@ -22,9 +23,9 @@
 #include "lib/json.h"
 
 #define LINE_MAX_BYTES 4096
-#define KILL_AFTER_US UINT64_C(5000000)
-#define CONNECTION_FD "3"
-#define REPORT_FD "4"
+#define KILL_AFTER_US  UINT64_C(5000000)
+#define CONNECTION_FD  "3"
+#define REPORT_FD      "4"
 
 struct worker {
 	struct daemon *daemon;
@@ -162,8 +163,8 @@ static void judge(struct worker *w, const siginfo_t *status)
 		return;
 	if (status->si_code == CLD_EXITED && status->si_status == 0 && w->done)
 		return;
-	(void)snprintf(number, sizeof(number), "%s %d", status->si_code == CLD_EXITED ? "status" : "signal",
-		       status->si_status);
+	(void)snprintf(number, sizeof(number), "%s %d",
+		       status->si_code == CLD_EXITED ? "status" : "signal", status->si_status);
 	fail(w, "ended without a verdict, with ", number);
 }
 
@@ -196,8 +197,8 @@ void worker_terminate(struct worker *w)
 		return;
 	fail(w, "was terminated on request", "");
 	(void)kill(w->pid, SIGTERM);
-	if (sd_event_add_time_relative(w->daemon->event, &w->kill_source, CLOCK_MONOTONIC, KILL_AFTER_US, 0, on_kill,
-				       w) < 0)
+	if (sd_event_add_time_relative(w->daemon->event, &w->kill_source, CLOCK_MONOTONIC,
+				       KILL_AFTER_US, 0, on_kill, w) < 0)
 		(void)kill(w->pid, SIGKILL);
 }
 
@@ -227,13 +228,14 @@ static int plan_file(const char *plan, int *ret_fd, struct failure *f)
 	size_t len = strlen(plan);
 
 	if (fd < 0 || write(fd, plan, len) != (ssize_t)len || lseek(fd, 0, SEEK_SET) < 0)
-		return failure_set(f, CODE_FAILED, -EIO, "Cannot write the plan of a worker: %s.", strerror(errno));
+		return failure_set(f, CODE_FAILED, -EIO, "Cannot write the plan of a worker: %s.",
+				   strerror(errno));
 	*ret_fd = steal_fd(&fd);
 	return 0;
 }
 
-static int spawn(struct worker *w, const char *plan, int connection, int report, const int *disks, size_t nr_disks,
-		 struct failure *f)
+static int spawn(struct worker *w, const char *plan, int connection, int report, const int *disks,
+		 size_t nr_disks, struct failure *f)
 {
 	cleanup_free int *fds = calloc(WORKER_DISK_FD + nr_disks, sizeof(*fds));
 	char path[PATH_MAX];
@@ -259,18 +261,20 @@ static int spawn(struct worker *w, const char *plan, int connection, int report,
 
 static int watch(struct worker *w, struct failure *f)
 {
-	int rc = sd_event_add_io(w->daemon->event, &w->report_source, w->report, EPOLLIN, on_report, w);
+	int rc = sd_event_add_io(w->daemon->event, &w->report_source, w->report, EPOLLIN, on_report,
+				 w);
 
 	if (rc >= 0)
-		rc = sd_event_add_child(w->daemon->event, &w->child_source, w->pid, WEXITED, on_exit_of_child, w);
+		rc = sd_event_add_child(w->daemon->event, &w->child_source, w->pid, WEXITED,
+					on_exit_of_child, w);
 	if (rc < 0)
 		return failure_set(f, CODE_FAILED, rc, "The event loop failed: %s.", strerror(-rc));
 	return 0;
 }
 
-int worker_start(struct daemon *d, const char *program, const char *plan, int connection, const int *disks,
-		 size_t nr_disks, const struct worker_events *events, void *context, struct worker **ret,
-		 struct failure *f)
+int worker_start(struct daemon *d, const char *program, const char *plan, int connection,
+		 const int *disks, size_t nr_disks, const struct worker_events *events,
+		 void *context, struct worker **ret, struct failure *f)
 {
 	_cleanup_(worker_free_at) struct worker *w = calloc(1, sizeof(*w));
 	cleanup_fd int report = -1;
@@ -285,7 +289,8 @@ int worker_start(struct daemon *d, const char *program, const char *plan, int co
 	w->report = -1;
 	(void)snprintf(w->program, sizeof(w->program), "%s", program);
 	if (pipe2(fds, O_CLOEXEC) < 0)
-		return failure_set(f, CODE_FAILED, -errno, "Cannot make a pipe: %s.", strerror(errno));
+		return failure_set(f, CODE_FAILED, -errno, "Cannot make a pipe: %s.",
+				   strerror(errno));
 	w->report = fds[0];
 	report = fds[1];
 	(void)fcntl(w->report, F_SETFL, O_NONBLOCK);

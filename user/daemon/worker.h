@@ -14,7 +14,9 @@ struct worker;
 struct worker_events {
 	void (*begin)(void *context, uint64_t bytes_total);
 	void (*progress)(void *context, uint64_t bytes_done, uint64_t bytes_sent);
-	/* The last one; the process is gone. @why: NULL after "done". The owner frees the worker. */
+	/*
+	 * The last one; the process is gone. @why: NULL after "done". The owner frees the worker.
+	 */
 	void (*end)(void *context, const struct failure *why);
 };
 
@@ -23,14 +25,17 @@ struct worker_events {
  * @plan: its standard input
  * @connection, @disks: stay the caller's; the worker gets copies
  */
-int worker_start(struct daemon *d, const char *program, const char *plan, int connection, const int *disks,
-		 size_t nr_disks, const struct worker_events *events, void *context, struct worker **ret,
-		 struct failure *f);
+int worker_start(struct daemon *d, const char *program, const char *plan, int connection,
+		 const int *disks, size_t nr_disks, const struct worker_events *events,
+		 void *context, struct worker **ret, struct failure *f);
 
 /** worker_terminate - ask it to end, force it after a few seconds; end() follows. */
 void worker_terminate(struct worker *w);
 
-/** worker_free_at - *@w may be NULL, and is then. A process that still runs is killed, without end(). */
+/**
+ * worker_free_at - *@w may be NULL, and is then. A process that still runs is killed, without
+ * end().
+ */
 void worker_free_at(struct worker **w);
 
 #endif

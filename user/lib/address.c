@@ -86,11 +86,14 @@ int address_parse(const char *text, uint16_t default_port, struct address *ret, 
 	const char *port_text;
 	bool v6;
 
-	if (!split(text, host, sizeof(host), &v6, &port_text) || (*port_text && !parse_port(port_text, &port)) ||
-	    !port || !parse_host(host, v6, port, ret))
-		return failure_set(f, CODE_INVALID_PARAMETER, -EINVAL,
-				   "\"%.64s\" is not a numeric address%s such as 192.0.2.1:7407 or [2001:db8::1]:7407.",
-				   text, default_port ? "" : " with a port");
+	if (!split(text, host, sizeof(host), &v6, &port_text) ||
+	    (*port_text && !parse_port(port_text, &port)) || !port ||
+	    !parse_host(host, v6, port, ret))
+		return failure_set(
+			f, CODE_INVALID_PARAMETER, -EINVAL,
+			"\"%.64s\" is not a numeric address%s such as 192.0.2.1:7407 or "
+			"[2001:db8::1]:7407.",
+			text, default_port ? "" : " with a port");
 	return 0;
 }
 
@@ -172,7 +175,8 @@ bool address_is_in_list(const struct address *a, const char *list)
 		if (len && len < sizeof(item)) {
 			memcpy(item, list, len);
 			item[len] = '\0';
-			if (address_parse(item, 1, &other, NULL) == 0 && address_is_same_host(a, &other))
+			if (address_parse(item, 1, &other, NULL) == 0 &&
+			    address_is_same_host(a, &other))
 				return true;
 		}
 		list += len;

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <grp.h>
 #include <pwd.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,7 +41,8 @@ int bus_open(const char *address, sd_bus **ret, struct failure *f)
 
 	if (rc < 0)
 		return failure_set(f, CODE_NOT_AVAILABLE, rc, "Cannot connect to %s%s: %s.",
-				   address[0] ? "the bus at " : "the system bus", address, strerror(-rc));
+				   address[0] ? "the bus at " : "the system bus", address,
+				   strerror(-rc));
 	return 0;
 }
 
@@ -62,7 +64,8 @@ int bus_path_uuid(const char *prefix, const char *path, struct uuid *ret)
 	char text[UUID_TEXT_LEN + 1];
 	size_t len = strlen(prefix);
 
-	if (strncmp(path, prefix, len) != 0 || path[len] != '/' || strlen(path + len + 1) != UUID_TEXT_LEN)
+	if (strncmp(path, prefix, len) != 0 || path[len] != '/' ||
+	    strlen(path + len + 1) != UUID_TEXT_LEN)
 		return -EINVAL;
 	memcpy(text, path + len + 1, sizeof(text));
 	for (char *c = text; *c; c++) {
@@ -72,14 +75,40 @@ int bus_path_uuid(const char *prefix, const char *path, struct uuid *ret)
 	return uuid_parse(text, ret);
 }
 
+static void free_paths(char **paths, size_t nr)
+{
+	while (nr)
+		free(paths[--nr]);
+	free(paths);
+}
+
+int bus_paths_add(char ***paths, size_t *nr, const char *path)
+{
+	char **grown = reallocarray(*paths, *nr + 2, sizeof(*grown));
+
+	if (grown) {
+		*paths = grown;
+		grown[*nr] = strdup(path);
+		if (grown[*nr]) {
+			grown[++*nr] = NULL;
+			return 0;
+		}
+	}
+	free_paths(*paths, *nr);
+	*paths = NULL;
+	*nr = 0;
+	return -ENOMEM;
+}
+
 static void unref_creds_at(sd_bus_creds **creds)
 {
 	(void)sd_bus_creds_unref(*creds);
 }
 
 /*
- * The bus vouches for the sender's user only. Its groups are looked up from the user database, as the bus does for its own
- * policy: those of the process could only be read from /proc, by a PID that may belong to another process by then.
+ * The bus vouches for the sender's user only. Its groups are looked up from the user database, as
+ * the bus does for its own policy: those of the process could only be read from /proc, by a PID
+ * that may belong to another process by then.
  */
 static bool user_is_member(uid_t uid, const char *group)
 {

@@ -14,8 +14,8 @@
 #include "base/cleanup.h"
 
 /*
- * First every descriptor is moved above all targets, so that none is overwritten before it was copied; then down to its
- * target, which dup2() leaves open across exec.
+ * First every descriptor is moved above all targets, so that none is overwritten before it was
+ * copied; then down to its target, which dup2() leaves open across exec.
  */
 static bool place_descriptors(const int *fds, size_t nr_fds, int status_fd)
 {
@@ -45,7 +45,10 @@ static void reset_signals(void)
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-/* Runs in the child. What fails before exec is told to the parent as an errno; a successful exec closes the pipe. */
+/*
+ * Runs in the child. What fails before exec is told to the parent as an errno; a successful exec
+ * closes the pipe.
+ */
 static void run(const char *const *argv, const int *fds, size_t nr_fds, int status_fd, pid_t parent)
 {
 	int error = 0;
@@ -62,7 +65,8 @@ static void run(const char *const *argv, const int *fds, size_t nr_fds, int stat
 	_exit(127);
 }
 
-int child_start(const char *const *argv, const int *fds, size_t nr_fds, pid_t *ret, struct failure *f)
+int child_start(const char *const *argv, const int *fds, size_t nr_fds, pid_t *ret,
+		struct failure *f)
 {
 	cleanup_fd int status_read = -1;
 	cleanup_fd int status_write = -1;
@@ -73,7 +77,8 @@ int child_start(const char *const *argv, const int *fds, size_t nr_fds, pid_t *r
 	pid_t pid;
 
 	if (pipe2(pipe_fds, O_CLOEXEC) < 0)
-		return failure_set(f, CODE_FAILED, -errno, "Cannot make a pipe: %s.", strerror(errno));
+		return failure_set(f, CODE_FAILED, -errno, "Cannot make a pipe: %s.",
+				   strerror(errno));
 	status_read = pipe_fds[0];
 	status_write = pipe_fds[1];
 	pid = fork();

@@ -22,7 +22,7 @@
 #include "base/macro.h"
 #include "lib/settings.h"
 
-#define DEPTH_MAX 8U
+#define DEPTH_MAX      8U
 #define ATTRIBUTES_MAX 16U
 #define PROPERTIES_MAX 256U
 #define NAME_MAX_BYTES 128U
@@ -74,8 +74,9 @@ struct parser {
 	size_t value_len;
 };
 
-#define fail(p, ...)                                                                                       \
-	stop(p, failure_set(&(p)->failure, CODE_INCORRECT_DATA_TYPE, -EBADMSG, "The setting data " __VA_ARGS__))
+#define fail(p, ...)                                                           \
+	stop(p, failure_set(&(p)->failure, CODE_INCORRECT_DATA_TYPE, -EBADMSG, \
+			    "The setting data " __VA_ARGS__))
 
 static void stop(struct parser *p, int error)
 {
@@ -134,7 +135,8 @@ static void begin_property(struct parser *p, const char **attributes)
 	const char *name = attribute(attributes, "NAME");
 	const char *type = attribute(attributes, "TYPE");
 
-	if (!name || !type || !name[0] || strlen(name) >= sizeof(p->name) || strlen(type) >= sizeof(p->type)) {
+	if (!name || !type || !name[0] || strlen(name) >= sizeof(p->name) ||
+	    strlen(type) >= sizeof(p->type)) {
 		fail(p, "has a property without NAME or TYPE, or with one that is too long.");
 		return;
 	}
@@ -196,8 +198,8 @@ static void end_property(struct parser *p, bool array)
 	int rc = 0;
 
 	if (strncmp(p->name, "__", 2) != 0)
-		rc = p->fn(p->context, p->name, p->type, array, (const char *const *)p->values, p->nr_values,
-			   &p->failure);
+		rc = p->fn(p->context, p->name, p->type, array, (const char *const *)p->values,
+			   p->nr_values, &p->failure);
 	clear_values(p);
 	if (rc)
 		stop(p, rc);
@@ -237,15 +239,16 @@ static void on_text(void *context, const char *text, int len)
 		return;
 	}
 	if ((size_t)len > SETTINGS_VALUE_MAX - p->value_len) {
-		fail(p, "has a value of more than %u characters in property %s.", SETTINGS_VALUE_MAX, p->name);
+		fail(p, "has a value of more than %u characters in property %s.",
+		     SETTINGS_VALUE_MAX, p->name);
 		return;
 	}
 	memcpy(p->value + p->value_len, text, (size_t)len);
 	p->value_len += (size_t)len;
 }
 
-static void on_doctype(void *context, const char *name, const char *system_id, const char *public_id,
-		       int has_internal_subset)
+static void on_doctype(void *context, const char *name, const char *system_id,
+		       const char *public_id, int has_internal_subset)
 {
 	struct parser *p = context;
 
@@ -265,7 +268,8 @@ static void free_parser_at(struct parser **p)
 	free(*p);
 }
 
-int cimxml_parse(const char *text, const char *class_name, cimxml_property_fn fn, void *context, struct failure *f)
+int cimxml_parse(const char *text, const char *class_name, cimxml_property_fn fn, void *context,
+		 struct failure *f)
 {
 	_cleanup_(free_parser_at) struct parser *p = calloc(1, sizeof(*p));
 	size_t len = strlen(text);

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Objects are read whole, with GetAll or GetManagedObjects, and a table puts each property where it belongs. */
+/*
+ * Objects are read whole, with GetAll or GetManagedObjects, and a table puts each property where
+ * it belongs.
+ */
 #include "lib/client.h"
 
 #include <errno.h>
@@ -23,10 +26,11 @@ struct property {
 	size_t size;
 };
 
-#define PROPERTY(kind, member, property_name, property_type)                                        \
-	{                                                                                           \
-		.name = property_name, .type = property_type, .offset = offsetof(struct kind, member), \
-		.size = sizeof(((struct kind *)0)->member)                                          \
+#define PROPERTY(kind, member, property_name, property_type)  \
+	{                                                     \
+		.name = property_name, .type = property_type, \
+		.offset = offsetof(struct kind, member),      \
+		.size = sizeof(((struct kind *)0)->member)    \
 	}
 
 static const struct property vm_properties[] = {
@@ -70,8 +74,10 @@ static const struct kind {
 	const struct property *properties;
 	size_t nr_properties;
 	size_t size; /* of the structure, which begins with the path */
-} vm_kind = { BUS_RELATIONSHIP_INTERFACE, vm_properties, ARRAY_SIZE(vm_properties), sizeof(struct client_vm) },
-  job_kind = { BUS_JOB_INTERFACE, job_properties, ARRAY_SIZE(job_properties), sizeof(struct client_job) };
+} vm_kind = { BUS_RELATIONSHIP_INTERFACE, vm_properties, ARRAY_SIZE(vm_properties),
+	      sizeof(struct client_vm) },
+  job_kind = { BUS_JOB_INTERFACE, job_properties, ARRAY_SIZE(job_properties),
+	       sizeof(struct client_job) };
 
 static void unref_message_at(sd_bus_message **message)
 {
@@ -93,11 +99,15 @@ static int explain(int rc, const sd_bus_error *error, struct failure *f)
 		const char *text;
 	} known[] = {
 		{ SD_BUS_ERROR_SERVICE_UNKNOWN, CODE_NOT_AVAILABLE,
-		  "failbackd does not run on this host (nobody has the name " BUS_NAME " on the bus); start it with "
+		  "failbackd does not run on this host (nobody has the name " BUS_NAME
+		  " on the bus); start it with "
 		  "`systemctl start failbackd`." },
-		{ SD_BUS_ERROR_NAME_HAS_NO_OWNER, CODE_NOT_AVAILABLE, "failbackd does not run on this host." },
-		{ SD_BUS_ERROR_NO_REPLY, CODE_TIMEOUT, "failbackd does not answer, or ended meanwhile; see its log." },
-		{ SD_BUS_ERROR_UNKNOWN_OBJECT, CODE_FAILED, "failbackd no longer knows this object; was it restarted?" },
+		{ SD_BUS_ERROR_NAME_HAS_NO_OWNER, CODE_NOT_AVAILABLE,
+		  "failbackd does not run on this host." },
+		{ SD_BUS_ERROR_NO_REPLY, CODE_TIMEOUT,
+		  "failbackd does not answer, or ended meanwhile; see its log." },
+		{ SD_BUS_ERROR_UNKNOWN_OBJECT, CODE_FAILED,
+		  "failbackd no longer knows this object; was it restarted?" },
 		{ BUS_NAME ".InvalidParameter", CODE_INVALID_PARAMETER, NULL },
 	};
 
@@ -112,11 +122,13 @@ static int explain(int rc, const sd_bus_error *error, struct failure *f)
 
 static int explain_reply(int rc, struct failure *f)
 {
-	return failure_set(f, CODE_FAILED, rc, "failbackd answered what this version does not understand: %s.",
+	return failure_set(f, CODE_FAILED, rc,
+			   "failbackd answered what this version does not understand: %s.",
 			   strerror(-rc));
 }
 
-static int call(struct client *client, sd_bus_message *message, sd_bus_message **ret, struct failure *f)
+static int call(struct client *client, sd_bus_message *message, sd_bus_message **ret,
+		struct failure *f)
 {
 	_cleanup_(free_error_at) sd_bus_error error = SD_BUS_ERROR_NULL;
 	int rc = sd_bus_call(client->bus, message, CALL_TIMEOUT_US, &error, ret);
@@ -124,15 +136,17 @@ static int call(struct client *client, sd_bus_message *message, sd_bus_message *
 	return rc < 0 ? explain(rc, &error, f) : 0;
 }
 
-static int new_call(struct client *client, const char *path, const char *interface, const char *method,
-		    sd_bus_message **ret, struct failure *f)
+static int new_call(struct client *client, const char *path, const char *interface,
+		    const char *method, sd_bus_message **ret, struct failure *f)
 {
-	int rc = sd_bus_message_new_method_call(client->bus, ret, BUS_NAME, path, interface, method);
+	int rc =
+		sd_bus_message_new_method_call(client->bus, ret, BUS_NAME, path, interface, method);
 
 	return rc < 0 ? explain_reply(rc, f) : 0;
 }
 
-static int new_service_call(struct client *client, const char *method, sd_bus_message **ret, struct failure *f)
+static int new_service_call(struct client *client, const char *method, sd_bus_message **ret,
+			    struct failure *f)
 {
 	return new_call(client, BUS_SERVICE_PATH, BUS_SERVICE_INTERFACE, method, ret, f);
 }
@@ -218,7 +232,8 @@ static int take_properties(sd_bus_message *m, const struct kind *kind, void *obj
 	return rc < 0 ? rc : sd_bus_message_exit_container(m);
 }
 
-static int get_object(struct client *client, const struct kind *kind, const char *path, void *ret, struct failure *f)
+static int get_object(struct client *client, const struct kind *kind, const char *path, void *ret,
+		      struct failure *f)
 {
 	_cleanup_(unref_message_at) sd_bus_message *message = NULL;
 	_cleanup_(unref_message_at) sd_bus_message *reply = NULL;
@@ -244,7 +259,8 @@ int client_get_vm(struct client *client, const char *path, struct client_vm *ret
 	return get_object(client, &vm_kind, path, ret, f);
 }
 
-int client_get_job(struct client *client, const char *path, struct client_job *ret, struct failure *f)
+int client_get_job(struct client *client, const char *path, struct client_job *ret,
+		   struct failure *f)
 {
 	return get_object(client, &job_kind, path, ret, f);
 }
@@ -300,7 +316,8 @@ static int list_objects(struct client *client, struct list *list, struct failure
 	_cleanup_(unref_message_at) sd_bus_message *reply = NULL;
 	int rc;
 
-	rc = new_call(client, BUS_ROOT, "org.freedesktop.DBus.ObjectManager", "GetManagedObjects", &message, f);
+	rc = new_call(client, BUS_ROOT, "org.freedesktop.DBus.ObjectManager", "GetManagedObjects",
+		      &message, f);
 	if (!rc)
 		rc = call(client, message, &reply, f);
 	if (rc)
@@ -317,7 +334,8 @@ static int list_objects(struct client *client, struct list *list, struct failure
 	return explain_reply(rc, f);
 }
 
-int client_list_vms(struct client *client, struct client_vm **ret, size_t *ret_nr, struct failure *f)
+int client_list_vms(struct client *client, struct client_vm **ret, size_t *ret_nr,
+		    struct failure *f)
 {
 	struct list list = { .kind = &vm_kind };
 	int rc = list_objects(client, &list, f);
@@ -329,7 +347,8 @@ int client_list_vms(struct client *client, struct client_vm **ret, size_t *ret_n
 	return 0;
 }
 
-int client_list_jobs(struct client *client, struct client_job **ret, size_t *ret_nr, struct failure *f)
+int client_list_jobs(struct client *client, struct client_job **ret, size_t *ret_nr,
+		     struct failure *f)
 {
 	struct list list = { .kind = &job_kind };
 	int rc = list_objects(client, &list, f);
@@ -348,7 +367,8 @@ bool client_job_has_ended(const struct client_job *job)
 
 /* --- methods --- */
 
-int client_find_vm(struct client *client, const char *name, char ret[BUS_PATH_MAX], struct failure *f)
+int client_find_vm(struct client *client, const char *name, char ret[BUS_PATH_MAX],
+		   struct failure *f)
 {
 	_cleanup_(unref_message_at) sd_bus_message *message = NULL;
 	_cleanup_(unref_message_at) sd_bus_message *reply = NULL;
@@ -360,7 +380,8 @@ int client_find_vm(struct client *client, const char *name, char ret[BUS_PATH_MA
 		return rc;
 	rc = sd_bus_message_append(message, "s", name);
 	if (rc < 0)
-		return failure_set(f, CODE_INVALID_PARAMETER, rc, "\"%.64s\" cannot be the name of a VM.", name);
+		return failure_set(f, CODE_INVALID_PARAMETER, rc,
+				   "\"%.64s\" cannot be the name of a VM.", name);
 	rc = call(client, message, &reply, f);
 	if (rc)
 		return rc;
@@ -372,7 +393,8 @@ int client_find_vm(struct client *client, const char *name, char ret[BUS_PATH_MA
 }
 
 /* (u ReturnValue, o Job) */
-static int call_for_job(struct client *client, sd_bus_message *message, char ret[BUS_PATH_MAX], struct failure *f)
+static int call_for_job(struct client *client, sd_bus_message *message, char ret[BUS_PATH_MAX],
+			struct failure *f)
 {
 	_cleanup_(unref_message_at) sd_bus_message *reply = NULL;
 	struct client_job job;
@@ -391,12 +413,13 @@ static int call_for_job(struct client *client, sd_bus_message *message, char ret
 		return 0;
 	}
 	if (client_get_job(client, path, &job, NULL))
-		return failure_set(f, (enum code)code, -EREMOTEIO, "failbackd refused: %s.", code_name(code));
+		return failure_set(f, (enum code)code, -EREMOTEIO, "failbackd refused: %s.",
+				   code_name(code));
 	return failure_set(f, (enum code)code, -EREMOTEIO, "%s", job.text);
 }
 
-int client_reverse(struct client *client, const char *vm_path, const char *setting_data, char ret[BUS_PATH_MAX],
-		   struct failure *f)
+int client_reverse(struct client *client, const char *vm_path, const char *setting_data,
+		   char ret[BUS_PATH_MAX], struct failure *f)
 {
 	_cleanup_(unref_message_at) sd_bus_message *message = NULL;
 	int rc;
@@ -406,12 +429,13 @@ int client_reverse(struct client *client, const char *vm_path, const char *setti
 		return rc;
 	rc = sd_bus_message_append(message, "os", vm_path, setting_data);
 	if (rc < 0)
-		return failure_set(f, CODE_INCORRECT_DATA_TYPE, rc, "The setting data is not valid UTF-8 text.");
+		return failure_set(f, CODE_INCORRECT_DATA_TYPE, rc,
+				   "The setting data is not valid UTF-8 text.");
 	return call_for_job(client, message, ret, f);
 }
 
-int client_change_state(struct client *client, const char *vm_path, uint16_t state, char ret[BUS_PATH_MAX],
-			struct failure *f)
+int client_change_state(struct client *client, const char *vm_path, uint16_t state,
+			char ret[BUS_PATH_MAX], struct failure *f)
 {
 	_cleanup_(unref_message_at) sd_bus_message *message = NULL;
 	int rc;
@@ -423,8 +447,8 @@ int client_change_state(struct client *client, const char *vm_path, uint16_t sta
 	return rc < 0 ? explain_reply(rc, f) : call_for_job(client, message, ret, f);
 }
 
-int client_apply(struct client *client, const char *json, bool *ret_changed, char *text, size_t size,
-		 struct failure *f)
+int client_apply(struct client *client, const char *json, bool *ret_changed, char *text,
+		 size_t size, struct failure *f)
 {
 	_cleanup_(unref_message_at) sd_bus_message *message = NULL;
 	_cleanup_(unref_message_at) sd_bus_message *reply = NULL;
@@ -438,7 +462,8 @@ int client_apply(struct client *client, const char *json, bool *ret_changed, cha
 		return rc;
 	rc = sd_bus_message_append(message, "s", json);
 	if (rc < 0)
-		return failure_set(f, CODE_INCORRECT_DATA_TYPE, rc, "The file is not valid UTF-8 text.");
+		return failure_set(f, CODE_INCORRECT_DATA_TYPE, rc,
+				   "The file is not valid UTF-8 text.");
 	rc = call(client, message, &reply, f);
 	if (rc)
 		return rc;

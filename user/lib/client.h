@@ -2,7 +2,8 @@
 /*
  * failbackd as a client sees it over D-Bus. On top of sd-bus.
  *
- * Failures carry the code and the sentence of failbackd. A daemon that does not run is CODE_NOT_AVAILABLE.
+ * Failures carry the code and the sentence of failbackd. A daemon that does not run is
+ * CODE_NOT_AVAILABLE.
  */
 #ifndef FAILBACK_LIB_CLIENT_H
 #define FAILBACK_LIB_CLIENT_H
@@ -60,27 +61,32 @@ int client_open(const char *bus_address, struct client **ret, struct failure *f)
 void client_close_at(struct client **client); /* *@client may be NULL */
 
 /** client_find_vm - the object path of a VM, by name or UUID. */
-int client_find_vm(struct client *client, const char *name, char ret[BUS_PATH_MAX], struct failure *f);
+int client_find_vm(struct client *client, const char *name, char ret[BUS_PATH_MAX],
+		   struct failure *f);
 
-int client_get_vm(struct client *client, const char *path, struct client_vm *ret, struct failure *f);
-int client_get_job(struct client *client, const char *path, struct client_job *ret, struct failure *f);
+int client_get_vm(struct client *client, const char *path, struct client_vm *ret,
+		  struct failure *f);
+int client_get_job(struct client *client, const char *path, struct client_job *ret,
+		   struct failure *f);
 
 /** client_list_vms, client_list_jobs - all objects of the kind; *@ret is malloc()ed. */
-int client_list_vms(struct client *client, struct client_vm **ret, size_t *ret_nr, struct failure *f);
-int client_list_jobs(struct client *client, struct client_job **ret, size_t *ret_nr, struct failure *f);
+int client_list_vms(struct client *client, struct client_vm **ret, size_t *ret_nr,
+		    struct failure *f);
+int client_list_jobs(struct client *client, struct client_job **ret, size_t *ret_nr,
+		     struct failure *f);
 
 /**
- * client_reverse, client_change_state - call the method; @ret is the job's path. A refusal by failbackd is a failure with
- * its code and the sentence of its job.
+ * client_reverse, client_change_state - call the method; @ret is the job's path. A refusal by
+ * failbackd is a failure with its code and the sentence of its job.
  */
-int client_reverse(struct client *client, const char *vm_path, const char *setting_data, char ret[BUS_PATH_MAX],
-		   struct failure *f);
-int client_change_state(struct client *client, const char *vm_path, uint16_t state, char ret[BUS_PATH_MAX],
-			struct failure *f);
+int client_reverse(struct client *client, const char *vm_path, const char *setting_data,
+		   char ret[BUS_PATH_MAX], struct failure *f);
+int client_change_state(struct client *client, const char *vm_path, uint16_t state,
+			char ret[BUS_PATH_MAX], struct failure *f);
 
 /** client_apply - @text, of @size bytes, tells what was done. */
-int client_apply(struct client *client, const char *json, bool *ret_changed, char *text, size_t size,
-		 struct failure *f);
+int client_apply(struct client *client, const char *json, bool *ret_changed, char *text,
+		 size_t size, struct failure *f);
 
 /** client_export - JSON, malloc()ed. */
 int client_export(struct client *client, char **ret, struct failure *f);

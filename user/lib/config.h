@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A program's own settings: one table feeds the ini file, the command line and --help. The only file that knows inih.
+ * A program's own settings: one table feeds the ini file, the command line and --help. The only
+ * file that knows inih.
  *
- * A table row describes a member of the program's settings structure: CONFIG_TEXT a char array of `max` bytes with its NUL,
- * CONFIG_UINT a uint64_t within [min, max]. Values are checked when they are set; a refusal names the setting, what
- * was given and what is allowed, and changes nothing.
+ * A table row describes a member of the program's settings structure: CONFIG_TEXT a char array of
+ * `max` bytes with its NUL, CONFIG_UINT a uint64_t within [min, max]. Values are checked when
+ * they are set; a refusal names the setting, what was given and what is allowed, and changes
+ * nothing.
  */
 #ifndef FAILBACK_LIB_CONFIG_H
 #define FAILBACK_LIB_CONFIG_H
@@ -39,17 +41,25 @@ struct config_table {
 /** config_init - every setting to its default. */
 void config_init(const struct config_table *table, void *ret);
 
-/** config_set - one setting from text. -ENOENT: no such setting; -EINVAL: not a number; -ERANGE: outside its range. */
-int config_set(const struct config_table *table, void *settings, const char *name, const char *value,
-	       struct failure *f);
+/**
+ * config_set - one setting from text. -ENOENT: no such setting; -EINVAL: not a number; -ERANGE:
+ * outside its range.
+ */
+int config_set(const struct config_table *table, void *settings, const char *name,
+	       const char *value, struct failure *f);
 
 /**
- * config_load - all settings of an ini file. Unknown sections and names are refused.
- * -ENOENT (with a failure): no such file. The failure names file and line. On failure @settings may be changed in part.
+ * config_load - all settings of an ini file. Unknown sections and names are refused. -ENOENT
+ * (with a failure): no such file. The failure names file and line. On failure @settings may be
+ * changed in part.
  */
-int config_load(const struct config_table *table, void *settings, const char *path, struct failure *f);
+int config_load(const struct config_table *table, void *settings, const char *path,
+		struct failure *f);
 
-/** config_print - the settings as command line options with default, range and meaning, for --help. */
+/**
+ * config_print - the settings as command line options with default, range and meaning, for
+ * --help.
+ */
 void config_print(const struct config_table *table, FILE *out);
 
 #endif

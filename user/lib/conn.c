@@ -7,8 +7,8 @@
  *	IDLE -> SENDING -> RECEIVING_HEAD -> RECEIVING_BODY -> IDLE      a CALL and its REPLY
  *	IDLE -> RECEIVING_HEAD -> RECEIVING_BODY -> IDLE                 a CALL
  *
- * finish() is the only way back to IDLE; it is the last thing its caller does, because the function it calls may free
- * the connection.
+ * finish() is the only way back to IDLE; it is the last thing its caller does, because the
+ * function it calls may free the connection.
  */
 #include "lib/conn.h"
 
@@ -114,7 +114,8 @@ static void on_connected(struct conn *c)
 		finish(c, 0, NULL, NULL);
 		return;
 	}
-	(void)snprintf(text, sizeof(text), "cannot connect: %s; is failbackd running there", strerror(error));
+	(void)snprintf(text, sizeof(text), "cannot connect: %s; is failbackd running there",
+		       strerror(error));
 	finish_failed(c, error == ETIMEDOUT ? CODE_TIMEOUT : CODE_NOT_AVAILABLE, -error, text);
 }
 
@@ -258,15 +259,17 @@ static int on_timeout(sd_event_source *source, uint64_t usec, void *context)
 	(void)source;
 	(void)usec;
 	if (c->state == CONN_CONNECTING)
-		finish_failed(c, CODE_TIMEOUT, -ETIMEDOUT, "it does not answer; is it up, and the network between");
+		finish_failed(c, CODE_TIMEOUT, -ETIMEDOUT,
+			      "it does not answer; is it up, and the network between");
 	else if (c->state != CONN_IDLE)
-		finish_failed(c, CODE_TIMEOUT, -ETIMEDOUT, "it did not finish what it was saying in time");
+		finish_failed(c, CODE_TIMEOUT, -ETIMEDOUT,
+			      "it did not finish what it was saying in time");
 	return 0;
 }
 
 /* Everything that can fail happens here, before the operation counts as started. */
-static int begin(struct conn *c, enum conn_state state, uint64_t timeout_us, conn_fn fn, void *context,
-		 struct failure *f)
+static int begin(struct conn *c, enum conn_state state, uint64_t timeout_us, conn_fn fn,
+		 void *context, struct failure *f)
 {
 	uint32_t events = state == CONN_RECEIVING_HEAD ? EPOLLIN : EPOLLOUT;
 	int rc = sd_event_source_set_io_events(c->io, events);
@@ -291,7 +294,8 @@ static int seal_record(struct conn *c, enum cbt_wire_type type, const char *text
 	size_t len = strlen(text);
 
 	if (len > CBT_WIRE_TEXT_MAX)
-		return failure_set(f, CODE_FAILED, -EMSGSIZE, "A message of %zu bytes is too long for the peer.", len);
+		return failure_set(f, CODE_FAILED, -EMSGSIZE,
+				   "A message of %zu bytes is too long for the peer.", len);
 	free(c->buf);
 	c->buf = malloc(WIRE_HEADER_BYTES + len);
 	if (!c->buf)
@@ -305,7 +309,8 @@ static int seal_record(struct conn *c, enum cbt_wire_type type, const char *text
 	return 0;
 }
 
-int conn_call(struct conn *c, const char *text, uint64_t timeout_us, conn_fn fn, void *context, struct failure *f)
+int conn_call(struct conn *c, const char *text, uint64_t timeout_us, conn_fn fn, void *context,
+	      struct failure *f)
 {
 	int rc = seal_record(c, CBT_WIRE_CALL, text, f);
 
@@ -313,8 +318,8 @@ int conn_call(struct conn *c, const char *text, uint64_t timeout_us, conn_fn fn,
 	return rc ? rc : begin(c, CONN_SENDING, timeout_us, fn, context, f);
 }
 
-int conn_send_reply(struct conn *c, const char *text, uint64_t timeout_us, conn_fn fn, void *context,
-		    struct failure *f)
+int conn_send_reply(struct conn *c, const char *text, uint64_t timeout_us, conn_fn fn,
+		    void *context, struct failure *f)
 {
 	int rc = seal_record(c, CBT_WIRE_REPLY, text, f);
 
@@ -322,7 +327,8 @@ int conn_send_reply(struct conn *c, const char *text, uint64_t timeout_us, conn_
 	return rc ? rc : begin(c, CONN_SENDING, timeout_us, fn, context, f);
 }
 
-int conn_receive_call(struct conn *c, uint64_t timeout_us, conn_fn fn, void *context, struct failure *f)
+int conn_receive_call(struct conn *c, uint64_t timeout_us, conn_fn fn, void *context,
+		      struct failure *f)
 {
 	c->wanted = CBT_WIRE_CALL;
 	c->len = WIRE_HEADER_BYTES;
@@ -330,7 +336,8 @@ int conn_receive_call(struct conn *c, uint64_t timeout_us, conn_fn fn, void *con
 	return begin(c, CONN_RECEIVING_HEAD, timeout_us, fn, context, f);
 }
 
-int conn_new(sd_event *event, int fd, const struct address *peer, struct conn **ret, struct failure *f)
+int conn_new(sd_event *event, int fd, const struct address *peer, struct conn **ret,
+	     struct failure *f)
 {
 	_cleanup_(conn_free_at) struct conn *c = calloc(1, sizeof(*c));
 	int rc;
@@ -344,7 +351,8 @@ int conn_new(sd_event *event, int fd, const struct address *peer, struct conn **
 	if (rc >= 0)
 		rc = sd_event_source_set_enabled(c->io, SD_EVENT_OFF);
 	if (rc >= 0)
-		rc = sd_event_add_time_relative(event, &c->timer, CLOCK_MONOTONIC, 0, 0, on_timeout, c);
+		rc = sd_event_add_time_relative(event, &c->timer, CLOCK_MONOTONIC, 0, 0, on_timeout,
+						c);
 	if (rc >= 0)
 		rc = sd_event_source_set_enabled(c->timer, SD_EVENT_OFF);
 	if (rc < 0)
@@ -354,7 +362,8 @@ int conn_new(sd_event *event, int fd, const struct address *peer, struct conn **
 	return 0;
 }
 
-static int start_connect(int fd, const struct address *local, const struct address *peer, struct failure *f)
+static int start_connect(int fd, const struct address *local, const struct address *peer,
+			 struct failure *f)
 {
 	char text[ADDRESS_TEXT_MAX];
 
@@ -363,26 +372,31 @@ static int start_connect(int fd, const struct address *local, const struct addre
 
 		address_set_port(&from, 0);
 		if (bind(fd, (const struct sockaddr *)&from.addr, from.len) < 0)
-			return failure_set(f, CODE_NOT_AVAILABLE, -errno,
-					   "Cannot use %s as own address: %s; check the setting listen.",
-					   address_format(local, text), strerror(errno));
+			return failure_set(
+				f, CODE_NOT_AVAILABLE, -errno,
+				"Cannot use %s as own address: %s; check the setting listen.",
+				address_format(local, text), strerror(errno));
 	}
-	if (connect(fd, (const struct sockaddr *)&peer->addr, peer->len) < 0 && errno != EINPROGRESS)
+	if (connect(fd, (const struct sockaddr *)&peer->addr, peer->len) < 0 &&
+	    errno != EINPROGRESS)
 		return failure_set(f, CODE_NOT_AVAILABLE, -errno,
 				   "Peer %s: cannot connect: %s; is failbackd running there?",
 				   address_format(peer, text), strerror(errno));
 	return 0;
 }
 
-int conn_connect(sd_event *event, const struct address *local, const struct address *peer, uint64_t timeout_us,
-		 conn_fn fn, void *context, struct conn **ret, struct failure *f)
+int conn_connect(sd_event *event, const struct address *local, const struct address *peer,
+		 uint64_t timeout_us, conn_fn fn, void *context, struct conn **ret,
+		 struct failure *f)
 {
-	cleanup_fd int fd = socket(peer->addr.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	cleanup_fd int fd =
+		socket(peer->addr.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	_cleanup_(conn_free_at) struct conn *c = NULL;
 	int rc;
 
 	if (fd < 0)
-		return failure_set(f, CODE_FAILED, -errno, "Cannot make a socket: %s.", strerror(errno));
+		return failure_set(f, CODE_FAILED, -errno, "Cannot make a socket: %s.",
+				   strerror(errno));
 	rc = start_connect(fd, local, peer, f);
 	if (!rc)
 		rc = conn_new(event, fd, peer, &c, f);

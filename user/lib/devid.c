@@ -66,7 +66,8 @@ int devid_path(dev_t dev, char *buf, struct failure *f)
 		(void)snprintf(buf, PATH_MAX, "/dev/%s", line + 8);
 		return 0;
 	}
-	return failure_set(f, CODE_FILE_NOT_FOUND, -ENODEV, "There is no block device %u:%u.", major(dev), minor(dev));
+	return failure_set(f, CODE_FILE_NOT_FOUND, -ENODEV, "There is no block device %u:%u.",
+			   major(dev), minor(dev));
 }
 
 /* --- who uses it --- */
@@ -130,7 +131,8 @@ static bool find_loop(const char *path, char *who)
 		char attribute[PATH_MAX];
 		char file[PATH_MAX];
 
-		(void)snprintf(attribute, sizeof(attribute), "/sys/class/block/%s/loop/backing_file", entry->d_name);
+		(void)snprintf(attribute, sizeof(attribute),
+			       "/sys/class/block/%s/loop/backing_file", entry->d_name);
 		if (!read_line(attribute, file, sizeof(file)) || strcmp(file, real) != 0)
 			continue;
 		(void)snprintf(who, USER_MAX, "/dev/%.200s is built on it", entry->d_name);
@@ -208,7 +210,8 @@ static bool find_writer(const struct stat *disk, char *who)
 		(void)snprintf(path, sizeof(path), "/proc/%.20s/comm", entry->d_name);
 		if (!read_line(path, name, sizeof(name)))
 			(void)snprintf(name, sizeof(name), "a process");
-		(void)snprintf(who, USER_MAX, "%s (PID %.20s) has it open for writing", name, entry->d_name);
+		(void)snprintf(who, USER_MAX, "%s (PID %.20s) has it open for writing", name,
+			       entry->d_name);
 		return true;
 	}
 	return false;
@@ -216,7 +219,8 @@ static bool find_writer(const struct stat *disk, char *who)
 
 static bool find_user(const char *path, const struct stat *disk, char *who)
 {
-	if (S_ISBLK(disk->st_mode) && (find_mount(disk->st_rdev, who) || find_holder(disk->st_rdev, who)))
+	if (S_ISBLK(disk->st_mode) &&
+	    (find_mount(disk->st_rdev, who) || find_holder(disk->st_rdev, who)))
 		return true;
 	if (S_ISREG(disk->st_mode) && find_loop(path, who))
 		return true;
@@ -262,7 +266,8 @@ static int size_of(int fd, const struct stat *disk, uint64_t *ret)
 	return ioctl(fd, BLKGETSIZE64, ret) < 0 ? -errno : 0;
 }
 
-int devid_open_target(const char *name, const char *path, uint64_t need_bytes, int *ret_fd, struct failure *f)
+int devid_open_target(const char *name, const char *path, uint64_t need_bytes, int *ret_fd,
+		      struct failure *f)
 {
 	cleanup_fd int fd = -1;
 	char who[USER_MAX];
@@ -279,13 +284,15 @@ int devid_open_target(const char *name, const char *path, uint64_t need_bytes, i
 	if (find_user(path, &disk, who))
 		return in_use(name, path, who, f);
 	if (fd < 0)
-		return in_use(name, path, "the kernel has claimed it, for swap or a device built on it", f);
+		return in_use(name, path,
+			      "the kernel has claimed it, for swap or a device built on it", f);
 	rc = size_of(fd, &disk, &size);
 	if (rc)
 		return missing(path, -rc, f);
 	if (size < need_bytes)
 		return failure_set(f, CODE_INVALID_PARAMETER, -ENOSPC,
-				   "Disk %s (%s) is too small: it has %" PRIu64 " bytes, %" PRIu64 " are needed.",
+				   "Disk %s (%s) is too small: it has %" PRIu64 " bytes, %" PRIu64
+				   " are needed.",
 				   name, path, size, need_bytes);
 	*ret_fd = steal_fd(&fd);
 	return 0;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Disks as the system sees them: is it there, how large is it, who uses it. Block devices and regular files.
+ * Disks as the system sees them: is it there, how large is it, who uses it. Block devices and
+ * regular files.
  *
  * Mounts come from libmount, holders from sysfs, openers from /proc.
  */
@@ -16,7 +17,10 @@
 /** devid_path - a path in /dev that opens the block device @dev, into @buf of PATH_MAX bytes. */
 int devid_path(dev_t dev, char *buf, struct failure *f);
 
-/** devid_exists - CODE_FILE_NOT_FOUND when there is no disk at @path, CODE_INVALID_PARAMETER when it is no disk. */
+/**
+ * devid_exists - CODE_FILE_NOT_FOUND when there is no disk at @path, CODE_INVALID_PARAMETER when
+ * it is no disk.
+ */
 int devid_exists(const char *path, struct failure *f);
 
 /**
@@ -24,9 +28,11 @@ int devid_exists(const char *path, struct failure *f);
  * @name: of the disk, for sentences
  * @need_bytes: the smallest size that will do
  *
- * A block device is opened exclusively: while the descriptor is open, nobody can mount it, stack on it or open it
- * exclusively. CODE_IN_USE names who mounts, holds or writes it; CODE_INVALID_PARAMETER: too small, names both sizes.
+ * A block device is opened exclusively: while the descriptor is open, nobody can mount it, stack
+ * on it or open it exclusively. CODE_IN_USE names who mounts, holds or writes it;
+ * CODE_INVALID_PARAMETER: too small, names both sizes.
  */
-int devid_open_target(const char *name, const char *path, uint64_t need_bytes, int *ret_fd, struct failure *f);
+int devid_open_target(const char *name, const char *path, uint64_t need_bytes, int *ret_fd,
+		      struct failure *f);
 
 #endif

@@ -34,12 +34,16 @@ int dm_open_count(const char *name, unsigned int *ret, struct failure *f)
 
 	dm_log_with_errno_init(swallow);
 	task = dm_task_create(DM_DEVICE_INFO);
-	if (!task || !dm_task_set_name(task, name) || !dm_task_run(task) || !dm_task_get_info(task, &info))
-		return failure_set(f, CODE_NOT_AVAILABLE, -EIO,
-				   "Device-mapper does not answer for mapped device %s; is the kernel's dm loaded?",
-				   name);
+	if (!task || !dm_task_set_name(task, name) || !dm_task_run(task) ||
+	    !dm_task_get_info(task, &info))
+		return failure_set(
+			f, CODE_NOT_AVAILABLE, -EIO,
+			"Device-mapper does not answer for mapped device %s; is the kernel's dm "
+			"loaded?",
+			name);
 	if (!info.exists)
-		return failure_set(f, CODE_NOT_AVAILABLE, -ENXIO, "There is no mapped device %s.", name);
+		return failure_set(f, CODE_NOT_AVAILABLE, -ENXIO, "There is no mapped device %s.",
+				   name);
 	*ret = (unsigned int)info.open_count;
 	return 0;
 }

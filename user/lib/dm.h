@@ -6,8 +6,8 @@
 #include "base/failure.h"
 
 /**
- * dm_open_count - how many openers and holders the mapped device @name has; *@ret 0 means that nothing uses it.
- * -ENXIO: there is no such mapped device.
+ * dm_open_count - how many openers and holders the mapped device @name has; *@ret 0 means that
+ * nothing uses it. -ENXIO: there is no such mapped device.
  */
 int dm_open_count(const char *name, unsigned int *ret, struct failure *f);
 

@@ -12,7 +12,8 @@ static void free_tokener_at(struct json_tokener **tokener)
 		json_tokener_free(*tokener);
 }
 
-int json_parse_object(const char *what, const char *text, struct json_object **ret, struct failure *f)
+int json_parse_object(const char *what, const char *text, struct json_object **ret,
+		      struct failure *f)
 {
 	_cleanup_(free_tokener_at) struct json_tokener *tokener = json_tokener_new_ex(DEPTH_MAX);
 	cleanup_json struct json_object *object = NULL;
@@ -23,15 +24,16 @@ int json_parse_object(const char *what, const char *text, struct json_object **r
 	json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
 	object = json_tokener_parse_ex(tokener, text, (int)len + 1);
 	if (!object || !json_object_is_type(object, json_type_object))
-		return failure_set(f, CODE_INCORRECT_DATA_TYPE, -EBADMSG, "%s is not a JSON object: %s.", what,
-				   object ? "it is of another type"
-					  : json_tokener_error_desc(json_tokener_get_error(tokener)));
+		return failure_set(
+			f, CODE_INCORRECT_DATA_TYPE, -EBADMSG, "%s is not a JSON object: %s.", what,
+			object ? "it is of another type"
+			       : json_tokener_error_desc(json_tokener_get_error(tokener)));
 	*ret = steal_ptr(object);
 	return 0;
 }
 
-int json_check_members(const char *what, struct json_object *object, const char *const *names, size_t nr,
-		       struct failure *f)
+int json_check_members(const char *what, struct json_object *object, const char *const *names,
+		       size_t nr, struct failure *f)
 {
 	json_object_object_foreach(object, name, value)
 	{
@@ -41,8 +43,8 @@ int json_check_members(const char *what, struct json_object *object, const char 
 		while (i < nr && strcmp(names[i], name) != 0)
 			i++;
 		if (i == nr)
-			return failure_set(f, CODE_INVALID_PARAMETER, -EINVAL, "%s has an unknown member \"%.64s\".",
-					   what, name);
+			return failure_set(f, CODE_INVALID_PARAMETER, -EINVAL,
+					   "%s has an unknown member \"%.64s\".", what, name);
 	}
 	return 0;
 }
@@ -56,7 +58,8 @@ static int missing(const char *what, const char *name, bool required, struct fai
 
 static int wrong_type(const char *what, const char *name, const char *wanted, struct failure *f)
 {
-	return failure_set(f, CODE_INCORRECT_DATA_TYPE, -EINVAL, "%s: \"%s\" must be %s.", what, name, wanted);
+	return failure_set(f, CODE_INCORRECT_DATA_TYPE, -EINVAL, "%s: \"%s\" must be %s.", what,
+			   name, wanted);
 }
 
 /* NULL when missing or null. */
@@ -68,8 +71,8 @@ static struct json_object *member(struct json_object *object, const char *name)
 	return value;
 }
 
-int json_get_text(const char *what, struct json_object *object, const char *name, bool required, char *ret,
-		  size_t size, struct failure *f)
+int json_get_text(const char *what, struct json_object *object, const char *name, bool required,
+		  char *ret, size_t size, struct failure *f)
 {
 	struct json_object *value = member(object, name);
 	size_t len;
@@ -81,13 +84,14 @@ int json_get_text(const char *what, struct json_object *object, const char *name
 	len = (size_t)json_object_get_string_len(value);
 	if (len >= size || strlen(json_object_get_string(value)) != len)
 		return failure_set(f, CODE_INVALID_PARAMETER, -ERANGE,
-				   "%s: \"%s\" may have at most %zu characters and no NUL.", what, name, size - 1);
+				   "%s: \"%s\" may have at most %zu characters and no NUL.", what,
+				   name, size - 1);
 	memcpy(ret, json_object_get_string(value), len + 1);
 	return 0;
 }
 
-int json_get_uint(const char *what, struct json_object *object, const char *name, bool required, uint64_t max,
-		  uint64_t *ret, struct failure *f)
+int json_get_uint(const char *what, struct json_object *object, const char *name, bool required,
+		  uint64_t max, uint64_t *ret, struct failure *f)
 {
 	struct json_object *value = member(object, name);
 	uint64_t number;
@@ -99,14 +103,15 @@ int json_get_uint(const char *what, struct json_object *object, const char *name
 	number = json_object_get_uint64(value);
 	/* json-c reads a negative number as 0 and clamps at the top. */
 	if (number > max || (number == 0 && json_object_get_int64(value) < 0))
-		return failure_set(f, CODE_INVALID_PARAMETER, -ERANGE, "%s: \"%s\" must be 0 to %llu.", what, name,
+		return failure_set(f, CODE_INVALID_PARAMETER, -ERANGE,
+				   "%s: \"%s\" must be 0 to %llu.", what, name,
 				   (unsigned long long)max);
 	*ret = number;
 	return 0;
 }
 
-int json_get_uuid(const char *what, struct json_object *object, const char *name, bool required, struct uuid *ret,
-		  struct failure *f)
+int json_get_uuid(const char *what, struct json_object *object, const char *name, bool required,
+		  struct uuid *ret, struct failure *f)
 {
 	char text[UUID_TEXT_LEN + 1] = "";
 	int rc = json_get_text(what, object, name, required, text, sizeof(text), f);
@@ -118,8 +123,8 @@ int json_get_uuid(const char *what, struct json_object *object, const char *name
 	return 0;
 }
 
-int json_get_array(const char *what, struct json_object *object, const char *name, bool required, size_t max,
-		   struct json_object **ret, struct failure *f)
+int json_get_array(const char *what, struct json_object *object, const char *name, bool required,
+		   size_t max, struct json_object **ret, struct failure *f)
 {
 	struct json_object *value = member(object, name);
 	size_t nr;
@@ -130,8 +135,9 @@ int json_get_array(const char *what, struct json_object *object, const char *nam
 		return wrong_type(what, name, "an array", f);
 	nr = json_object_array_length(value);
 	if (nr > max || (required && !nr))
-		return failure_set(f, CODE_INVALID_PARAMETER, -ERANGE, "%s: \"%s\" may have %d to %zu elements.", what,
-				   name, required, max);
+		return failure_set(f, CODE_INVALID_PARAMETER, -ERANGE,
+				   "%s: \"%s\" may have %d to %zu elements.", what, name, required,
+				   max);
 	*ret = value;
 	return 0;
 }
@@ -150,14 +156,15 @@ void json_add_uuid(struct json_object *object, const char *name, const struct uu
 {
 	char text[UUID_TEXT_LEN + 1];
 
-	(void)json_object_object_add(object, name,
-				     uuid_is_nil(uuid) ? NULL : json_object_new_string(uuid_format(uuid, text)));
+	(void)json_object_object_add(
+		object, name,
+		uuid_is_nil(uuid) ? NULL : json_object_new_string(uuid_format(uuid, text)));
 }
 
 char *json_text(struct json_object *object)
 {
-	const char *text = json_object_to_json_string_ext(object, JSON_C_TO_STRING_PLAIN |
-									  JSON_C_TO_STRING_NOSLASHESCAPE);
+	const char *text = json_object_to_json_string_ext(
+		object, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
 
 	return text ? strdup(text) : NULL;
 }

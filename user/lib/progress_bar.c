@@ -10,7 +10,7 @@
 
 #define BAR_MIN 8U
 #define BAR_MAX 40U
-#define FRAME 4U /* two spaces, "[" and "]" */
+#define FRAME	4U /* two spaces, "[" and "]" */
 
 static unsigned int percent_of(const struct progress_bar *bar)
 {
@@ -33,14 +33,16 @@ static void format_figures(const struct progress_bar *bar, char *buf, size_t siz
 		buf[0] = '\0';
 		return;
 	}
-	len = snprintf(buf, size, "  %3u %%  %s of %s", percent_of(bar), size_format(bar->bytes_done, done),
-		       size_format(bar->bytes_total, total));
+	len = snprintf(buf, size, "  %3u %%  %s of %s", percent_of(bar),
+		       size_format(bar->bytes_done, done), size_format(bar->bytes_total, total));
 	if (bar->bytes_per_second && (size_t)len < size)
 		len += snprintf(buf + len, size - (size_t)len, "  %s",
 				rate_format(bar->bytes_per_second, NS_PER_S, rate));
 	if (bar->seconds_left != UINT64_MAX && bar->seconds_left && (size_t)len < size)
-		(void)snprintf(buf + len, size - (size_t)len, "  %s left",
-			       duration_format(min_of(bar->seconds_left, UINT64_MAX / NS_PER_S) * NS_PER_S, left));
+		(void)snprintf(
+			buf + len, size - (size_t)len, "  %s left",
+			duration_format(min_of(bar->seconds_left, UINT64_MAX / NS_PER_S) * NS_PER_S,
+					left));
 }
 
 void progress_bar_format(const struct progress_bar *bar, unsigned int width, char *buf, size_t size)

@@ -19,6 +19,7 @@ struct progress_bar {
  * @width: columns of the terminal; the bar takes what is left over, down to none. 0: no bar
  * What does not fit into @size bytes is cut.
  */
-void progress_bar_format(const struct progress_bar *bar, unsigned int width, char *buf, size_t size);
+void progress_bar_format(const struct progress_bar *bar, unsigned int width, char *buf,
+			 size_t size);
 
 #endif

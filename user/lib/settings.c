@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The table is the class: names, types, limits and defaults as documented for Msvm_ReplicationSettingData. Values go
- * through one function whatever they were written in: it looks up the property, checks the type, then the value.
+ * The table is the class: names, types, limits and defaults as documented for
+ * Msvm_ReplicationSettingData. Values go through one function whatever they were written in: it
+ * looks up the property, checks the type, then the value.
  *
- * What this version cannot honour is refused rather than ignored, so that nobody believes in recovery points or encryption
- * that are not there. CompressionEnabled is the exception: it is a wish about cost, not about the outcome, and every
- * Hyper-V client sets it; it is kept, and data goes uncompressed.
+ * What this version cannot honour is refused rather than ignored, so that nobody believes in
+ * recovery points or encryption that are not there. CompressionEnabled is the exception: it is a
+ * wish about cost, not about the outcome, and every Hyper-V client sets it; it is kept, and data
+ * goes uncompressed.
  */
 #include "lib/settings.h"
 
@@ -22,24 +24,27 @@
 #include "base/macro.h"
 #include "lib/cimxml.h"
 
-#define CLASS_NAME "Msvm_ReplicationSettingData"
-#define JSON_DEPTH_MAX 4
-#define DATETIME_LEN 25U
+#define CLASS_NAME	  "Msvm_ReplicationSettingData"
+#define JSON_DEPTH_MAX	  4
+#define DATETIME_LEN	  25U
 /* Msvm_ReplicationProvider.Name of the provider that replicates from host to host. */
 #define BUILT_IN_PROVIDER "22391CDC-272C-4DDF-BA88-9BEFB1A0975C"
 
 static const uint16_t intervals[] = { 30, 300, 900, 0 };
 
-#define KEPT(prop_name, prop_setting, prop_type, ...)                                          \
-	{                                                                                      \
-		.name = prop_name, .use = SETTING_KEPT, .setting = SETTING_##prop_setting,     \
-		.type = SETTING_##prop_type, __VA_ARGS__                                       \
+#define KEPT(prop_name, prop_setting, prop_type, ...)                                      \
+	{                                                                                  \
+		.name = prop_name, .use = SETTING_KEPT, .setting = SETTING_##prop_setting, \
+		.type = SETTING_##prop_type, __VA_ARGS__                                   \
 	}
-#define DERIVED(prop_name, prop_type) \
-	{ .name = prop_name, .use = SETTING_DERIVED, .type = SETTING_##prop_type, .max = SETTINGS_VALUE_MAX }
-#define UNUSED(prop_name, prop_type, ...)                                                              \
-	{                                                                                              \
-		.name = prop_name, .use = SETTING_UNUSED, .type = SETTING_##prop_type, __VA_ARGS__     \
+#define DERIVED(prop_name, prop_type)                                                   \
+	{                                                                               \
+		.name = prop_name, .use = SETTING_DERIVED, .type = SETTING_##prop_type, \
+		.max = SETTINGS_VALUE_MAX                                               \
+	}
+#define UNUSED(prop_name, prop_type, ...)                                                          \
+	{                                                                                          \
+		.name = prop_name, .use = SETTING_UNUSED, .type = SETTING_##prop_type, __VA_ARGS__ \
 	}
 
 static const struct setting_def table[] = {
@@ -53,16 +58,17 @@ static const struct setting_def table[] = {
 	     .doc = "a hint: data may be compressed where that pays"),
 	KEPT("RecoveryConnectionPoint", RECOVERY_CONNECTION_POINT, STRING, .max = 256,
 	     .doc = "address of the host to send to"),
-	KEPT("RecoveryServerPortNumber", RECOVERY_SERVER_PORT_NUMBER, UINT16, .max = 65535, .default_value = "0",
-	     .doc = "port of the host to send to; 0: the one in use"),
-	KEPT("ApplicationConsistentSnapshotInterval", APPLICATION_CONSISTENT_SNAPSHOT_INTERVAL, UINT16, .max = 12,
-	     .default_value = "0", .doc = "hours between application-consistent points; 0: none"),
+	KEPT("RecoveryServerPortNumber", RECOVERY_SERVER_PORT_NUMBER, UINT16, .max = 65535,
+	     .default_value = "0", .doc = "port of the host to send to; 0: the one in use"),
+	KEPT("ApplicationConsistentSnapshotInterval", APPLICATION_CONSISTENT_SNAPSHOT_INTERVAL,
+	     UINT16, .max = 12, .default_value = "0",
+	     .doc = "hours between application-consistent points; 0: none"),
 	KEPT("RecoveryHistory", RECOVERY_HISTORY, UINT16, .max = 24, .default_value = "0",
 	     .doc = "extra recovery points at the replica"),
 	KEPT("IncludedDisks", INCLUDED_DISKS, STRING, .array = true, .max = SETTINGS_VALUE_MAX,
 	     .doc = "disks to replicate, by name, path or InstanceID"),
-	KEPT("AutoResynchronizeEnabled", AUTO_RESYNCHRONIZE_ENABLED, BOOLEAN, .default_value = "FALSE",
-	     .doc = "resynchronise without an operator"),
+	KEPT("AutoResynchronizeEnabled", AUTO_RESYNCHRONIZE_ENABLED, BOOLEAN,
+	     .default_value = "FALSE", .doc = "resynchronise without an operator"),
 	KEPT("AutoResynchronizeIntervalStart", AUTO_RESYNCHRONIZE_INTERVAL_START, DATETIME,
 	     .default_value = "00000000183000.000000:000", .doc = "start of the daily window"),
 	KEPT("AutoResynchronizeIntervalEnd", AUTO_RESYNCHRONIZE_INTERVAL_END, DATETIME,
@@ -164,8 +170,9 @@ static int out_of_memory(struct failure *f)
 
 static int wrong_type(const struct setting_def *def, const char *value, struct failure *f)
 {
-	return failure_set(f, CODE_INCORRECT_DATA_TYPE, -EINVAL, "Setting %s must be a %s, not \"%.64s\".",
-			   def->name, cim_types[def->type], value);
+	return failure_set(f, CODE_INCORRECT_DATA_TYPE, -EINVAL,
+			   "Setting %s must be a %s, not \"%.64s\".", def->name,
+			   cim_types[def->type], value);
 }
 
 static int check_allowed(const struct setting_def *def, uint64_t number, struct failure *f)
@@ -181,11 +188,13 @@ static int check_allowed(const struct setting_def *def, uint64_t number, struct 
 			return 0;
 		(void)snprintf(list + len, sizeof(list) - len, "%s%u", len ? ", " : "", *allowed);
 	}
-	return failure_set(f, CODE_INVALID_PARAMETER, -ERANGE, "Setting %s must be one of %s, not %llu.", def->name,
-			   list, (unsigned long long)number);
+	return failure_set(f, CODE_INVALID_PARAMETER, -ERANGE,
+			   "Setting %s must be one of %s, not %llu.", def->name, list,
+			   (unsigned long long)number);
 }
 
-static int parse_number(const struct setting_def *def, const char *text, uint16_t *ret, struct failure *f)
+static int parse_number(const struct setting_def *def, const char *text, uint16_t *ret,
+			struct failure *f)
 {
 	uint64_t number;
 	char *end;
@@ -196,8 +205,9 @@ static int parse_number(const struct setting_def *def, const char *text, uint16_
 	if (!isdigit((unsigned char)text[0]) || *end)
 		return wrong_type(def, text, f);
 	if (errno || number < def->min || number > def->max)
-		return failure_set(f, CODE_INVALID_PARAMETER, -ERANGE, "Setting %s must be %u to %u, not %.32s.",
-				   def->name, def->min, def->max, text);
+		return failure_set(f, CODE_INVALID_PARAMETER, -ERANGE,
+				   "Setting %s must be %u to %u, not %.32s.", def->name, def->min,
+				   def->max, text);
 	rc = check_allowed(def, number, f);
 	if (rc)
 		return rc;
@@ -205,7 +215,8 @@ static int parse_number(const struct setting_def *def, const char *text, uint16_
 	return 0;
 }
 
-static int parse_boolean(const struct setting_def *def, const char *text, uint16_t *ret, struct failure *f)
+static int parse_boolean(const struct setting_def *def, const char *text, uint16_t *ret,
+			 struct failure *f)
 {
 	if (strcasecmp(text, "TRUE") == 0)
 		*ret = 1;
@@ -233,12 +244,12 @@ static int check_text(const struct setting_def *def, const char *text, struct fa
 {
 	if (def->type == SETTING_DATETIME && !is_interval(text))
 		return failure_set(f, CODE_INCORRECT_DATA_TYPE, -EINVAL,
-				   "Setting %s must be an interval such as %s, not \"%.64s\".", def->name,
-				   def->default_value, text);
+				   "Setting %s must be an interval such as %s, not \"%.64s\".",
+				   def->name, def->default_value, text);
 	if (def->type == SETTING_STRING && strlen(text) > def->max)
 		return failure_set(f, CODE_INVALID_PARAMETER, -ERANGE,
-				   "Setting %s may have at most %u characters, not %zu.", def->name, def->max,
-				   strlen(text));
+				   "Setting %s may have at most %u characters, not %zu.", def->name,
+				   def->max, strlen(text));
 	return 0;
 }
 
@@ -271,22 +282,23 @@ static int parse_value(const struct setting_def *def, const char *const *values,
 	return parse_texts(def, values, nr, v, f);
 }
 
-int settings_put(struct settings *s, const char *name, const char *cim_type, bool array, const char *const *values,
-		 size_t nr, struct failure *f)
+int settings_put(struct settings *s, const char *name, const char *cim_type, bool array,
+		 const char *const *values, size_t nr, struct failure *f)
 {
 	_cleanup_(value_clear) struct setting_value v = { 0 };
 	const struct setting_def *def = find(name);
 	int rc;
 
 	if (!def)
-		return failure_set(f, CODE_INVALID_PARAMETER, -ENOENT, CLASS_NAME " has no property \"%.64s\".",
-				   name);
+		return failure_set(f, CODE_INVALID_PARAMETER, -ENOENT,
+				   CLASS_NAME " has no property \"%.64s\".", name);
 	if (cim_type && strcasecmp(cim_type, cim_types[def->type]) != 0)
-		return failure_set(f, CODE_INCORRECT_DATA_TYPE, -EINVAL, "Setting %s is of type %s, not %.32s.",
-				   def->name, cim_types[def->type], cim_type);
+		return failure_set(f, CODE_INCORRECT_DATA_TYPE, -EINVAL,
+				   "Setting %s is of type %s, not %.32s.", def->name,
+				   cim_types[def->type], cim_type);
 	if (array != def->array)
-		return failure_set(f, CODE_INCORRECT_DATA_TYPE, -EINVAL, "Setting %s is %s array.", def->name,
-				   def->array ? "an" : "not an");
+		return failure_set(f, CODE_INCORRECT_DATA_TYPE, -EINVAL, "Setting %s is %s array.",
+				   def->name, def->array ? "an" : "not an");
 	if (def->use != SETTING_KEPT)
 		return 0;
 	if (nr) {
@@ -329,23 +341,33 @@ static int check_supported(const struct settings *s, struct failure *f)
 	const char *provider = settings_text(s, SETTING_REPLICATION_PROVIDER);
 
 	if (settings_number(s, SETTING_AUTHENTICATION_TYPE) != 0)
-		return failure_set(f, CODE_NOT_SUPPORTED, -EOPNOTSUPP,
-				   "AuthenticationType %u is not supported by this version: it connects without "
-				   "authentication, over trusted links only; leave AuthenticationType out or set it to 0.",
-				   settings_number(s, SETTING_AUTHENTICATION_TYPE));
+		return failure_set(
+			f, CODE_NOT_SUPPORTED, -EOPNOTSUPP,
+			"AuthenticationType %u is not supported by this version: it connects "
+			"without "
+			"authentication, over trusted links only; leave AuthenticationType out or "
+			"set it to 0.",
+			settings_number(s, SETTING_AUTHENTICATION_TYPE));
 	if (settings_number(s, SETTING_RECOVERY_HISTORY) != 0)
-		return failure_set(f, CODE_NOT_SUPPORTED, -EOPNOTSUPP,
-				   "RecoveryHistory is not supported by this version: only the latest state is kept; "
-				   "set it to 0.");
+		return failure_set(
+			f, CODE_NOT_SUPPORTED, -EOPNOTSUPP,
+			"RecoveryHistory is not supported by this version: only the latest state "
+			"is kept; "
+			"set it to 0.");
 	if (settings_number(s, SETTING_AUTO_RESYNCHRONIZE_ENABLED))
-		return failure_set(f, CODE_NOT_SUPPORTED, -EOPNOTSUPP,
-				   "AutoResynchronizeEnabled is not supported by this version; set it to FALSE.");
+		return failure_set(
+			f, CODE_NOT_SUPPORTED, -EOPNOTSUPP,
+			"AutoResynchronizeEnabled is not supported by this version; set it to "
+			"FALSE.");
 	if (provider[0] && !strcasestr(provider, BUILT_IN_PROVIDER))
-		return failure_set(f, CODE_NOT_SUPPORTED, -EOPNOTSUPP,
-				   "ReplicationProvider \"%.64s\" is not known; only the built-in one is.", provider);
+		return failure_set(
+			f, CODE_NOT_SUPPORTED, -EOPNOTSUPP,
+			"ReplicationProvider \"%.64s\" is not known; only the built-in one is.",
+			provider);
 	if (settings_text(s, SETTING_ADDITIONAL_SETTINGS)[0])
-		return failure_set(f, CODE_NOT_SUPPORTED, -EOPNOTSUPP,
-				   "AdditionalSettings belong to external providers; this version has none.");
+		return failure_set(
+			f, CODE_NOT_SUPPORTED, -EOPNOTSUPP,
+			"AdditionalSettings belong to external providers; this version has none.");
 	return 0;
 }
 
@@ -354,8 +376,10 @@ static int check(const struct settings *s, struct failure *f)
 {
 	if (settings_number(s, SETTING_APPLICATION_CONSISTENT_SNAPSHOT_INTERVAL) &&
 	    !settings_number(s, SETTING_RECOVERY_HISTORY))
-		return failure_set(f, CODE_INVALID_PARAMETER, -EINVAL,
-				   "ApplicationConsistentSnapshotInterval needs a RecoveryHistory of at least 1.");
+		return failure_set(
+			f, CODE_INVALID_PARAMETER, -EINVAL,
+			"ApplicationConsistentSnapshotInterval needs a RecoveryHistory of at least "
+			"1.");
 	return check_supported(s, f);
 }
 
@@ -370,7 +394,8 @@ static void put_json_at(struct json_object **object)
 	(void)json_object_put(*object);
 }
 
-static int scalar_from_json(struct settings *s, const char *name, struct json_object *value, struct failure *f)
+static int scalar_from_json(struct settings *s, const char *name, struct json_object *value,
+			    struct failure *f)
 {
 	const struct setting_def *def = find(name);
 	const char *text = json_object_get_string(value);
@@ -383,13 +408,15 @@ static int scalar_from_json(struct settings *s, const char *name, struct json_ob
 	return settings_put(s, name, NULL, false, &text, 1, f);
 }
 
-static int array_from_json(struct settings *s, const char *name, struct json_object *value, struct failure *f)
+static int array_from_json(struct settings *s, const char *name, struct json_object *value,
+			   struct failure *f)
 {
 	const char *texts[SETTINGS_ARRAY_MAX];
 	size_t nr = json_object_array_length(value);
 
 	if (nr > SETTINGS_ARRAY_MAX)
-		return failure_set(f, CODE_INVALID_PARAMETER, -E2BIG, "Setting %.64s has more than %u values.", name,
+		return failure_set(f, CODE_INVALID_PARAMETER, -E2BIG,
+				   "Setting %.64s has more than %u values.", name,
 				   SETTINGS_ARRAY_MAX);
 	for (size_t i = 0; i < nr; i++) {
 		struct json_object *item = json_object_array_get_idx(value, i);
@@ -402,7 +429,8 @@ static int array_from_json(struct settings *s, const char *name, struct json_obj
 	return settings_put(s, name, NULL, true, texts, nr, f);
 }
 
-static int put_from_json(struct settings *s, const char *name, struct json_object *value, struct failure *f)
+static int put_from_json(struct settings *s, const char *name, struct json_object *value,
+			 struct failure *f)
 {
 	const struct setting_def *def = find(name);
 
@@ -413,8 +441,10 @@ static int put_from_json(struct settings *s, const char *name, struct json_objec
 		return array_from_json(s, name, value, f);
 	case json_type_object:
 	case json_type_double:
-		return failure_set(f, CODE_INCORRECT_DATA_TYPE, -EINVAL,
-				   "Setting %.64s must be a string, a whole number, a boolean or an array.", name);
+		return failure_set(
+			f, CODE_INCORRECT_DATA_TYPE, -EINVAL,
+			"Setting %.64s must be a string, a whole number, a boolean or an array.",
+			name);
 	default:
 		return scalar_from_json(s, name, value, f);
 	}
@@ -428,7 +458,8 @@ static void free_tokener_at(struct json_tokener **tokener)
 
 static int parse_json(const char *text, struct settings *s, struct failure *f)
 {
-	_cleanup_(free_tokener_at) struct json_tokener *tokener = json_tokener_new_ex(JSON_DEPTH_MAX);
+	_cleanup_(free_tokener_at) struct json_tokener *tokener =
+		json_tokener_new_ex(JSON_DEPTH_MAX);
 	_cleanup_(put_json_at) struct json_object *object = NULL;
 	size_t len = strlen(text);
 
@@ -437,7 +468,8 @@ static int parse_json(const char *text, struct settings *s, struct failure *f)
 	json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
 	object = json_tokener_parse_ex(tokener, text, (int)len + 1);
 	if (!object || !json_object_is_type(object, json_type_object))
-		return failure_set(f, CODE_INCORRECT_DATA_TYPE, -EBADMSG, "The setting data is not a JSON object: %s.",
+		return failure_set(f, CODE_INCORRECT_DATA_TYPE, -EBADMSG,
+				   "The setting data is not a JSON object: %s.",
 				   json_tokener_error_desc(json_tokener_get_error(tokener)));
 	json_object_object_foreach(object, name, value)
 	{
@@ -478,7 +510,8 @@ int settings_parse(const char *text, struct settings *ret, struct failure *f)
 
 static int value_copy(const struct setting_value *from, struct setting_value *ret)
 {
-	_cleanup_(value_clear) struct setting_value v = { .set = from->set, .number = from->number };
+	_cleanup_(value_clear) struct setting_value v = { .set = from->set,
+							  .number = from->number };
 
 	if (from->texts) {
 		v.texts = calloc(max_of(from->nr_texts, (size_t)1), sizeof(*v.texts));
@@ -515,7 +548,8 @@ int settings_merge(struct settings *s, const struct settings *over)
 	return 0;
 }
 
-static struct json_object *value_to_json(const struct setting_def *def, const struct setting_value *v)
+static struct json_object *value_to_json(const struct setting_def *def,
+					 const struct setting_value *v)
 {
 	struct json_object *array;
 
@@ -542,9 +576,11 @@ char *settings_to_json(const struct settings *s)
 		const struct setting_def *def = def_of(i);
 
 		if (s->values[i].set &&
-		    json_object_object_add(object, def->name, value_to_json(def, &s->values[i])) < 0)
+		    json_object_object_add(object, def->name, value_to_json(def, &s->values[i])) <
+			    0)
 			return NULL;
 	}
-	text = json_object_to_json_string_ext(object, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
+	text = json_object_to_json_string_ext(object, JSON_C_TO_STRING_PLAIN |
+							      JSON_C_TO_STRING_NOSLASHESCAPE);
 	return text ? strdup(text) : NULL;
 }

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Msvm_ReplicationSettingData: one table of its properties, filled from CIM-XML or JSON. PURE: no I/O, no globals.
+ * Msvm_ReplicationSettingData: one table of its properties, filled from CIM-XML or JSON. PURE: no
+ * I/O, no globals.
  *
- * Properties that the class derives from others, or documents as unused, are accepted and forgotten: instances that were
- * read from a host and passed back contain them. A property that the class does not have is refused by name. The only
- * file that turns JSON into settings and back; CIM-XML is read by lib/cimxml.
+ * Properties that the class derives from others, or documents as unused, are accepted and
+ * forgotten: instances that were read from a host and passed back contain them. A property that
+ * the class does not have is refused by name. The only file that turns JSON into settings and
+ * back; CIM-XML is read by lib/cimxml.
  */
 #ifndef FAILBACK_LIB_SETTINGS_H
 #define FAILBACK_LIB_SETTINGS_H
@@ -15,7 +17,7 @@
 
 #include "base/failure.h"
 
-#define SETTINGS_TEXT_MAX (64U << 10) /* bytes of one instance */
+#define SETTINGS_TEXT_MAX  (64U << 10) /* bytes of one instance */
 #define SETTINGS_VALUE_MAX 4096U /* characters of one value */
 #define SETTINGS_ARRAY_MAX 256U /* values of one array */
 
@@ -84,9 +86,9 @@ const struct setting_def *settings_table(size_t *ret_nr);
 /**
  * settings_parse - @text is empty (nothing is set), a CIM-XML INSTANCE, or a JSON object.
  *
- * CODE_INCORRECT_DATA_TYPE: malformed, another class, a property of another type. CODE_INVALID_PARAMETER: a property
- * that does not exist, or a value that is not allowed. CODE_NOT_SUPPORTED: a value that is allowed but that this version
- * cannot honour.
+ * CODE_INCORRECT_DATA_TYPE: malformed, another class, a property of another type.
+ * CODE_INVALID_PARAMETER: a property that does not exist, or a value that is not allowed.
+ * CODE_NOT_SUPPORTED: a value that is allowed but that this version cannot honour.
  */
 int settings_parse(const char *text, struct settings *ret, struct failure *f);
 
@@ -95,10 +97,13 @@ int settings_parse(const char *text, struct settings *ret, struct failure *f);
  * @cim_type: as in CIM-XML ("uint16"); NULL: not stated, values are judged by their text
  * @values, @nr: scalars have at most one; none is NULL, which unsets the property
  */
-int settings_put(struct settings *s, const char *name, const char *cim_type, bool array, const char *const *values,
-		 size_t nr, struct failure *f);
+int settings_put(struct settings *s, const char *name, const char *cim_type, bool array,
+		 const char *const *values, size_t nr, struct failure *f);
 
-/** settings_number, settings_text - the value, or the default of the class (0 or "" where it has none). */
+/**
+ * settings_number, settings_text - the value, or the default of the class (0 or "" where it has
+ * none).
+ */
 uint16_t settings_number(const struct settings *s, enum setting setting);
 const char *settings_text(const struct settings *s, enum setting setting);
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * One table per record. Schema version N is what migrations 1 to N make, counted in PRAGMA user_version; a migration and
- * its new version are one transaction. Migrations are only ever appended.
+ * One table per record. Schema version N is what migrations 1 to N make, counted in PRAGMA
+ * user_version; a migration and its new version are one transaction. Migrations are only ever
+ * appended.
  *
  * Statements are prepared at each use: the daemon writes a few records an hour.
  */
@@ -29,8 +30,10 @@ static const char *const migrations[] = {
 	" epoch_durable INTEGER NOT NULL, inconsistent INTEGER NOT NULL, aborted TEXT NOT NULL,"
 	" settings TEXT, last_replication_us INTEGER NOT NULL, last_error TEXT NOT NULL) STRICT;"
 	"CREATE TABLE disks ("
-	" vm TEXT NOT NULL REFERENCES relationships(vm) ON DELETE CASCADE, position INTEGER NOT NULL,"
-	" name TEXT NOT NULL, tracker TEXT NOT NULL, path TEXT NOT NULL, size_bytes INTEGER NOT NULL,"
+	" vm TEXT NOT NULL REFERENCES relationships(vm) ON DELETE CASCADE, position INTEGER NOT "
+	"NULL,"
+	" name TEXT NOT NULL, tracker TEXT NOT NULL, path TEXT NOT NULL, size_bytes INTEGER NOT "
+	"NULL,"
 	" tracker_uuid TEXT NOT NULL, tracker_generation INTEGER NOT NULL,"
 	" PRIMARY KEY (vm, position), UNIQUE (vm, name)) STRICT;"
 	"CREATE TABLE jobs ("
@@ -45,8 +48,8 @@ static const char *const migrations[] = {
 
 static int explain(struct store *store, int error, struct failure *f)
 {
-	return failure_set(f, CODE_STATUS_UNKNOWN, error, "The database %s failed: %s.", store->path,
-			   sqlite3_errmsg(store->db));
+	return failure_set(f, CODE_STATUS_UNKNOWN, error, "The database %s failed: %s.",
+			   store->path, sqlite3_errmsg(store->db));
 }
 
 static int execute(struct store *store, const char *sql, struct failure *f)
@@ -136,13 +139,16 @@ static int migrate(struct store *store, struct failure *f)
 	if (rc)
 		return rc;
 	if (version > ARRAY_SIZE(migrations))
-		return failure_set(f, CODE_STATUS_UNKNOWN, -EPROTONOSUPPORT,
-				   "The database %s was written by a newer version of failbackd; install that version.",
-				   store->path);
+		return failure_set(
+			f, CODE_STATUS_UNKNOWN, -EPROTONOSUPPORT,
+			"The database %s was written by a newer version of failbackd; install that "
+			"version.",
+			store->path);
 	for (; version < ARRAY_SIZE(migrations); version++) {
 		char pragma[64];
 
-		(void)snprintf(pragma, sizeof(pragma), "PRAGMA user_version = %u", (unsigned int)version + 1);
+		(void)snprintf(pragma, sizeof(pragma), "PRAGMA user_version = %u",
+			       (unsigned int)version + 1);
 		rc = execute(store, "BEGIN IMMEDIATE", f);
 		if (!rc)
 			rc = execute(store, migrations[version], f);
@@ -171,13 +177,16 @@ int store_open(const char *path, struct store **ret, struct failure *f)
 	if (!store)
 		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
 	(void)snprintf(store->path, sizeof(store->path), "%s", path);
-	if (sqlite3_open_v2(path, &store->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOFOLLOW,
+	if (sqlite3_open_v2(path, &store->db,
+			    SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOFOLLOW,
 			    NULL) != SQLITE_OK)
 		return explain(store, -EIO, f);
 	(void)sqlite3_extended_result_codes(store->db, 1);
 	(void)sqlite3_busy_timeout(store->db, 500);
-	rc = execute(store, "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL;"
-			    "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;", f);
+	rc = execute(store,
+		     "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL;"
+		     "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;",
+		     f);
 	if (!rc)
 		rc = migrate(store, f);
 	if (rc)
@@ -203,7 +212,8 @@ void relationship_record_clear(struct relationship_record *r)
 	memset(r, 0, sizeof(*r));
 }
 
-int relationship_record_copy(const struct relationship_record *from, struct relationship_record *ret)
+int relationship_record_copy(const struct relationship_record *from,
+			     struct relationship_record *ret)
 {
 	struct relationship_record copy = *from;
 
@@ -253,11 +263,13 @@ static int aborted_parse(const char *text, struct relationship_record *r)
 	return 0;
 }
 
-static int put_relationship_row(struct store *store, const struct relationship_record *r, struct failure *f)
+static int put_relationship_row(struct store *store, const struct relationship_record *r,
+				struct failure *f)
 {
 	static const char sql[] =
 		"INSERT INTO relationships VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14)"
-		" ON CONFLICT (vm) DO UPDATE SET name=?2, mode=?3, state=?4, health=?5, peer=?6, base=?7,"
+		" ON CONFLICT (vm) DO UPDATE SET name=?2, mode=?3, state=?4, health=?5, peer=?6, "
+		"base=?7,"
 		" epoch=?8, epoch_durable=?9, inconsistent=?10, aborted=?11, settings=?12,"
 		" last_replication_us=?13, last_error=?14";
 	_cleanup_(finalize_at) sqlite3_stmt *stmt = NULL;
@@ -295,8 +307,8 @@ static int delete_disks(struct store *store, const struct uuid *vm, struct failu
 	return step_to_end(store, stmt, f);
 }
 
-static int put_disk(struct store *store, const struct uuid *vm, size_t position, const struct disk_record *d,
-		    struct failure *f)
+static int put_disk(struct store *store, const struct uuid *vm, size_t position,
+		    const struct disk_record *d, struct failure *f)
 {
 	_cleanup_(finalize_at) sqlite3_stmt *stmt = NULL;
 	int rc = prepare(store, "INSERT INTO disks VALUES (?1,?2,?3,?4,?5,?6,?7,?8)", &stmt, f);
@@ -314,7 +326,8 @@ static int put_disk(struct store *store, const struct uuid *vm, size_t position,
 	return step_to_end(store, stmt, f);
 }
 
-int store_put_relationship(struct store *store, const struct relationship_record *r, struct failure *f)
+int store_put_relationship(struct store *store, const struct relationship_record *r,
+			   struct failure *f)
 {
 	int rc = execute(store, "BEGIN IMMEDIATE", f);
 
@@ -335,8 +348,10 @@ int store_put_relationship(struct store *store, const struct relationship_record
 static int load_disks(struct store *store, struct relationship_record *r, struct failure *f)
 {
 	_cleanup_(finalize_at) sqlite3_stmt *stmt = NULL;
-	int rc = prepare(store, "SELECT name, tracker, path, size_bytes, tracker_uuid, tracker_generation"
-				" FROM disks WHERE vm = ?1 ORDER BY position", &stmt, f);
+	int rc = prepare(store,
+			 "SELECT name, tracker, path, size_bytes, tracker_uuid, tracker_generation"
+			 " FROM disks WHERE vm = ?1 ORDER BY position",
+			 &stmt, f);
 
 	if (rc)
 		return rc;
@@ -356,7 +371,8 @@ static int load_disks(struct store *store, struct relationship_record *r, struct
 		d->tracker_generation = column_number(stmt, 5);
 		if (column_uuid(stmt, 4, &d->tracker_uuid))
 			return failure_set(f, CODE_STATUS_UNKNOWN, -EBADMSG,
-					   "The record of disk %s in %s cannot be read.", d->name, store->path);
+					   "The record of disk %s in %s cannot be read.", d->name,
+					   store->path);
 	}
 	return rc == SQLITE_DONE ? 0 : explain(store, -EIO, f);
 }
@@ -377,10 +393,11 @@ static int load_relationship(struct store *store, sqlite3_stmt *stmt, struct rel
 	column_text(stmt, 10, aborted, sizeof(aborted));
 	r->last_replication_us = column_number(stmt, 12);
 	column_text(stmt, 13, r->last_error, sizeof(r->last_error));
-	if (column_uuid(stmt, 0, &r->vm) || column_uuid(stmt, 6, &r->base) || column_uuid(stmt, 7, &r->epoch) ||
-	    aborted_parse(aborted, r))
+	if (column_uuid(stmt, 0, &r->vm) || column_uuid(stmt, 6, &r->base) ||
+	    column_uuid(stmt, 7, &r->epoch) || aborted_parse(aborted, r))
 		return failure_set(f, CODE_STATUS_UNKNOWN, -EBADMSG,
-				   "The record of VM \"%.64s\" in %s cannot be read.", r->name, store->path);
+				   "The record of VM \"%.64s\" in %s cannot be read.", r->name,
+				   store->path);
 	if (settings) {
 		r->settings = strdup(settings);
 		if (!r->settings)
@@ -435,8 +452,10 @@ int store_load_relationships(struct store *store, struct relationship_record **r
 static int forget_old_jobs(struct store *store, struct failure *f)
 {
 	_cleanup_(finalize_at) sqlite3_stmt *stmt = NULL;
-	int rc = prepare(store, "DELETE FROM jobs WHERE started_us < (SELECT started_us FROM jobs"
-				" ORDER BY started_us DESC LIMIT 1 OFFSET ?1)", &stmt, f);
+	int rc = prepare(store,
+			 "DELETE FROM jobs WHERE started_us < (SELECT started_us FROM jobs"
+			 " ORDER BY started_us DESC LIMIT 1 OFFSET ?1)",
+			 &stmt, f);
 
 	if (rc)
 		return rc;
@@ -447,7 +466,8 @@ static int forget_old_jobs(struct store *store, struct failure *f)
 int store_put_job(struct store *store, const struct job_record *job, struct failure *f)
 {
 	_cleanup_(finalize_at) sqlite3_stmt *stmt = NULL;
-	int rc = prepare(store, "INSERT OR REPLACE INTO jobs VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11)",
+	int rc = prepare(store,
+			 "INSERT OR REPLACE INTO jobs VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11)",
 			 &stmt, f);
 
 	if (rc)
@@ -467,11 +487,14 @@ int store_put_job(struct store *store, const struct job_record *job, struct fail
 	return rc ? rc : forget_old_jobs(store, f);
 }
 
-int store_settle_jobs(struct store *store, const struct job_record *outcome, size_t *ret_nr, struct failure *f)
+int store_settle_jobs(struct store *store, const struct job_record *outcome, size_t *ret_nr,
+		      struct failure *f)
 {
 	_cleanup_(finalize_at) sqlite3_stmt *stmt = NULL;
-	int rc = prepare(store, "UPDATE jobs SET state = ?1, code = ?2, text = ?3, ended_us = ?4"
-				" WHERE ended_us = 0", &stmt, f);
+	int rc = prepare(store,
+			 "UPDATE jobs SET state = ?1, code = ?2, text = ?3, ended_us = ?4"
+			 " WHERE ended_us = 0",
+			 &stmt, f);
 
 	if (rc)
 		return rc;
@@ -486,11 +509,12 @@ int store_settle_jobs(struct store *store, const struct job_record *outcome, siz
 	return 0;
 }
 
-static int load_job(struct store *store, sqlite3_stmt *stmt, struct job_record *job, struct failure *f)
+static int load_job(struct store *store, sqlite3_stmt *stmt, struct job_record *job,
+		    struct failure *f)
 {
 	if (column_uuid(stmt, 0, &job->id) || column_uuid(stmt, 1, &job->vm))
-		return failure_set(f, CODE_STATUS_UNKNOWN, -EBADMSG, "A record of a job in %s cannot be read.",
-				   store->path);
+		return failure_set(f, CODE_STATUS_UNKNOWN, -EBADMSG,
+				   "A record of a job in %s cannot be read.", store->path);
 	job->type = (unsigned int)column_number(stmt, 2);
 	job->state = (unsigned int)column_number(stmt, 3);
 	job->code = (uint32_t)column_number(stmt, 4);
@@ -503,7 +527,8 @@ static int load_job(struct store *store, sqlite3_stmt *stmt, struct job_record *
 	return 0;
 }
 
-int store_load_jobs(struct store *store, size_t max, struct job_record **ret, size_t *ret_nr, struct failure *f)
+int store_load_jobs(struct store *store, size_t max, struct job_record **ret, size_t *ret_nr,
+		    struct failure *f)
 {
 	_cleanup_(finalize_at) sqlite3_stmt *stmt = NULL;
 	cleanup_free struct job_record *jobs = calloc(max, sizeof(*jobs));

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What a host remembers: relationships, their disks and the history of jobs, in one SQLite database. The only file that
- * knows SQLite.
+ * What a host remembers: relationships, their disks and the history of jobs, in one SQLite
+ * database. The only file that knows SQLite.
  *
- * A put returns after the record is durable (WAL, synchronous=FULL); a crash leaves the old record or the new one. A put
- * that fails changes nothing. The database belongs to one process.
+ * A put returns after the record is durable (WAL, synchronous=FULL); a crash leaves the old
+ * record or the new one. A put that fails changes nothing. The database belongs to one process.
  */
 #ifndef FAILBACK_LIB_STORE_H
 #define FAILBACK_LIB_STORE_H
@@ -22,14 +22,15 @@
 struct store;
 
 #define DISK_NAME_MAX 55 /* as on the wire (cbt-wire.h) */
-#define VM_NAME_MAX 255
+#define VM_NAME_MAX   255
 #define PEER_TEXT_MAX 64 /* ADDRESS:PORT, numeric */
-#define ABORTED_MAX 4
-#define JOBS_KEPT 10000
+#define ABORTED_MAX   4
+#define JOBS_KEPT     10000
 
 struct disk_record {
 	char name[DISK_NAME_MAX + 1];
-	char tracker[CBT_NAME_LEN + 1]; /* mapped device where the VM runs; "" if it never runs here */
+	char tracker[CBT_NAME_LEN +
+		     1]; /* mapped device where the VM runs; "" if it never runs here */
 	char path[PATH_MAX]; /* what receives when this host is the replica */
 	uint64_t size_bytes;
 	/* The tracker whose map is known to start at the base; nil: none was noted yet. */
@@ -48,7 +49,8 @@ struct relationship_record {
 	struct uuid epoch; /* being sent, or received last; nil: none */
 	bool epoch_durable; /* sending: the peer acknowledged @epoch */
 	bool inconsistent; /* receiving: the disks are between two epochs */
-	struct uuid aborted[ABORTED_MAX]; /* epochs merged into the next delta that the peer may hold */
+	struct uuid
+		aborted[ABORTED_MAX]; /* epochs merged into the next delta that the peer may hold */
 	size_t nr_aborted;
 	char *settings; /* JSON of ReplicationSettingData; malloc()ed, NULL: none */
 	uint64_t last_replication_us; /* since 1970; 0: never */
@@ -72,14 +74,19 @@ struct job_record {
 };
 
 /** relationship_record_copy - deep; -ENOMEM. Release with relationship_record_clear(). */
-int relationship_record_copy(const struct relationship_record *from, struct relationship_record *ret);
+int relationship_record_copy(const struct relationship_record *from,
+			     struct relationship_record *ret);
 void relationship_record_clear(struct relationship_record *r);
 
-/** store_open - create the database at @path or bring it to this version. -EPROTONOSUPPORT: it is newer than this. */
+/**
+ * store_open - create the database at @path or bring it to this version. -EPROTONOSUPPORT: it is
+ * newer than this.
+ */
 int store_open(const char *path, struct store **ret, struct failure *f);
 void store_close(struct store *store); /* NULL is fine */
 
-int store_put_relationship(struct store *store, const struct relationship_record *r, struct failure *f);
+int store_put_relationship(struct store *store, const struct relationship_record *r,
+			   struct failure *f);
 
 /** store_load_relationships - all, by name; *@ret is malloc()ed, its members are to be cleared. */
 int store_load_relationships(struct store *store, struct relationship_record **ret, size_t *ret_nr,
@@ -89,9 +96,11 @@ int store_load_relationships(struct store *store, struct relationship_record **r
 int store_put_job(struct store *store, const struct job_record *job, struct failure *f);
 
 /** store_settle_jobs - jobs without an end get state, code, text and end; *@ret_nr of them. */
-int store_settle_jobs(struct store *store, const struct job_record *outcome, size_t *ret_nr, struct failure *f);
+int store_settle_jobs(struct store *store, const struct job_record *outcome, size_t *ret_nr,
+		      struct failure *f);
 
 /** store_load_jobs - the newest @max first; *@ret is malloc()ed. */
-int store_load_jobs(struct store *store, size_t max, struct job_record **ret, size_t *ret_nr, struct failure *f);
+int store_load_jobs(struct store *store, size_t max, struct job_record **ret, size_t *ret_nr,
+		    struct failure *f);
 
 #endif

@@ -2,8 +2,9 @@
 /*
  * failback: what an operator, or a script, asks failbackd for.
  *
- * People get tables, sentences and a progress bar; --json gets one object a line with "schema": 1. A job that is followed
- * is asked for a few times a second, which goes on working when signals are lost.
+ * People get tables, sentences and a progress bar; --json gets one object a line with "schema":
+ * 1. A job that is followed is asked for a few times a second, which goes on working when signals
+ * are lost.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -29,9 +30,9 @@
 #define FAILBACK_VERSION "0.1"
 #endif
 
-#define EXIT_USAGE 2
-#define POLL_NS (NS_PER_S / 5)
-#define LINE_EVERY_NS (5 * NS_PER_S) /* of progress, when nobody watches it move */
+#define EXIT_USAGE     2
+#define POLL_NS	       (NS_PER_S / 5)
+#define LINE_EVERY_NS  (5 * NS_PER_S) /* of progress, when nobody watches it move */
 #define FILE_MAX_BYTES ((size_t)4 << 20)
 
 /* RequestReplicationStateChange */
@@ -64,19 +65,22 @@ static int read_file(const char *path, size_t max, char **ret, struct failure *f
 	if (strcmp(path, "-") != 0)
 		fd = opened = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
-		return failure_set(f, code_of_errno(errno), -errno, "Cannot read %s: %s.", path, strerror(errno));
+		return failure_set(f, code_of_errno(errno), -errno, "Cannot read %s: %s.", path,
+				   strerror(errno));
 	while ((got = read(fd, text + len, max + 1 - len)) != 0) {
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got < 0)
-			return failure_set(f, code_of_errno(errno), -errno, "Cannot read %s: %s.", path,
-					   strerror(errno));
+			return failure_set(f, code_of_errno(errno), -errno, "Cannot read %s: %s.",
+					   path, strerror(errno));
 		len += (size_t)got;
 		if (len > max)
-			return failure_set(f, CODE_INVALID_PARAMETER, -EFBIG, "%s is larger than %zu bytes.", path, max);
+			return failure_set(f, CODE_INVALID_PARAMETER, -EFBIG,
+					   "%s is larger than %zu bytes.", path, max);
 	}
 	if (memchr(text, '\0', len))
-		return failure_set(f, CODE_INCORRECT_DATA_TYPE, -EINVAL, "%s is not text: it contains NUL.", path);
+		return failure_set(f, CODE_INCORRECT_DATA_TYPE, -EINVAL,
+				   "%s is not text: it contains NUL.", path);
 	text[len] = '\0';
 	*ret = steal_ptr(text);
 	return 0;
@@ -89,7 +93,8 @@ static const char *time_text(uint64_t us, char *buf, size_t size)
 	time_t seconds = (time_t)(us / 1000000);
 	struct tm local;
 
-	if (!us || !localtime_r(&seconds, &local) || !strftime(buf, size, "%Y-%m-%d %H:%M:%S", &local))
+	if (!us || !localtime_r(&seconds, &local) ||
+	    !strftime(buf, size, "%Y-%m-%d %H:%M:%S", &local))
 		(void)snprintf(buf, size, "-");
 	return buf;
 }
@@ -190,7 +195,8 @@ static void follower_init(struct follower *w, struct client *client, bool json)
 		w->width = size.ws_col;
 }
 
-static void format_job(const struct follower *w, const struct client_job *job, char *buf, size_t size)
+static void format_job(const struct follower *w, const struct client_job *job, char *buf,
+		       size_t size)
 {
 	bool ended = client_job_has_ended(job);
 	struct progress_bar bar = {
@@ -206,7 +212,10 @@ static void format_job(const struct follower *w, const struct client_job *job, c
 	progress_bar_format(&bar, w->terminal ? w->width : 0, buf, size);
 }
 
-/* A terminal shows each change in place; elsewhere a new line comes when the step changes, and now and then. */
+/*
+ * A terminal shows each change in place; elsewhere a new line comes when the step changes, and
+ * now and then.
+ */
 static void show_line(struct follower *w, const struct client_job *job)
 {
 	char line[sizeof(w->shown)];
@@ -214,7 +223,8 @@ static void show_line(struct follower *w, const struct client_job *job)
 
 	format_job(w, job, line, sizeof(line));
 	if (w->terminal) {
-		(void)printf("\r\033[K%.*s", w->width ? (int)w->width - 1 : (int)strlen(line), line);
+		(void)printf("\r\033[K%.*s", w->width ? (int)w->width - 1 : (int)strlen(line),
+			     line);
 		w->line_open = true;
 	} else if (client_job_has_ended(job) || now - w->shown_ns >= LINE_EVERY_NS ||
 		   strcmp(w->shown, job->status) != 0) {
@@ -230,8 +240,8 @@ static int show_json(struct follower *w, const struct client_job *job, struct fa
 	char key[sizeof(w->shown)];
 	int rc;
 
-	(void)snprintf(key, sizeof(key), "%s %u %llu %s", job->id, job->state, (unsigned long long)job->bytes_done,
-		       job->status);
+	(void)snprintf(key, sizeof(key), "%s %u %llu %s", job->id, job->state,
+		       (unsigned long long)job->bytes_done, job->status);
 	if (strcmp(key, w->shown) == 0)
 		return 0;
 	memcpy(w->shown, key, sizeof(key));
@@ -255,7 +265,8 @@ static void end_line(struct follower *w)
 }
 
 /* Until the job has ended; the job's failure is this function's. */
-static int follow_one(struct follower *w, const char *path, struct client_job *ret, struct failure *f)
+static int follow_one(struct follower *w, const char *path, struct client_job *ret,
+		      struct failure *f)
 {
 	static const struct timespec pause = { .tv_nsec = POLL_NS };
 	int rc;
@@ -276,7 +287,8 @@ static int follow_one(struct follower *w, const char *path, struct client_job *r
 }
 
 /* The job, then the one that it led to. */
-static int follow(struct client *client, const struct options *o, const char *path, struct failure *f)
+static int follow(struct client *client, const struct options *o, const char *path,
+		  struct failure *f)
 {
 	char next[BUS_PATH_MAX];
 	struct client_job job;
@@ -318,11 +330,13 @@ static int run_reverse(struct client *client, const struct options *o, struct fa
 	if (!rc && !o->no_wait)
 		rc = client_get_vm(client, path, &vm, f);
 	if (!rc && !o->no_wait && vm.last_error[0])
-		rc = failure_set(f, CODE_FAILED, -EIO, "The roles are swapped, but: %s", vm.last_error);
+		rc = failure_set(f, CODE_FAILED, -EIO, "The roles are swapped, but: %s",
+				 vm.last_error);
 	return rc;
 }
 
-static int run_change(struct client *client, const struct options *o, uint16_t state, struct failure *f)
+static int run_change(struct client *client, const struct options *o, uint16_t state,
+		      struct failure *f)
 {
 	char path[BUS_PATH_MAX];
 	char job[BUS_PATH_MAX];
@@ -349,8 +363,13 @@ static int add_vm_row(struct table *table, const struct client_vm *vm)
 	char dirty[SIZE_TEXT_LEN];
 	char last[32];
 	const char *cells[] = {
-		vm->name, vm->mode_name, state, vm->consistent ? vm->health_name : "Inconsistent", vm->peer,
-		dirty_text(vm->dirty_bytes, dirty), time_text(vm->last_replication_us, last, sizeof(last)),
+		vm->name,
+		vm->mode_name,
+		state,
+		vm->consistent ? vm->health_name : "Inconsistent",
+		vm->peer,
+		dirty_text(vm->dirty_bytes, dirty),
+		time_text(vm->last_replication_us, last, sizeof(last)),
 	};
 
 	(void)snprintf(state, sizeof(state), "%u %s", vm->state, vm->state_name);
@@ -360,8 +379,13 @@ static int add_vm_row(struct table *table, const struct client_vm *vm)
 static int print_vm_table(const struct client_vm *vms, size_t nr, struct failure *f)
 {
 	static const struct table_column columns[] = {
-		{ "VM", false }, { "MODE", false }, { "STATE", false }, { "HEALTH", false },
-		{ "PEER", false }, { "DIRTY", true }, { "LAST REPLICATION", false },
+		{ "VM", false },
+		{ "MODE", false },
+		{ "STATE", false },
+		{ "HEALTH", false },
+		{ "PEER", false },
+		{ "DIRTY", true },
+		{ "LAST REPLICATION", false },
 	};
 	_cleanup_(table_free_at) struct table *table = NULL;
 	int rc = table_new(columns, ARRAY_SIZE(columns), &table);
@@ -378,7 +402,8 @@ static int print_vm_table(const struct client_vm *vms, size_t nr, struct failure
 	return 0;
 }
 
-static int print_vms(const struct client_vm *vms, size_t nr, const struct options *o, struct failure *f)
+static int print_vms(const struct client_vm *vms, size_t nr, const struct options *o,
+		     struct failure *f)
 {
 	int rc = 0;
 
@@ -427,8 +452,13 @@ static int add_job_row(struct table *table, const struct client_job *job)
 	char done[SIZE_TEXT_LEN];
 	char code[16];
 	const char *cells[] = {
-		time_text(job->start_us, started, sizeof(started)), job->name, job_state_text(job), percent,
-		size_format(job->bytes_done, done), duration_format(job->elapsed_us * 1000, elapsed), code,
+		time_text(job->start_us, started, sizeof(started)),
+		job->name,
+		job_state_text(job),
+		percent,
+		size_format(job->bytes_done, done),
+		duration_format(job->elapsed_us * 1000, elapsed),
+		code,
 	};
 
 	(void)snprintf(percent, sizeof(percent), "%u %%", job->percent);
@@ -440,7 +470,7 @@ static int print_job_table(const struct client_job *jobs, size_t nr, struct fail
 {
 	static const struct table_column columns[] = {
 		{ "STARTED", false }, { "JOB", false }, { "STATE", false }, { "DONE", true },
-		{ "BYTES", true }, { "TIME", true }, { "CODE", true },
+		{ "BYTES", true },    { "TIME", true }, { "CODE", true },
 	};
 	_cleanup_(table_free_at) struct table *table = NULL;
 	int rc = table_new(columns, ARRAY_SIZE(columns), &table);
@@ -517,10 +547,13 @@ static const struct command {
 	  "after a failover, on the host where the VM runs now: replicate the other way" },
 	{ "status", "[VM]", false, run_status, "how the replication of VMs stands" },
 	{ "jobs", NULL, false, run_jobs, "what runs, and what ran in the last five minutes" },
-	{ "prepare", "VM", true, run_prepare, "with the VM off: send the last delta before a planned failover" },
+	{ "prepare", "VM", true, run_prepare,
+	  "with the VM off: send the last delta before a planned failover" },
 	{ "resume", "VM", true, run_resume, "send a delta now; cancel a prepared failover" },
-	{ "apply", "FILE", false, run_apply, "make relationships as FILE says (- for standard input)" },
-	{ "export", NULL, false, run_export, "print the relationships in the form that apply takes" },
+	{ "apply", "FILE", false, run_apply,
+	  "make relationships as FILE says (- for standard input)" },
+	{ "export", NULL, false, run_export,
+	  "print the relationships in the form that apply takes" },
 };
 
 /* --- command line --- */
@@ -529,17 +562,22 @@ static void print_help(void)
 {
 	(void)printf("usage: failback COMMAND [OPTION]...\n\n");
 	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
-		(void)printf("  %-8s %-5s  %s\n", commands[i].name, commands[i].operand ? commands[i].operand : "",
-			     commands[i].doc);
-	(void)printf("\n"
-		     "  --json             one JSON object a line, for programs\n"
-		     "  --no-wait          reverse, prepare, resume: do not follow the job\n"
-		     "  --settings FILE    reverse: ReplicationSettingData as CIM-XML or JSON (- for standard input)\n"
-		     "  --bus-address A    of the bus where failbackd is; else the system bus\n"
-		     "  --help, --version\n\n"
-		     "VM is a name or a UUID. Exit status: 0 done, 2 wrong usage, 10 failed, 11 access denied,\n"
-		     "12 not supported, 13 status unknown, 14 time-out, 15 invalid parameter, 16 in use, 17 invalid\n"
-		     "state, 18 incorrect data type, 19 not available, 20 out of memory, 21 file not found.\n");
+		(void)printf("  %-8s %-5s  %s\n", commands[i].name,
+			     commands[i].operand ? commands[i].operand : "", commands[i].doc);
+	(void)printf(
+		"\n"
+		"  --json             one JSON object a line, for programs\n"
+		"  --no-wait          reverse, prepare, resume: do not follow the job\n"
+		"  --settings FILE    reverse: ReplicationSettingData as CIM-XML or JSON (- for "
+		"standard input)\n"
+		"  --bus-address A    of the bus where failbackd is; else the system bus\n"
+		"  --help, --version\n\n"
+		"VM is a name or a UUID. Exit status: 0 done, 2 wrong usage, 10 failed, 11 access "
+		"denied,\n"
+		"12 not supported, 13 status unknown, 14 time-out, 15 invalid parameter, 16 in "
+		"use, 17 invalid\n"
+		"state, 18 incorrect data type, 19 not available, 20 out of memory, 21 file not "
+		"found.\n");
 }
 
 static int usage_error(const char *fmt, ...) printf_like(1, 2);
@@ -565,7 +603,8 @@ static const struct command *find_command(const char *name)
 	return NULL;
 }
 
-static int parse_option(const struct command *command, int argc, char **argv, int *i, struct options *o)
+static int parse_option(const struct command *command, int argc, char **argv, int *i,
+			struct options *o)
 {
 	const char *arg = argv[*i];
 	const char **value = NULL;
@@ -598,7 +637,8 @@ static int parse_options(const struct command *command, int argc, char **argv, s
 		if (argv[i][0] == '-' && argv[i][1])
 			rc = parse_option(command, argc, argv, &i, o);
 		else if (!command->operand || o->operand)
-			rc = usage_error("'%s' is too much for `failback %s`", argv[i], command->name);
+			rc = usage_error("'%s' is too much for `failback %s`", argv[i],
+					 command->name);
 		else
 			o->operand = argv[i];
 		if (rc)

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* failbackd: the controller of a host. The settings in its file may be overridden on the command line. */
+/*
+ * failbackd: the controller of a host. The settings in its file may be overridden on the command
+ * line.
+ */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -14,7 +17,7 @@
 #endif
 
 #define CONFIG_FILE "/etc/failback/failbackd.conf"
-#define EXIT_USAGE 2
+#define EXIT_USAGE  2
 
 static void print_help(void)
 {
@@ -26,7 +29,10 @@ static void print_help(void)
 	(void)printf("\n  --help             show this\n  --version          show the version\n");
 }
 
-/* "--name value" and "--name=value"; moves *@i past what it took. NULL: not an option, or one without a value. */
+/*
+ * "--name value" and "--name=value"; moves *@i past what it took. NULL: not an option, or one
+ * without a value.
+ */
 static const char *option(int argc, char **argv, int *i, char *name, size_t size)
 {
 	const char *arg = argv[*i];
@@ -34,14 +40,19 @@ static const char *option(int argc, char **argv, int *i, char *name, size_t size
 
 	if (strncmp(arg, "--", 2) != 0)
 		return NULL;
-	(void)snprintf(name, size, "%.*s", (int)(equals ? equals - arg - 2 : (long)strlen(arg) - 2), arg + 2);
+	(void)snprintf(name, size, "%.*s", (int)(equals ? equals - arg - 2 : (long)strlen(arg) - 2),
+		       arg + 2);
 	if (equals)
 		return equals + 1;
 	return ++*i < argc ? argv[*i] : NULL;
 }
 
-/* Twice over the command line: the file that it names is read before the settings that it overrides. */
-static int read_options(int argc, char **argv, struct host_config *config, const char **ret_file, struct failure *f)
+/*
+ * Twice over the command line: the file that it names is read before the settings that it
+ * overrides.
+ */
+static int read_options(int argc, char **argv, struct host_config *config, const char **ret_file,
+			struct failure *f)
 {
 	char name[64];
 
@@ -51,8 +62,10 @@ static int read_options(int argc, char **argv, struct host_config *config, const
 		int rc;
 
 		if (!value)
-			return failure_set(f, CODE_INVALID_PARAMETER, -EINVAL,
-					   "\"%.64s\" is not an option with a value; see failbackd --help.", arg);
+			return failure_set(
+				f, CODE_INVALID_PARAMETER, -EINVAL,
+				"\"%.64s\" is not an option with a value; see failbackd --help.",
+				arg);
 		if (strcmp(name, "config") == 0) {
 			*ret_file = value;
 			continue;
@@ -101,7 +114,9 @@ int main(int argc, char **argv)
 		return EXIT_USAGE;
 	}
 	if (geteuid() != 0) {
-		log_error("failbackd has to be started as root: it opens disks and controls the kernel module.");
+		log_error(
+			"failbackd has to be started as root: it opens disks and controls the "
+			"kernel module.");
 		return code_exit_status(CODE_ACCESS_DENIED);
 	}
 	if (daemon_run(&config, &why)) {
