@@ -333,23 +333,25 @@ static int abort_doit(struct sk_buff *skb, struct genl_info *info)
 	return epoch_doit(skb, info, cbt_abort);
 }
 
-static int tracker_dump_start(struct netlink_callback *cb)
-{
-	return is_privileged(cb->skb, cb->extack) ? 0 : -EPERM;
-}
-
-/* A tracker that comes or goes between two messages may be missed or told twice; userspace sorts by UUID. */
+/*
+ * Dumps are refused by their first dumpit, not by start: COMPAT(6.1): start has no extack there, and a
+ * refusal would come without its sentence.
+ */
 static int tracker_dumpit(struct sk_buff *skb, struct netlink_callback *cb)
 {
 	struct cbt_tracker *t;
 
+	if (!is_privileged(cb->skb, cb->extack))
+		return -EPERM;
 	cbt_control_lock();
+	cb->seq = cbt_registry_sequence();
 	while ((t = cbt_tracker_at(cb->args[0]))) {
 		void *header = genlmsg_put(skb, NETLINK_CB(cb->skb).portid, cb->nlh->nlmsg_seq,
 					   &family, NLM_F_MULTI, CBT_CMD_TRACKER_GET);
 
 		if (!header)
 			break;
+		genl_dump_check_consistent(cb, header);
 		if (put_tracker(skb, t, true)) {
 			genlmsg_cancel(skb, header);
 			break;
@@ -405,20 +407,26 @@ static int map_dump_check(struct cbt_tracker *t, struct nlattr **attrs, struct n
 	return 0;
 }
 
-static int map_dump_begin(struct map_dump *dump, struct nlattr **attrs,
-			  struct netlink_ext_ack *extack)
+/* The first call of a dump: parse, look up, remember what is read. Under the control lock. */
+static int map_dump_begin(struct map_dump *dump, struct netlink_callback *cb)
 {
+	struct nlattr *attrs[CBT_A_START + 1];
 	struct cbt_tracker *t;
 	int error;
 
+	if (!is_privileged(cb->skb, cb->extack))
+		return -EPERM;
+	error = nlmsg_parse(cb->nlh, GENL_HDRLEN, attrs, CBT_A_START, map_get_policy, cb->extack);
+	if (error)
+		return error;
 	if (!attrs[CBT_A_TRACKER] || !attrs[CBT_A_WHICH]) {
-		NL_SET_ERR_MSG(extack, "a tracker and the map wanted must be named");
+		NL_SET_ERR_MSG(cb->extack, "a tracker and the map wanted must be named");
 		return -EINVAL;
 	}
-	t = find_tracker(attrs[CBT_A_TRACKER], extack);
+	t = find_tracker(attrs[CBT_A_TRACKER], cb->extack);
 	if (IS_ERR(t))
 		return PTR_ERR(t);
-	error = map_dump_check(t, attrs, extack);
+	error = map_dump_check(t, attrs, cb->extack);
 	if (error)
 		return error;
 	dump->tracker = t->uuid;
@@ -431,25 +439,10 @@ static int map_dump_begin(struct map_dump *dump, struct nlattr **attrs,
 
 static int map_dump_start(struct netlink_callback *cb)
 {
-	struct nlattr *attrs[CBT_A_START + 1];
-	struct map_dump *dump;
-	int error;
+	struct map_dump *dump = kzalloc(sizeof(*dump), GFP_KERNEL);
 
-	if (!is_privileged(cb->skb, cb->extack))
-		return -EPERM;
-	error = nlmsg_parse(cb->nlh, GENL_HDRLEN, attrs, CBT_A_START, map_get_policy, cb->extack);
-	if (error)
-		return error;
-	dump = kzalloc(sizeof(*dump), GFP_KERNEL);
 	if (!dump)
 		return -ENOMEM;
-	cbt_control_lock();
-	error = map_dump_begin(dump, attrs, cb->extack);
-	cbt_control_unlock();
-	if (error) {
-		kfree(dump);
-		return error;
-	}
 	cb->args[0] = (unsigned long)dump;
 	/* A whole leaf must fit, and fewer messages are faster. */
 	cb->min_dump_alloc = MAP_MESSAGE_SIZE;
@@ -511,15 +504,24 @@ static struct cbt_tracker *map_dump_tracker(const struct map_dump *dump)
 	return t && t->nr_changes == dump->nr_changes ? t : NULL;
 }
 
-/* One message, whose first chunk is in the view already. */
 static int put_map(struct sk_buff *skb, struct netlink_callback *cb, struct map_dump *dump,
-		   const struct cbt_tracker *t, const struct cbt_map *a, const struct cbt_map *b)
+		   const struct cbt_tracker *t)
 {
-	void *header = genlmsg_put(skb, NETLINK_CB(cb->skb).portid, cb->nlh->nlmsg_seq, &family,
-				   NLM_F_MULTI, CBT_CMD_MAP_GET);
+	const struct cbt_map *a = dump->which & CBT_MAP_ACTIVE ? t->active : t->frozen;
+	const struct cbt_map *b = dump->which == CBT_MAP_BOTH ? t->frozen : NULL;
+	void *header;
 
-	if (!header || put_tracker(skb, t, false))
+	/* An empty map is one message too: it says whose map is empty. */
+	if (dump->begun && !map_dump_view(dump, a, b))
+		return 0;
+	header = genlmsg_put(skb, NETLINK_CB(cb->skb).portid, cb->nlh->nlmsg_seq, &family,
+			     NLM_F_MULTI, CBT_CMD_MAP_GET);
+	if (!header)
 		return -EMSGSIZE;
+	if (put_tracker(skb, t, false)) {
+		genlmsg_cancel(skb, header);
+		return -EMSGSIZE;
+	}
 	while (map_dump_view(dump, a, b) && !put_chunk(skb, dump))
 		dump->next = ((dump->next >> CBT_LEAF_SHIFT) + 1) << CBT_LEAF_SHIFT;
 	genlmsg_end(skb, header);
@@ -530,21 +532,21 @@ static int put_map(struct sk_buff *skb, struct netlink_callback *cb, struct map_
 static int map_dumpit(struct sk_buff *skb, struct netlink_callback *cb)
 {
 	struct map_dump *dump = (struct map_dump *)cb->args[0];
-	const struct cbt_map *a, *b;
 	struct cbt_tracker *t;
 	int error = 0;
 
 	cbt_control_lock();
-	t = map_dump_tracker(dump);
-	if (t) {
-		a = dump->which & CBT_MAP_ACTIVE ? t->active : t->frozen;
-		b = dump->which == CBT_MAP_BOTH ? t->frozen : NULL;
-		/* An empty map is one message too: it says whose map is empty. */
-		if (!dump->begun || map_dump_view(dump, a, b))
-			error = put_map(skb, cb, dump, t, a, b);
-	} else {
-		NL_SET_ERR_MSG(cb->extack, "the tracker's epochs changed meanwhile: start again");
-		error = -ESTALE;
+	if (!dump->begun)
+		error = map_dump_begin(dump, cb);
+	if (!error) {
+		t = map_dump_tracker(dump);
+		if (t) {
+			error = put_map(skb, cb, dump, t);
+		} else {
+			NL_SET_ERR_MSG(cb->extack,
+				       "the tracker's epochs changed meanwhile: start again");
+			error = -ESTALE;
+		}
 	}
 	cbt_control_unlock();
 	return error ? error : skb->len;
@@ -560,7 +562,6 @@ static const struct genl_ops genl_ops[] = {
 	{
 		OP(CBT_CMD_TRACKER_GET, tracker_get_policy),
 		.doit = tracker_get_doit,
-		.start = tracker_dump_start,
 		.dumpit = tracker_dumpit,
 	},
 	{ OP(CBT_CMD_FREEZE, epoch_policy), .doit = freeze_doit },
@@ -583,6 +584,8 @@ static struct genl_family family __ro_after_init = {
 	.ops = genl_ops,
 	.n_ops = ARRAY_SIZE(genl_ops),
 };
+
+MODULE_ALIAS_GENL_FAMILY(CBT_GENL_NAME);
 
 int cbt_genl_init(void)
 {

@@ -24,6 +24,7 @@
 
 static DEFINE_MUTEX(control);
 static LIST_HEAD(registry);		/* LOCK: control */
+static u32 registry_sequence = 1;	/* LOCK: control */
 static struct workqueue_struct *workers;
 
 /*--------------------------------------------------------------------------------------------------
@@ -127,6 +128,11 @@ static struct cbt_tracker *tracker_new(const struct cbt_tracker_params *params)
 	return t;
 }
 
+static void registry_changed(void)
+{
+	registry_sequence += registry_sequence == U32_MAX ? 2 : 1;
+}
+
 /* An error for params that the running trackers do not allow; otherwise the tracker to share, or NULL for a new one. */
 static struct cbt_tracker *tracker_match(const struct cbt_tracker_params *params, const char **why)
 {
@@ -171,6 +177,7 @@ struct cbt_tracker *cbt_tracker_get(const struct cbt_tracker_params *params, con
 		t = tracker_new(params);
 		if (t) {
 			list_add_tail(&t->link, &registry);
+			registry_changed();
 		} else {
 			*why = "out of memory for the maps";
 			t = ERR_PTR(-ENOMEM);
@@ -186,8 +193,10 @@ void cbt_tracker_put(struct cbt_tracker *t)
 
 	mutex_lock(&control);
 	last = --t->nr_users == 0;
-	if (last)
+	if (last) {
 		list_del(&t->link);
+		registry_changed();
+	}
 	mutex_unlock(&control);
 	if (!last)
 		return;
@@ -239,6 +248,11 @@ struct cbt_tracker *cbt_tracker_at(u32 index)
 		if (index-- == 0)
 			return t;
 	return NULL;
+}
+
+u32 cbt_registry_sequence(void)
+{
+	return registry_sequence;
 }
 
 /*--------------------------------------------------------------------------------------------------

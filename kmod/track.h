@@ -150,6 +150,9 @@ struct cbt_tracker *cbt_tracker_by_name(const char *name);
 /** cbt_tracker_at - the tracker at @index of the list, NULL past its end. */
 struct cbt_tracker *cbt_tracker_at(u32 index);
 
+/** cbt_registry_sequence - another number, never 0, whenever a tracker came or went. */
+u32 cbt_registry_sequence(void);
+
 /**
  * cbt_freeze - end the running epoch of @nr trackers in one instant and call it @epoch.
  * cbt_commit - the receiver holds @epoch durably: it becomes the base, and the frozen maps are dropped.

@@ -12,7 +12,7 @@
  *
  * CBT_CMD_TRACKER_GET
  *	do:	one CBT_A_TRACKER selector. Reply: CBT_A_TRACKER with the full state.
- *	dump:	no attribute. One message per tracker.
+ *	dump:	no attribute. One message per tracker. NLM_F_DUMP_INTR when trackers came or went meanwhile: ask again.
  *	ENODEV	no such tracker
  *
  * CBT_CMD_FREEZE
@@ -24,7 +24,6 @@
  *	EEXIST		the UUID belongs to an epoch that was committed or aborted before, or to one that is frozen on
  *			some but not all of the trackers
  *	ETIMEDOUT	a tracker's writes in flight did not end within 500 ms; nothing was frozen
- *
  *	EINVAL, E2BIG	no tracker, one named twice, or more than CBT_TRACKERS_MAX; no epoch UUID, or all zeroes
  *
  * CBT_CMD_COMMIT
@@ -41,7 +40,7 @@
  *
  * CBT_CMD_MAP_GET (dump only)
  *	One CBT_A_TRACKER selector, CBT_A_WHICH, optionally CBT_A_START (first block to report, for going on after an
- *	interrupted dump) and CBT_A_EPOCH_UUID (the frozen epoch that the caller means; needs CBT_MAP_FROZEN).
+ *	interrupted dump; blocks before it are reported clean) and CBT_A_EPOCH_UUID (the frozen epoch that the caller means; needs CBT_MAP_FROZEN).
  *	Messages hold CBT_A_TRACKER (identity only: UUID, generation, epoch, size, block size) and CBT_A_CHUNK nests in
  *	ascending order that do not overlap; what no chunk covers is clean. A frozen map does not change while it
  *	is read. The active map collects writes meanwhile: each block is reported as it stood at some moment during the dump.
