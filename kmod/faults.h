@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Faults on purpose, so that tests can show that they would notice: CONFIG_DM_CBT_FAULTS, never for use.
+ * Faults on purpose, so that tests can show that they would notice: CONFIG_DM_CBT_FAULTS, never
+ * for use.
  */
 #ifndef CBT_FAULTS_H
 #define CBT_FAULTS_H

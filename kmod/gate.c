@@ -2,13 +2,14 @@
 /*
  * Why the sums in nr_inside() can be trusted.
  *
- * A pass reads the flag and counts itself in within one RCU section. After the flag is set and a grace
- * period has gone by, every pass either saw the flag or is visible in the sum of `in`, which therefore
- * does not change any more. `out` only grows towards it, and an `out` that is visible implies nothing but
- * a write that has left. So sum(in) == sum(out) once means: nobody is inside, for good.
+ * A pass reads the flag and counts itself in within one RCU section. After the flag is set and a
+ * grace period has gone by, every pass either saw the flag or is visible in the sum of `in`,
+ * which therefore does not change any more. `out` only grows towards it, and an `out` that is
+ * visible implies nothing but a write that has left. So sum(in) == sum(out) once means: nobody is
+ * inside, for good.
  *
- * No wake-up is lost: a leave whose RCU section began before the grace period ended its section, and so
- * its count, before drain looks; any later one sees the flag and wakes.
+ * No wake-up is lost: a leave whose RCU section began before the grace period ended its section,
+ * and so its count, before drain looks; any later one sees the flag and wakes.
  */
 #include <linux/jiffies.h>
 #include <linux/sched.h>

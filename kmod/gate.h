@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A gate counts the writes that are on their way, and can be closed to let none through while they finish.
+ * A gate counts the writes that are on their way, and can be closed to let none through while
+ * they finish.
  *
- * Passing is two per-CPU increments and no atomic operation. Closing takes three steps, so that many
- * gates can share the middle one and be closed over the same instant:
+ * Passing is two per-CPU increments and no atomic operation. Closing takes three steps, so that
+ * many gates can share the middle one and be closed over the same instant:
  *
- *	cbt_gate_close(each); synchronize_rcu_expedited(); cbt_gate_drain(each); ... cbt_gate_open(each);
+ *	cbt_gate_close(each); synchronize_rcu_expedited(); cbt_gate_drain(each);
+ *	... what needs the instant ...
+ *	cbt_gate_open(each);
  */
 #ifndef CBT_GATE_H
 #define CBT_GATE_H
@@ -32,9 +35,8 @@ void cbt_gate_exit(struct cbt_gate *gate);
 /**
  * cbt_gate_pass - count a write in.
  *
- * While it is counted, nobody who drained the gate is at work: what that work changes may be looked up
- * and used without a lock until cbt_gate_leave().
- * Context: any; does not sleep.
+ * While it is counted, nobody who drained the gate is at work: what that work changes may be
+ * looked up and used without a lock until cbt_gate_leave(). Context: any; does not sleep.
  *
  * Return: false when the gate is closed; then nothing is counted.
  */
@@ -74,7 +76,7 @@ void cbt_gate_close(struct cbt_gate *gate);
  */
 bool cbt_gate_drain(struct cbt_gate *gate, unsigned long deadline);
 
-/** cbt_gate_open - let writes pass again. Those that were turned away must be woken by the caller. */
+/** cbt_gate_open - let writes pass again. The caller wakes those that were turned away. */
 void cbt_gate_open(struct cbt_gate *gate);
 
 #endif

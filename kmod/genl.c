@@ -2,10 +2,10 @@
 /*
  * Parse, look up, call track, reply; the manual is uapi/linux/dm-cbt.h.
  *
- * A doit command goes through request_begin() and request_end(), which look up all the trackers that it names
- * and make room for the reply before anything is done. Everything between them runs under the control
- * lock, so what was looked up stays. The dump of a map holds the lock for one message at a time, and
- * remembers by UUID and change count what it was reading.
+ * A doit command goes through request_begin() and request_end(), which look up all the trackers
+ * that it names and make room for the reply before anything is done. Everything between them runs
+ * under the control lock, so what was looked up stays. The dump of a map holds the lock for one
+ * message at a time, and remembers by UUID and change count what it was reading.
  */
 #include <linux/module.h>
 #include <net/genetlink.h>
@@ -334,8 +334,8 @@ static int abort_doit(struct sk_buff *skb, struct genl_info *info)
 }
 
 /*
- * Dumps are refused by their first dumpit, not by start: COMPAT(6.1): start has no extack there, and a
- * refusal would come without its sentence.
+ * Dumps are refused by their first dumpit, not by start: COMPAT(6.1): start has no extack there,
+ * and a refusal would come without its sentence.
  */
 static int tracker_dumpit(struct sk_buff *skb, struct netlink_callback *cb)
 {
@@ -379,7 +379,8 @@ struct map_dump {
 	struct cbt_leaf_view view;
 };
 
-static int map_dump_check(struct cbt_tracker *t, struct nlattr **attrs, struct netlink_ext_ack *extack)
+static int map_dump_check(struct cbt_tracker *t, struct nlattr **attrs,
+			  struct netlink_ext_ack *extack)
 {
 	bool frozen_only = nla_get_u32(attrs[CBT_A_WHICH]) == CBT_MAP_FROZEN;
 	bool wants_frozen = nla_get_u32(attrs[CBT_A_WHICH]) & CBT_MAP_FROZEN;

@@ -2,11 +2,13 @@
 /*
  * The sparse dirty bitmap: see map.h for what it guarantees.
  *
- * A slot of the table goes NULL -> page or NULL -> LEAF_ALL, by cmpxchg, and then stays until the map is cleared; a bit goes from 0 to
- * 1 and then stays. So a marker never has to look twice: what it saw dirty is dirty, and what it lost a race for was made
- * dirty by the winner or still has a page to mark in. A page that fills up stays a page; readers see that it is full.
+ * A slot of the table goes NULL -> page or NULL -> LEAF_ALL, by cmpxchg, and then stays until the
+ * map is cleared; a bit goes from 0 to 1 and then stays. So a marker never has to look twice:
+ * what it saw dirty is dirty, and what it lost a race for was made dirty by the winner or still
+ * has a page to mark in. A page that fills up stays a page; readers see that it is full.
  *
- * nr_dirty counts the bits that really changed, so it is exact without a lock, and rewriting dirty blocks does not touch it.
+ * nr_dirty counts the bits that really changed, so it is exact without a lock, and rewriting
+ * dirty blocks does not touch it.
  */
 #include "map.h"
 
@@ -91,14 +93,18 @@ void cbt_spares_drop(struct cbt_spares *spares)
  * Marking
  */
 
-/* The bits of a page from @first to @last; returns how many were clean. Tests before it writes: rewriting dirties no cache line. */
+/*
+ * The bits of a page from @first to @last; returns how many were clean. Tests before it writes, so
+ * that rewriting dirty blocks dirties no cache line.
+ */
 static u64 page_mark(struct cbt_leaf *page, u32 first, u32 last)
 {
 	u64 nr_new = 0;
 	u32 w;
 
 	for (w = first / 64; w <= last / 64; w++) {
-		u64 mask = word_mask(w == first / 64 ? first % 64 : 0, w == last / 64 ? last % 64 : 63);
+		u64 mask = word_mask(w == first / 64 ? first % 64 : 0,
+				     w == last / 64 ? last % 64 : 63);
 		u64 old = atomic64_read(&page->word[w]);
 
 		if ((old & mask) == mask)
@@ -110,8 +116,8 @@ static u64 page_mark(struct cbt_leaf *page, u32 first, u32 last)
 }
 
 /*
- * Fill an empty slot with a spare page, or without one wholly dirty; returns what stands there in the end, which another
- * marker may have put there.
+ * Fill an empty slot with a spare page, or without one wholly dirty; returns what stands there in
+ * the end, which another marker may have put there.
  */
 static struct cbt_leaf *slot_fill(struct cbt_map *map, u64 index, struct cbt_spares *spares)
 {
@@ -129,7 +135,8 @@ static struct cbt_leaf *slot_fill(struct cbt_map *map, u64 index, struct cbt_spa
 }
 
 /* Bits @first to @last of one leaf; false when there is no leaf to mark in. */
-static bool leaf_mark(struct cbt_map *map, u64 index, u32 first, u32 last, struct cbt_spares *spares)
+static bool leaf_mark(struct cbt_map *map, u64 index, u32 first, u32 last,
+		      struct cbt_spares *spares)
 {
 	struct cbt_leaf *leaf = READ_ONCE(map->leaves[index]);
 
@@ -211,7 +218,8 @@ static u64 leaf_merge(struct cbt_map *into, u64 index, struct cbt_leaf *from)
 	if (!old)
 		return from == LEAF_ALL ? nr_blocks : page_weight(from);
 	if (is_page(old))
-		nr_new = from == LEAF_ALL ? page_mark(old, 0, nr_blocks - 1) : page_merge(old, from);
+		nr_new = from == LEAF_ALL ? page_mark(old, 0, nr_blocks - 1)
+					  : page_merge(old, from);
 	if (is_page(from))
 		port_free_page(from);
 	return nr_new;

@@ -2,13 +2,13 @@
 /*
  * A sparse dirty bitmap over the blocks of a disk.
  *
- * A table of leaves; a leaf is one page of bits (32768 blocks, 128 MiB of disk at 4 KiB blocks). A leaf that is not there is
- * clean, and a leaf may be marked wholly dirty without a page, so that memory follows what was written, and a discard of a whole
- * disk costs none.
+ * A table of leaves; a leaf is one page of bits (32768 blocks, 128 MiB of disk at 4 KiB blocks).
+ * A leaf that is not there is clean, and a leaf may be marked wholly dirty without a page, so
+ * that memory follows what was written, and a discard of a whole disk costs none.
  *
- * Bits only ever go from clean to dirty until the whole map is cleared. That is what makes marking lock-free: any number of
- * cbt_map_mark() and one cbt_map_merge() into the map may run at once, from any context, with any reader. Everything else
- * needs the map to itself, as stated.
+ * Bits only ever go from clean to dirty until the whole map is cleared. That is what makes
+ * marking lock-free: any number of cbt_map_mark() and one cbt_map_merge() into the map may run at
+ * once, from any context, with any reader. Everything else needs the map to itself, as stated.
  */
 #ifndef CBT_MAP_H
 #define CBT_MAP_H
@@ -35,7 +35,8 @@ struct cbt_map {
 /**
  * struct cbt_spares - leaves for a mark that may not allocate while it runs.
  *
- * A range needs at most two pages, for the leaves that it covers in part; those it covers wholly need none.
+ * A range needs at most two pages, for the leaves that it covers in part; those it covers wholly
+ * need none.
  */
 struct cbt_spares {
 	struct cbt_leaf *leaf[2];
@@ -54,9 +55,9 @@ void cbt_map_clear(struct cbt_map *map);
  * cbt_map_mark - make blocks @first to @last (inclusive, inside the map) dirty.
  * @spares: pages to use for missing leaves, or NULL
  *
- * Without @spares, a missing leaf ends the attempt: some of the range may be dirty then, which is harmless, and the caller tries again with
- * spares. With @spares the mark always succeeds: a leaf for which no page is left becomes wholly dirty.
- * Context: any; does not sleep.
+ * Without @spares, a missing leaf ends the attempt: some of the range may be dirty then, which is
+ * harmless, and the caller tries again with spares. With @spares the mark always succeeds: a leaf
+ * for which no page is left becomes wholly dirty. Context: any; does not sleep.
  *
  * Return: whether every block of the range is dirty now.
  */
@@ -68,12 +69,12 @@ bool cbt_map_test(const struct cbt_map *map, u64 block);
 /**
  * cbt_map_merge - dirty in @into what is dirty in @from, and clear @from.
  *
- * Pages move where @into has none, so merging allocates nothing. Marks may run on @into meanwhile; @from belongs to the caller. Both
- * are of the same size. May sleep.
+ * Pages move where @into has none, so merging allocates nothing. Marks may run on @into
+ * meanwhile; @from belongs to the caller. Both are of the same size. May sleep.
  */
 void cbt_map_merge(struct cbt_map *into, struct cbt_map *from);
 
-/** cbt_spares_fill - try to have both pages at hand. Without one, marks fall back to wholly dirty leaves. */
+/** cbt_spares_fill - try to have both pages at hand. */
 void cbt_spares_fill(struct cbt_spares *spares);
 
 /** cbt_spares_drop - free what is left. */
@@ -92,7 +93,7 @@ enum cbt_form {
 /** struct cbt_leaf_view - one leaf as a reader gets it. 8 KiB: not for the kernel's stack. */
 struct cbt_leaf_view {
 	enum cbt_form form;
-	u32 nr_blocks;			/* of the leaf; fewer than CBT_LEAF_BLOCKS in the last one */
+	u32 nr_blocks;			/* of the leaf; fewer in the last one */
 	u32 nr_runs;			/* with CBT_FORM_RUNS */
 	__le64 bits[CBT_LEAF_WORDS];	/* with CBT_FORM_BITS; bit 0 is the leaf's first block */
 	struct cbt_run runs[CBT_LEAF_WORDS];

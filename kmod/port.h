@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later OR MIT */
 /*
- * What the pure files (map, layout) need of the kernel, so that they also build in user space for unit tests, sanitizers and
- * fuzzers. The only place that asks where it is being compiled.
+ * What the pure files (map, layout) need of the kernel, so that they also build in user space for
+ * unit tests, sanitizers and fuzzers. The only place that asks where it is being compiled.
  */
 #ifndef CBT_PORT_H
 #define CBT_PORT_H
@@ -20,7 +20,10 @@
 #include <linux/string.h>
 #include <linux/types.h>
 
-/* NORETRY: the caller has a fall-back, and a write on its way to a swap device must not wait for memory. */
+/*
+ * NORETRY: the caller has a fall-back, and a write on its way to a swap device must not wait for
+ * memory.
+ */
 static inline void *port_zeroed_page(void)
 {
 	return (void *)__get_free_page(GFP_NOIO | __GFP_NORETRY | __GFP_NOWARN | __GFP_ZERO);
@@ -52,11 +55,12 @@ typedef struct {
 
 #define GFP_KERNEL 0
 #define READ_ONCE(x) __atomic_load_n(&(x), __ATOMIC_RELAXED)
-#define cmpxchg(p, old, new)                                                                                     \
-	({                                                                                                       \
-		__typeof__(*(p)) old_ = (old);                                                                   \
-		(void)__atomic_compare_exchange_n(p, &old_, new, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST); \
-		old_;                                                                                            \
+#define cmpxchg(p, old, new)                                                       \
+	({                                                                         \
+		__typeof__(*(p)) old_ = (old);                                     \
+		(void)__atomic_compare_exchange_n(p, &old_, new, 0,                \
+						  __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST); \
+		old_;                                                              \
 	})
 #define atomic64_read(v) __atomic_load_n(&(v)->counter, __ATOMIC_RELAXED)
 #define atomic64_set(v, i) __atomic_store_n(&(v)->counter, i, __ATOMIC_RELAXED)

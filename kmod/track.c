@@ -2,17 +2,20 @@
 /*
  * The write path and the epochs of a tracked device.
  *
- * One gated section serves submitters and the worker alike: count in, mark, submit; the count ends when
- * the write is done. While a write is counted in, no freeze can swap the maps, so the map it
- * marked is the one that its epoch's delta is read from, and the delta's image holds it whole or not at all.
+ * One gated section serves submitters and the worker alike: count in, mark, submit; the count
+ * ends when the write is done. While a write is counted in, no freeze can swap the maps, so the
+ * map it marked is the one that its epoch's delta is read from, and the delta's image holds it
+ * whole or not at all.
  *
- * What would have to wait or allocate (the gate is closed, a leaf is missing) is queued, holding nothing, and a
- * worker does the same again with spare leaves in hand. The worker itself waits for nothing: at a closed
- * gate it puts its writes back, and whoever opens the gate queues it again.
+ * What would have to wait or allocate (the gate is closed, a leaf is missing) is queued, holding
+ * nothing, and a worker does the same again with spare leaves in hand. The worker itself waits
+ * for nothing: at a closed gate it puts its writes back, and whoever opens the gate queues it
+ * again.
  *
- * Freeze closes the gates of all its trackers, waits one grace period and until the writes in flight have
- * ended, swaps every tracker's maps, and opens. Between the closing of the last gate and the opening of the first
- * nothing is in flight anywhere: that is the one instant (invariant I4).
+ * Freeze closes the gates of all its trackers, waits one grace period and until the writes in
+ * flight have ended, swaps every tracker's maps, and opens. Between the closing of the last gate
+ * and the opening of the first nothing is in flight anywhere: that is the one instant (invariant
+ * I4).
  */
 #include <linux/jiffies.h>
 #include <linux/log2.h>
@@ -80,7 +83,7 @@ static void writes_resume(struct work_struct *work)
 	}
 	cbt_spares_drop(&spares);
 
-	/* ORDER: back on the list before this work ends; the opener's queue_work() makes it run again. */
+	/* ORDER: on the list before this work ends: the opener's queue_work() makes it run again. */
 	spin_lock(&t->waiting_lock);
 	list_splice(&writes, &t->waiting);
 	spin_unlock(&t->waiting_lock);
@@ -133,7 +136,7 @@ static void registry_changed(void)
 	registry_sequence += registry_sequence == U32_MAX ? 2 : 1;
 }
 
-/* An error for params that the running trackers do not allow; otherwise the tracker to share, or NULL for a new one. */
+/* The tracker to share, NULL for a new one, or an error when the running ones do not allow it. */
 static struct cbt_tracker *tracker_match(const struct cbt_tracker_params *params, const char **why)
 {
 	struct cbt_tracker *t, *found = NULL;
@@ -372,7 +375,7 @@ int cbt_freeze(struct cbt_tracker *const *trackers, u32 nr, const uuid_t *epoch,
 		return min(error, 0);
 	if (!gates_close(trackers, nr, &busy))
 		error = refuse(why, -ETIMEDOUT, busy,
-			       "this tracker's writes in flight did not end in time: nothing was frozen");
+			       "its writes in flight did not end in time: nothing was frozen");
 	else
 		for (i = 0; i < nr; i++)
 			epoch_swap(trackers[i], epoch);

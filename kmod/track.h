@@ -2,14 +2,14 @@
 /*
  * A tracked device: cover, mark, then let the write go.
  *
- * A tracker owns two maps. The active one collects what the running epoch writes. A freeze ends the
- * epoch: its map becomes the frozen one, the delta to be sent, and an empty one becomes active. Commit drops
- * the frozen map, abort merges it back. In every state the union of both covers every block that
- * may differ from the base (invariant I1).
+ * A tracker owns two maps. The active one collects what the running epoch writes. A freeze ends
+ * the epoch: its map becomes the frozen one, the delta to be sent, and an empty one becomes
+ * active. Commit drops the frozen map, abort merges it back. In every state the union of both
+ * covers every block that may differ from the base (invariant I1).
  *
- * The registry owns trackers, at most one per origin; targets and the netlink family only point to them.
- * One lock, cbt_control_lock(), serialises everything but the write path: look-ups, epochs, reading
- * maps. It is held for at most about half a second, by a freeze.
+ * The registry owns trackers, at most one per origin; targets and the netlink family only point
+ * to them. One lock, cbt_control_lock(), serialises everything but the write path: look-ups,
+ * epochs, reading maps. It is held for at most about half a second, by a freeze.
  */
 #ifndef CBT_TRACK_H
 #define CBT_TRACK_H
@@ -24,7 +24,7 @@
 #include "map.h"
 
 #define CBT_FREEZE_TIMEOUT_MS	500
-#define CBT_OUTCOMES		16	/* ended epochs remembered, so that COMMIT and ABORT can be repeated */
+#define CBT_OUTCOMES		16	/* remembered, so that COMMIT and ABORT can be repeated */
 
 /**
  * struct cbt_write - a write on its way through a tracker; embedded in the caller's per-I/O data.
@@ -76,7 +76,7 @@ struct cbt_tracker {
 	u64 frozen_epoch;
 	uuid_t frozen_uuid;
 	uuid_t base_uuid;		/* nil before the first commit */
-	u64 nr_changes;			/* of epochs; tells a reader of maps that it must start again */
+	u64 nr_changes;			/* of epochs: a reader of maps must start again */
 	struct cbt_outcome outcomes[CBT_OUTCOMES];
 	u32 nr_outcomes;		/* ever; the last ones are kept */
 };
@@ -113,24 +113,24 @@ void cbt_track_exit(void);
  * Context: may sleep; takes the control lock.
  *
  * Return: a tracker, to be given back with cbt_tracker_put(); or an error and a sentence in @why:
- * -EBUSY the origin belongs to another owner, the owner has a tracker on another origin, or the origin is itself
- * tracked; -EINVAL size or block size differ from the running tracker's; -ENOMEM.
+ * -EBUSY the origin belongs to another owner, the owner has a tracker on another origin, or the
+ * origin is itself tracked; -EINVAL size or block size differ from the running tracker's; -ENOMEM.
  */
 struct cbt_tracker *cbt_tracker_get(const struct cbt_tracker_params *params, const char **why);
 
-/** cbt_tracker_put - no write of the caller is on its way. The last one frees the tracker. May sleep. */
+/** cbt_tracker_put - no write of the caller is on its way. The last put frees. May sleep. */
 void cbt_tracker_put(struct cbt_tracker *tracker);
 
 /**
  * cbt_write_try - mark a write's blocks and count it in, if that needs no waiting.
  * Context: any; does not sleep or allocate.
  *
- * Return: true when it may be submitted now; cbt_write_end() must follow when it is done. false when it
- * has to wait; nothing is held then, and the caller queues or fails it.
+ * Return: true when it may be submitted now; cbt_write_end() must follow when it is done. false
+ * when it has to wait; nothing is held then, and the caller queues or fails it.
  */
 bool cbt_write_try(struct cbt_tracker *tracker, struct cbt_write *write);
 
-/** cbt_write_queue - let a write wait; ops->go() is called once it is marked and counted in. Does not sleep. */
+/** cbt_write_queue - let a write wait; ops->go() follows when it is marked and counted in. */
 void cbt_write_queue(struct cbt_tracker *tracker, struct cbt_write *write);
 
 /** cbt_write_end - a write that was counted in is done. Context: any, also interrupts. */
@@ -155,8 +155,8 @@ u32 cbt_registry_sequence(void);
 
 /**
  * cbt_freeze - end the running epoch of @nr trackers in one instant and call it @epoch.
- * cbt_commit - the receiver holds @epoch durably: it becomes the base, and the frozen maps are dropped.
- * cbt_abort - merge the frozen maps of @epoch back.
+ * cbt_commit - the receiver holds @epoch durably: it becomes the base, and the frozen maps are
+ * dropped. cbt_abort - merge the frozen maps of @epoch back.
  *
  * Semantics, idempotence and errors as in uapi/linux/dm-cbt.h. All trackers are checked before one
  * is changed, so a refusal changes nothing; a tracker given twice is refused with -EINVAL.

@@ -2,8 +2,9 @@
 /*
  * Failback's wire format: what two hosts say to each other over one stream connection.
  *
- * All integers are little-endian. Everything is a *record*: a header, then nr_extents extents, then body_len bytes of body.
- * The check covers all three, so that one flipped bit anywhere is found before the record is used:
+ * All integers are little-endian. Everything is a *record*: a header, then nr_extents extents,
+ * then body_len bytes of body. The check covers all three, so that one flipped bit anywhere is
+ * found before the record is used:
  *
  *	check = XXH3-64(body, seed = XXH3-64(header with check = 0, then extents))
  *
@@ -16,8 +17,8 @@
  *	  | CALL    {"call": "receive", ...} --->  |    opens and checks the disks, starts the receive worker
  *	  |  <------  REPLY {"code": 4096}         |
  *
- * From here on the connection belongs to the two workers, and carries one delta of all disks of a VM. Sequence numbers begin
- * again at 0 in both directions:
+ * From here on the connection belongs to the two workers, and carries one delta of all disks of a
+ * VM. Sequence numbers begin again at 0 in both directions:
  *
  *	sender                                   receiver
  *	  | BEGIN   (struct cbt_wire_begin) ---->  |    compares VM, epoch, base, sizes with its own plan
@@ -26,8 +27,9 @@
  *	  | END     (struct cbt_wire_end) ------>  |    counts and digest compared, disks flushed
  *	  |  <------  DURABLE (struct cbt_wire_durable)
  *
- * Either side may send FAILED (code, sentence) instead of its next record, and closes. A connection that ends before DURABLE
- * means: not acknowledged; the sender aborts the epoch and the next delta covers it.
+ * Either side may send FAILED (code, sentence) instead of its next record, and closes. A
+ * connection that ends before DURABLE means: not acknowledged; the sender aborts the epoch and
+ * the next delta covers it.
  */
 #ifndef CBT_WIRE_H
 #define CBT_WIRE_H

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * FREEZE, COMMIT and ABORT: what they promise, and what they refuse without changing anything (invariants I4, I6, I7).
+ * FREEZE, COMMIT and ABORT: what they promise, and what they refuse without changing anything
+ * (invariants I4, I6, I7).
  *
  * vm: disk=256M disk=256M disk=256M
  */
@@ -288,9 +289,9 @@ TEST_F(epochs, a_dump_can_start_anywhere)
 }
 
 /*
- * I4. One thread writes block i of disk 0, then block i of disk 1, waiting for each. Every freeze must see of
- * disk 1 either as many blocks as of disk 0 or one less, and no block may be in both of two epochs or
- * in none.
+ * I4. One thread writes block i of disk 0, then block i of disk 1, waiting for each. Every freeze
+ * must see of disk 1 either as many blocks as of disk 0 or one less, and no block may be in both
+ * of two epochs or in none.
  */
 struct writer {
 	int fd[2];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * For tests in a virtual machine: mapped devices by dmsetup(8), maps by netlink. Whatever fails here that is not what a
- * test is about ends the test program.
+ * For tests in a virtual machine: mapped devices by dmsetup(8), maps by netlink. Whatever fails
+ * here that is not what a test is about ends the test program.
  */
 #ifndef FAILBACK_TESTS_VM_TRACKED_H
 #define FAILBACK_TESTS_VM_TRACKED_H

@@ -2,24 +2,28 @@
 /*
  * dm-cbt generic netlink interface: the manual of the family "dm_cbt".
  *
- * The family lives in the initial network namespace. Every command needs CAP_SYS_ADMIN and is refused with EPERM
- * otherwise. Every refusal carries an extended-ack sentence, and the offset of the attribute that it is about: with
- * several trackers, the CBT_A_TRACKER of the one that refused.
- * Integers are host-endian (netlink never leaves the host). 64-bit attributes may be preceded by a PAD attribute.
+ * The family lives in the initial network namespace. Every command needs CAP_SYS_ADMIN and is
+ * refused with EPERM otherwise. Every refusal carries an extended-ack sentence, and the offset of
+ * the attribute that it is about: with several trackers, the CBT_A_TRACKER of the one that
+ * refused. Integers are host-endian (netlink never leaves the host). 64-bit attributes may be
+ * preceded by a PAD attribute.
  *
- * A *tracker* is selected by a nest CBT_A_TRACKER holding exactly one of CBT_TRACKER_A_UUID (16 bytes) or
- * CBT_TRACKER_A_NAME (the device-mapper name of its mapped device). In replies the same nest holds its state.
+ * A *tracker* is selected by a nest CBT_A_TRACKER holding exactly one of CBT_TRACKER_A_UUID (16
+ * bytes) or CBT_TRACKER_A_NAME (the device-mapper name of its mapped device). In replies the same
+ * nest holds its state.
  *
  * CBT_CMD_TRACKER_GET
  *	do:	one CBT_A_TRACKER selector. Reply: CBT_A_TRACKER with the full state.
- *	dump:	no attribute. One message per tracker. NLM_F_DUMP_INTR when trackers came or went meanwhile: ask again.
+ *	dump:	no attribute. One message per tracker. NLM_F_DUMP_INTR when trackers came or went
+ *		meanwhile: ask again.
  *	ENODEV	no such tracker
  *
  * CBT_CMD_FREEZE
- *	One or more CBT_A_TRACKER selectors, and CBT_A_EPOCH_UUID: the name that the caller gives to the epoch that ends
- *	now. All named trackers end their running epoch in one instant: a write that was acknowledged before FREEZE
- *	is in the frozen maps, a write submitted after the reply is not. Reply: CBT_A_TRACKER of each, in the order asked.
- *	Repeating FREEZE with the same UUID and trackers while that epoch is frozen changes nothing and succeeds.
+ *	One or more CBT_A_TRACKER selectors, and CBT_A_EPOCH_UUID: the name that the caller gives
+ *	to the epoch that ends now. All named trackers end their running epoch in one instant: a
+ *	write that was acknowledged before FREEZE is in the frozen maps, a write submitted after
+ *	the reply is not. Reply: CBT_A_TRACKER of each, in the order asked. Repeating FREEZE with
+ *	the same UUID and trackers while that epoch is frozen changes nothing and succeeds.
  *	EBUSY		a tracker holds another frozen epoch
  *	EEXIST		the UUID belongs to an epoch that was committed or aborted before, or to one that is frozen on
  *			some but not all of the trackers
@@ -27,23 +31,27 @@
  *	EINVAL, E2BIG	no tracker, one named twice, or more than CBT_TRACKERS_MAX; no epoch UUID, or all zeroes
  *
  * CBT_CMD_COMMIT
- *	CBT_A_TRACKER selectors and CBT_A_EPOCH_UUID. The receiver holds that epoch durably: the frozen map is dropped
- *	and the epoch becomes the tracker's base. To be called only with the receiver's durable acknowledgement in hand.
- *	Idempotent by UUID: repeating it succeeds. All selectors are checked before the first tracker is changed.
+ *	CBT_A_TRACKER selectors and CBT_A_EPOCH_UUID. The receiver holds that epoch durably: the
+ *	frozen map is dropped and the epoch becomes the tracker's base. To be called only with the
+ *	receiver's durable acknowledgement in hand. Idempotent by UUID: repeating it succeeds. All
+ *	selectors are checked before the first tracker is changed.
  *	ENOENT		no such epoch is frozen here, nor among the last 16 that ended
  *	ECANCELED	that epoch was aborted
  *
  * CBT_CMD_ABORT
- *	As COMMIT, but the frozen map is merged back: active = active OR frozen. Nothing is forgotten.
+ *	As COMMIT, but the frozen map is merged back: active = active OR frozen. Nothing is
+ *	forgotten.
  *	ENOENT		as for COMMIT
  *	EALREADY	that epoch was committed
  *
  * CBT_CMD_MAP_GET (dump only)
- *	One CBT_A_TRACKER selector, CBT_A_WHICH, optionally CBT_A_START (first block to report, for going on after an
- *	interrupted dump; blocks before it are reported clean) and CBT_A_EPOCH_UUID (the frozen epoch that the caller means; needs CBT_MAP_FROZEN).
- *	Messages hold CBT_A_TRACKER (identity only: UUID, generation, epoch, size, block size) and CBT_A_CHUNK nests in
- *	ascending order that do not overlap; what no chunk covers is clean. A frozen map does not change while it
- *	is read. The active map collects writes meanwhile: each block is reported as it stood at some moment during the dump.
+ *	One CBT_A_TRACKER selector, CBT_A_WHICH, optionally CBT_A_START (first block to report, for
+ *	going on after an interrupted dump; blocks before it are reported clean) and
+ *	CBT_A_EPOCH_UUID (the frozen epoch that the caller means; needs CBT_MAP_FROZEN). Messages
+ *	hold CBT_A_TRACKER (identity only: UUID, generation, epoch, size, block size) and
+ *	CBT_A_CHUNK nests in ascending order that do not overlap; what no chunk covers is clean. A
+ *	frozen map does not change while it is read. The active map collects writes meanwhile: each
+ *	block is reported as it stood at some moment during the dump.
  *	ENODEV		no such tracker
  *	ENOENT		CBT_MAP_FROZEN alone was asked for and nothing is frozen, or another epoch is
  *	ESTALE		(ends the dump) an epoch was frozen, committed or aborted, or the tracker went away, during the dump
@@ -89,7 +97,7 @@ enum cbt_tracker_attr {
 	CBT_TRACKER_A_UNSPEC,
 	CBT_TRACKER_A_PAD,
 	CBT_TRACKER_A_UUID,		/* 16 bytes */
-	CBT_TRACKER_A_NAME,		/* string; absent while the mapped device has no name (being removed) */
+	CBT_TRACKER_A_NAME,		/* string; absent while the device is being removed */
 	CBT_TRACKER_A_DEV,		/* u64, the mapped device as in st_rdev */
 	CBT_TRACKER_A_ORIGIN_DEV,	/* u64, the origin as in st_rdev */
 	CBT_TRACKER_A_GENERATION,	/* u64, from 1 */
@@ -98,10 +106,10 @@ enum cbt_tracker_attr {
 	CBT_TRACKER_A_BLOCK_SECTORS,	/* u32, power of two, 8 to 2048 */
 	CBT_TRACKER_A_STATE,		/* u32, cbt_tracker_state */
 	CBT_TRACKER_A_DIRTY_ACTIVE,	/* u64, blocks dirty in the running epoch */
-	CBT_TRACKER_A_DIRTY_FROZEN,	/* u64, blocks of the frozen epoch; absent when none is frozen */
+	CBT_TRACKER_A_DIRTY_FROZEN,	/* u64, blocks; absent when none is frozen */
 	CBT_TRACKER_A_FROZEN_EPOCH,	/* u64; absent when none is frozen */
 	CBT_TRACKER_A_FROZEN_UUID,	/* 16 bytes; absent when none is frozen */
-	CBT_TRACKER_A_BASE_UUID,	/* 16 bytes, the epoch committed last; absent before the first commit */
+	CBT_TRACKER_A_BASE_UUID,	/* 16 bytes, epoch committed last; absent before */
 
 	__CBT_TRACKER_A_AFTER_LAST,
 	CBT_TRACKER_A_MAX = __CBT_TRACKER_A_AFTER_LAST - 1
@@ -118,15 +126,16 @@ enum cbt_map_which {
 };
 
 /*
- * A chunk reports blocks [START, START + BLOCKS). With RUNS or BITS only those named are dirty; with neither, all are.
+ * A chunk reports blocks [START, START + BLOCKS). With RUNS or BITS only those named are dirty;
+ * with neither, all are.
  */
 enum cbt_chunk_attr {
 	CBT_CHUNK_A_UNSPEC,
 	CBT_CHUNK_A_PAD,
 	CBT_CHUNK_A_START,	/* u64, block */
 	CBT_CHUNK_A_BLOCKS,	/* u64, number of blocks, not 0 */
-	CBT_CHUNK_A_RUNS,	/* array of struct cbt_run, ascending, not adjacent, not overlapping, not empty */
-	CBT_CHUNK_A_BITS,	/* bitmap of BLOCKS bits: bit i is bit i%8 of byte i/8; padded with zero bits to 8 bytes */
+	CBT_CHUNK_A_RUNS,	/* array of struct cbt_run, ascending, with gaps between */
+	CBT_CHUNK_A_BITS,	/* BLOCKS bits: bit i%8 of byte i/8; zeroes to 8 bytes */
 
 	__CBT_CHUNK_A_AFTER_LAST,
 	CBT_CHUNK_A_MAX = __CBT_CHUNK_A_AFTER_LAST - 1
