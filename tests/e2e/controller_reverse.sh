@@ -285,8 +285,30 @@ check_equal "resume cancels it" "$(on b failback resume vm1 --json >/dev/null &&
 # --- a map that does not reach back ---
 
 cat /proc/sys/kernel/random/uuid >"$FAKE_KERNEL/vm1-disk0/uuid"
+rm "$FAKE_KERNEL/vm1-disk0/base"
 check_refused "a tracker that was started anew is 32770: its map proves nothing" b 32770 'compare' \
 	RequestReplicationStateChange oq $vm_path 3
+
+jq '.relationships[0].disks[0].tracker = "other"' "$TMPDIR/b.json" >"$TMPDIR/other.json"
+on b failback apply "$TMPDIR/other.json" >/dev/null
+on b failback apply "$TMPDIR/b.json" >/dev/null
+check_refused "also after another name was tried for it" b 32770 'compare' \
+	RequestReplicationStateChange oq $vm_path 3
+jq 'del(.relationships[0].disks[0])' "$TMPDIR/b.json" >"$TMPDIR/fewer.json"
+on b failback apply "$TMPDIR/fewer.json" >/dev/null
+on b failback apply "$TMPDIR/b.json" >/dev/null
+check_refused "also after the disk was taken out and put in again" b 32770 'compare' \
+	RequestReplicationStateChange oq $vm_path 3
+on b failback export >"$TMPDIR/export.json"
+stop_daemon b
+mv "$TMPDIR/b.state" "$TMPDIR/b.lost"
+start_daemon b
+on b failback apply "$TMPDIR/export.json" >/dev/null
+check_refused "also after the relationship was made anew" b 32770 'compare' \
+	RequestReplicationStateChange oq $vm_path 3
+cp "$FAKE_KERNEL/vm1-disk1/base" "$FAKE_KERNEL/vm1-disk0/base"
+check "a tracker that knows the base is believed then" on b failback resume vm1
+check "and the disks are identical" same_disks
 
 # --- a crash between the two halves of the swap ---
 

@@ -11,6 +11,7 @@
  *	active, frozen	dirty blocks, lines "FIRST NR" in any order; frozen exists while an epoch is
  *	epoch		UUID of the frozen epoch
  *	ended		lines "UUID committed|aborted"
+ *	base		UUID of the epoch that was committed last
  *	open		exists while something has the mapped device open
  *
  * Without the directory, the module is not loaded. Blocks are 4 KiB. The writer of a disk adds to
@@ -149,6 +150,8 @@ int nl_tracker_get(struct nl *nl, const char *tracker, struct tracker_info *ret,
 	info.size_sectors = bytes / SECTOR_BYTES;
 	if (read_line(tracker, "uuid", text, sizeof(text)))
 		(void)uuid_parse(text, &info.uuid);
+	info.has_base = read_line(tracker, "base", text, sizeof(text)) &&
+			uuid_parse(text, &info.base_uuid) == 0;
 	info.dirty_active = map_count(tracker, "active", bytes / BLOCK_BYTES);
 	info.has_frozen = exists(tracker, "frozen");
 	if (info.has_frozen) {
@@ -239,6 +242,10 @@ static int end_epoch(const char *const *trackers, size_t nr, const struct uuid *
 		(void)unlink(path_of(trackers[i], "frozen"));
 		(void)snprintf(line, sizeof(line), "%s %s", text, commit ? "committed" : "aborted");
 		append_line(trackers[i], "ended", line);
+		if (commit) {
+			(void)unlink(path_of(trackers[i], "base"));
+			append_line(trackers[i], "base", text);
+		}
 	}
 	return 0;
 }

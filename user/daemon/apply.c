@@ -198,13 +198,15 @@ static bool same_configuration(const struct relationship_record *a,
 	return true;
 }
 
-/* The tracker of a disk stays the one that was noted for as long as its name does. */
+/*
+ * What was noted belongs to the disk, not to the name of its tracker: another tracker has another
+ * map, and is to be noticed.
+ */
 static void keep_trackers(const struct relationship_record *from, struct relationship_record *to)
 {
 	for (size_t i = 0; i < to->nr_disks; i++) {
 		for (size_t j = 0; j < from->nr_disks; j++) {
-			if (strcmp(from->disks[j].name, to->disks[i].name) != 0 ||
-			    strcmp(from->disks[j].tracker, to->disks[i].tracker) != 0)
+			if (strcmp(from->disks[j].name, to->disks[i].name) != 0)
 				continue;
 			to->disks[i].tracker_uuid = from->disks[j].tracker_uuid;
 			to->disks[i].tracker_generation = from->disks[j].tracker_generation;

@@ -6,6 +6,7 @@
 
 #include "base/cleanup.h"
 #include "base/macro.h"
+#include "daemon/relationship.h"
 #include "lib/dm.h"
 
 #define SECTOR_BYTES 512U
@@ -56,6 +57,22 @@ int trackers_get(const struct relationship_record *r, struct tracker_info *ret, 
 	return rc;
 }
 
+/*
+ * Does the map say all that was written since the base? None was noted for a disk that is new in
+ * the relationship, or when the relationship itself was made anew from an export: then the
+ * tracker has to know the base. Without a base, and on a replica, the operator says so.
+ */
+static bool reaches_back(const struct relationship_record *r, const struct disk_record *disk,
+			 const struct tracker_info *info)
+{
+	if (!uuid_is_nil(&disk->tracker_uuid))
+		return uuid_equal(&disk->tracker_uuid, &info->uuid) &&
+		       disk->tracker_generation == info->generation;
+	if (r->mode != MODE_PRIMARY || uuid_is_nil(&r->base))
+		return true;
+	return info->has_base && uuid_equal(&info->base_uuid, &r->base);
+}
+
 static int check_one(const struct relationship_record *r, const struct disk_record *disk,
 		     const struct tracker_info *info, struct failure *f)
 {
@@ -69,16 +86,12 @@ static int check_one(const struct relationship_record *r, const struct disk_reco
 			"has %llu; correct the size with `failback apply`.",
 			disk->name, r->name, (unsigned long long)disk->size_bytes, disk->tracker,
 			(unsigned long long)size_bytes);
-	if (uuid_is_nil(&disk->tracker_uuid))
-		return 0;
-	if (!uuid_equal(&disk->tracker_uuid, &info->uuid) ||
-	    disk->tracker_generation != info->generation)
+	if (!reaches_back(r, disk, info))
 		return failure_set(
 			f, CODE_NOT_SUPPORTED, -ESTALE,
-			"The map of tracker %s (disk %s) was started anew and does not reach back "
-			"to the "
-			"last replication: a compare of the disks is needed, which this version "
-			"lacks.",
+			"The map of tracker %s was started anew or is another disk's, and does not "
+			"reach back to the last replication of disk %s: a compare of the disks is "
+			"needed, which this version lacks.",
 			disk->tracker, disk->name);
 	return 0;
 }
