@@ -121,7 +121,7 @@ reverse=(ReverseReplicationRelationship os $vm_path)
 
 stop_daemon a
 start_job b "${reverse[@]}" ""
-check_job_fails "a peer that does not listen is 32777" 32777 'cannot connect'
+check_job_fails "a peer that does not listen is 32777" 32777 'cannot connect: .* running there\?"$'
 start_job b "${reverse[@]}" '{"RecoveryConnectionPoint": "192.0.2.1"}'
 check_job_fails "a peer that is not trusted is 32769 and names the setting" 32769 'trusted'
 start_daemon a
@@ -199,7 +199,8 @@ check "the disks are identical again" same_disks
 write_tracked vm1-disk0 100 50
 stop_daemon a
 start_job b RequestReplicationStateChange oq $vm_path 3
-check_job_fails "a delta to an unreachable peer is 32777 and says how to go on" 32777 'failback resume'
+check_job_fails "a delta to an unreachable peer is 32777 and says how to go on" 32777 \
+	'running there\? Nothing is lost: .*failback resume'
 check_equal "it is a warning" "$(vm_property b ReplicationHealth)" 2
 check_equal "no epoch stays frozen" "$(ls "$FAKE_KERNEL"/*/frozen 2>/dev/null)" ""
 start_daemon a
@@ -335,3 +336,30 @@ on a failback apply "$TMPDIR/waiting.json" >/dev/null
 on b failback apply "$TMPDIR/b.json" >/dev/null
 start_job b "${reverse[@]}" ""
 check_job_fails "a peer in state 2 is 32770: a compare is needed" 32770 'compare'
+
+# --- a delta that no repetition will deliver ---
+
+# host_a_holds <base>: a is a replica whose disks hold that epoch
+host_a_holds()
+{
+	stop_daemon a
+	rm -r "$TMPDIR/a.state"
+	start_daemon a
+	jq --arg base "$1" '.relationships[0] += {mode: 2, state: 3, base: $base}' "$TMPDIR/a.json" >"$TMPDIR/base.json"
+	on a failback apply "$TMPDIR/base.json" >/dev/null
+}
+stop_daemon b
+rm -r "$TMPDIR/b.state"
+start_daemon b
+jq '.relationships[0] += {mode: 1, state: 3}' "$TMPDIR/b.json" >"$TMPDIR/primary.json"
+on b failback apply "$TMPDIR/primary.json" >/dev/null
+host_a_holds ""
+check "a first delta gives both a base" on b failback resume vm1
+base=$(vm_property b Base | tr -d '"')
+host_a_holds "$(cat /proc/sys/kernel/random/uuid)"
+start_job b RequestReplicationStateChange oq $vm_path 3
+check_job_fails "a peer with another base is 32770, and repeating is not advised" 32770 'compare.*stays marked\."$'
+check_equal "that is critical" "$(role b)" "1 8"
+host_a_holds "$base"
+check "it goes on when the peer has the base" on b failback resume vm1
+check_equal "and replicates again" "$(role b)" "1 3"

@@ -65,3 +65,10 @@ void text_make_printable(const char *src, size_t len, char *buf, size_t room)
 	}
 	*buf = '\0';
 }
+
+const char *text_full_stop(const char *text)
+{
+	size_t len = strlen(text);
+
+	return len && strchr(".!?", text[len - 1]) ? "" : ".";
+}

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Text from outside, made fit to be shown. */
+/* Text, made fit to be shown. */
 #ifndef FAILBACK_BASE_TEXT_H
 #define FAILBACK_BASE_TEXT_H
 
@@ -12,5 +12,8 @@
  * characters.
  */
 void text_make_printable(const char *src, size_t len, char *buf, size_t room);
+
+/** text_full_stop - what is still needed to end @text as a sentence: ".", or "". */
+const char *text_full_stop(const char *text);
 
 #endif

@@ -28,6 +28,7 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "base/realtime.h"
+#include "base/text.h"
 #include "daemon/calls.h"
 #include "daemon/peer.h"
 #include "daemon/trackers.h"
@@ -122,11 +123,23 @@ static void record_failure(struct vm *vm, const struct failure *why)
 		log_error("VM %s: the failed delta cannot be recorded: %s", vm->r.name, store.text);
 }
 
-static bool ends_a_sentence(const char *text)
+/* Why it failed, that nothing is lost by it, and how to go on: no delta replaces a compare. */
+static void tell_way_forward(const struct vm *vm, const struct failure *why, struct failure *ret)
 {
-	size_t len = strlen(text);
+	char way[128];
 
-	return len && strchr(".!?", text[len - 1]);
+	if (heals_by_itself(why->code))
+		(void)snprintf(way, sizeof(way),
+			       "the next delta covers it; `failback resume %.64s` sends it",
+			       vm->r.name);
+	else if (why->code == CODE_NOT_SUPPORTED)
+		(void)snprintf(way, sizeof(way), "what was written stays marked");
+	else
+		(void)snprintf(way, sizeof(way),
+			       "when that is mended, `failback resume %.64s` sends it",
+			       vm->r.name);
+	(void)failure_set(ret, (enum code)why->code, 0, "%.360s%s Nothing is lost: %s.", why->text,
+			  text_full_stop(why->text), way);
 }
 
 /* The end of every delta that did not arrive. Frees @delta. */
@@ -139,11 +152,7 @@ static void fail(struct delta *delta, const struct failure *why)
 
 	if (delta_settle(vm, &settle))
 		log_error("VM %s: the epoch stays frozen for now: %s", vm->r.name, settle.text);
-	(void)failure_set(
-		&full, (enum code)why->code, 0,
-		"%.360s%s Nothing is lost: the next delta covers it; `failback resume %.64s` sends "
-		"it.",
-		why->text, ends_a_sentence(why->text) ? "" : ".", vm->r.name);
+	tell_way_forward(vm, why, &full);
 	record_failure(vm, &full);
 	job_end(owned->job, &full);
 }

@@ -22,6 +22,7 @@
 #include <sys/socket.h>
 
 #include "base/cleanup.h"
+#include "base/text.h"
 #include "lib/wire.h"
 
 enum conn_state {
@@ -79,7 +80,8 @@ static void finish_failed(struct conn *c, enum code code, int error, const char 
 	char peer[ADDRESS_TEXT_MAX];
 	struct failure why;
 
-	(void)failure_set(&why, code, error, "Peer %s: %s.", address_format(&c->peer, peer), what);
+	(void)failure_set(&why, code, error, "Peer %s: %s%s", address_format(&c->peer, peer), what,
+			  text_full_stop(what));
 	finish(c, error, &why, NULL);
 }
 
@@ -114,7 +116,7 @@ static void on_connected(struct conn *c)
 		finish(c, 0, NULL, NULL);
 		return;
 	}
-	(void)snprintf(text, sizeof(text), "cannot connect: %s; is failbackd running there",
+	(void)snprintf(text, sizeof(text), "cannot connect: %s; is failbackd running there?",
 		       strerror(error));
 	finish_failed(c, error == ETIMEDOUT ? CODE_TIMEOUT : CODE_NOT_AVAILABLE, -error, text);
 }
@@ -260,7 +262,7 @@ static int on_timeout(sd_event_source *source, uint64_t usec, void *context)
 	(void)usec;
 	if (c->state == CONN_CONNECTING)
 		finish_failed(c, CODE_TIMEOUT, -ETIMEDOUT,
-			      "it does not answer; is it up, and the network between");
+			      "it does not answer; is it up, and the network between?");
 	else if (c->state != CONN_IDLE)
 		finish_failed(c, CODE_TIMEOUT, -ETIMEDOUT,
 			      "it did not finish what it was saying in time");
