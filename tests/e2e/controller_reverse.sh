@@ -283,7 +283,57 @@ check_equal "and ends in state 4" "$(role b)" "1 4"
 check "with identical disks" same_disks
 check_equal "resume cancels it" "$(on b failback resume vm1 --json >/dev/null && role b)" "1 3"
 
-# --- a map that does not reach back ---
+# --- writes behind the back of a prepared failover ---
+
+check "prepare again" on b failback prepare vm1
+stop_daemon a
+rm -r "$TMPDIR/a.state"
+start_daemon a
+relationship 2 5 b "$(disk disk0 $size "$a0" twin0)" "$(disk disk1 $size "$a1" twin1)" |
+	jq --argjson base "$(vm_property b Base)" '.relationships[0].base = $base' >"$TMPDIR/home.json"
+make_tracker twin0 "$a0"
+make_tracker twin1 "$a1"
+on a failback apply "$TMPDIR/home.json" >/dev/null
+echo "9 1" >>"$FAKE_KERNEL/vm1-disk1/active"
+check_fails "an old primary that was written to after its last delta refuses the reverse" 12 \
+	'disk1 of VM vm1 was written to' on a failback reverse vm1
+check_equal "and stays what it was" "$(role a), $(role b)" "2 5, 1 4"
+on b failback resume vm1 >/dev/null
+stop_daemon a
+rm -r "$TMPDIR/a.state" "$FAKE_KERNEL/twin0" "$FAKE_KERNEL/twin1"
+start_daemon a
+jq --argjson base "$(vm_property b Base)" '.relationships[0] += {mode: 2, state: 3, base: $base}' \
+	"$TMPDIR/a.json" >"$TMPDIR/away.json"
+on a failback apply "$TMPDIR/away.json" >/dev/null
+check "a delta sends the write" on b failback resume vm1
+check "and the disks are identical" same_disks
+
+# --- trackers that go away, or are not what they were ---
+
+mv "$TMPDIR/bin/failback-send" "$TMPDIR/bin/send.good"
+printf '#!/bin/sh\nexec sleep 60\n' >"$TMPDIR/bin/failback-send"
+chmod +x "$TMPDIR/bin/failback-send"
+start_job b RequestReplicationStateChange oq $vm_path 3
+running=$job
+wait_for 10 sends || bail "it does not send"
+mv "$FAKE_KERNEL/vm1-disk1" "$TMPDIR/gone"
+on b busctl call org.failback1 "$running" org.failback1.ConcreteJob RequestStateChange qt 4 0 >/dev/null
+wait_for 10 job_ends b "$running" || diag "the job does not end"
+check "a tracker that is gone does not keep the others frozen" test ! -e "$FAKE_KERNEL/vm1-disk0/frozen"
+mv "$TMPDIR/gone" "$FAKE_KERNEL/vm1-disk1"
+cat "$FAKE_KERNEL/vm1-disk1/frozen" >>"$FAKE_KERNEL/vm1-disk1/active"
+rm "$FAKE_KERNEL/vm1-disk1/frozen"
+mv "$TMPDIR/bin/send.good" "$TMPDIR/bin/failback-send"
+wait_for 10 receives_nothing || diag "the peer still receives"
+check "and the next delta goes" on b failback resume vm1
+
+base=$(vm_property b Base)
+: >"$FAKE_KERNEL/vm1-disk0/renewed"
+start_job b RequestReplicationStateChange oq $vm_path 3
+check_job_fails "a tracker that is started anew just before the freeze is 32770" 32770 'compare'
+rm "$FAKE_KERNEL/vm1-disk0/renewed"
+check_equal "no epoch stays frozen for it" "$(ls "$FAKE_KERNEL"/*/frozen 2>/dev/null)" ""
+check_equal "and the base stays what the peer holds" "$(vm_property b Base)" "$base"
 
 cat /proc/sys/kernel/random/uuid >"$FAKE_KERNEL/vm1-disk0/uuid"
 rm "$FAKE_KERNEL/vm1-disk0/base"

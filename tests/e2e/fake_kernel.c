@@ -13,6 +13,7 @@
  *	ended		lines "UUID committed|aborted"
  *	base		UUID of the epoch that was committed last
  *	open		exists while something has the mapped device open
+ *	renewed		while it exists, a freeze finds the tracker started anew
  *
  * Without the directory, the module is not loaded. Blocks are 4 KiB. The writer of a disk adds to
  * active by itself.
@@ -189,16 +190,28 @@ static char outcome(const char *tracker, const char *epoch)
 	return result;
 }
 
+/* Another UUID and an empty map, as a new mapped device has them. */
+static void renew(const char *tracker)
+{
+	char text[UUID_TEXT_LEN + 1];
+	struct uuid uuid;
+
+	(void)uuid_new(&uuid);
+	(void)unlink(path_of(tracker, "uuid"));
+	append_line(tracker, "uuid", uuid_format(&uuid, text));
+	(void)unlink(path_of(tracker, "active"));
+}
+
 int nl_freeze(struct nl *nl, const char *const *trackers, size_t nr, const struct uuid *epoch,
 	      struct tracker_info *ret, struct failure *f)
 {
 	char text[UUID_TEXT_LEN + 1];
 	char from[PATH_MAX];
 
-	(void)nl;
-	(void)ret;
 	(void)uuid_format(epoch, text);
 	for (size_t i = 0; i < nr; i++) {
+		if (exists(trackers[i], "renewed"))
+			renew(trackers[i]);
 		if (exists(trackers[i], "frozen"))
 			return failure_set(f, CODE_IN_USE, -EBUSY,
 					   "tracker %s holds another frozen epoch", trackers[i]);
@@ -209,6 +222,8 @@ int nl_freeze(struct nl *nl, const char *const *trackers, size_t nr, const struc
 		append_line(trackers[i], "active", "0 0");
 		(void)snprintf(from, sizeof(from), "%s", path_of(trackers[i], "active"));
 		(void)rename(from, path_of(trackers[i], "frozen"));
+		if (ret && nl_tracker_get(nl, trackers[i], &ret[i], f))
+			return -EIO;
 	}
 	return 0;
 }

@@ -9,6 +9,7 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "daemon/delta_receive.h"
+#include "daemon/trackers.h"
 #include "daemon/vm.h"
 
 /* The same answer for an unknown VM and for another host's VM: who may not know learns nothing. */
@@ -49,6 +50,8 @@ static int check_reverse(const struct vm *vm, const struct call *call, struct fa
 	rc = vm_apply_event(vm, EVENT_REVERSED_BY_PEER, &ignored, f);
 	if (!rc)
 		rc = vm_check_idle(vm, f);
+	if (!rc && vm->r.mode == MODE_PRIMARY)
+		rc = trackers_check_unwritten(&vm->r, f);
 	/* The caller was the receiver: its base has to be ours. */
 	if (!rc && !base_is_covered(&call->base, &call->epoch, &vm->r.base, NULL, 0))
 		rc = failure_set(

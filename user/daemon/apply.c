@@ -9,6 +9,7 @@
 #include "base/cleanup.h"
 #include "base/macro.h"
 #include "daemon/calls.h"
+#include "daemon/delta.h"
 #include "daemon/vm.h"
 #include "lib/json.h"
 #include "lib/settings.h"
@@ -297,6 +298,9 @@ static int check_batch(struct daemon *d, const struct batch *batch, struct failu
 		if (vm && !same_configuration(&vm->r, &batch->records[i])) {
 			int rc = vm_check_idle(vm, f);
 
+			/* While its trackers still have the names that it was frozen under. */
+			if (!rc)
+				rc = delta_settle(vm, f);
 			if (rc)
 				return rc;
 		}

@@ -41,7 +41,7 @@ struct delta {
 	struct job *job;
 	struct conn *conn;
 	struct worker *worker;
-	struct tracker_info *infos; /* before the freeze, in the order of the disks */
+	struct tracker_info *infos; /* as of the freeze, in the order of the disks */
 };
 
 static void delta_free_at(struct delta **at)
@@ -70,10 +70,8 @@ static struct disk_record *copy_disks(const struct relationship_record *r)
 
 static int end_epoch(const struct relationship_record *r, struct failure *f)
 {
-	int rc = r->epoch_durable ? trackers_commit(r, &r->epoch, f)
-				  : trackers_abort(r, &r->epoch, f);
-
-	return trackers_are_gone(rc) ? 0 : rc;
+	return r->epoch_durable ? trackers_commit(r, &r->epoch, f)
+				: trackers_abort(r, &r->epoch, f);
 }
 
 int delta_settle(struct vm *vm, struct failure *f)
@@ -179,18 +177,20 @@ static int commit(struct delta *delta, struct failure *f)
 }
 
 /* After the last delta nothing may have been written, and nothing may write any more. */
-static int finish_prepare(struct vm *vm, struct failure *f)
+static int finish_prepare(struct delta *delta, struct failure *f)
 {
+	struct vm *vm = delta->vm;
 	struct relationship_record next = vm->r;
-	uint64_t dirty_bytes;
 	int rc;
 
 	rc = trackers_check_closed(&vm->r, f);
 	if (!rc)
-		rc = trackers_dirty_bytes(&vm->r, &dirty_bytes, f);
+		rc = trackers_get(&vm->r, delta->infos, f);
+	if (!rc)
+		rc = trackers_check(&vm->r, delta->infos, f);
 	if (rc)
 		return rc;
-	if (dirty_bytes)
+	if (trackers_check_unwritten(&vm->r, NULL))
 		return failure_set(
 			f, CODE_IN_USE, -EBUSY,
 			"VM %.64s was written to while its last delta was sent; shut it down and "
@@ -210,7 +210,7 @@ static void succeed(struct delta *delta)
 	if (rc)
 		record_failure(delta->vm, &why);
 	else if (delta->job->r.type == JOB_PREPARE)
-		rc = finish_prepare(delta->vm, &why);
+		rc = finish_prepare(delta, &why);
 	job_end(owned->job, rc ? &why : NULL);
 }
 
@@ -319,7 +319,9 @@ static int freeze(struct delta *delta, struct failure *f)
 		free(next.disks);
 		return rc;
 	}
-	return trackers_freeze(&delta->vm->r, &delta->vm->r.epoch, f);
+	rc = trackers_freeze(&delta->vm->r, &delta->vm->r.epoch, delta->infos, f);
+	/* One may have been started anew, with an empty map, since the checks. */
+	return rc ? rc : trackers_check(&delta->vm->r, delta->infos, f);
 }
 
 static int call_receive(struct delta *delta, struct failure *f)

@@ -12,7 +12,8 @@
  * finds the peer in (replica, 3), where the same call is legal and changes nothing.
  *
  * That both hosts' disks were equal when the VM was failed over is not proved here but asserted
- * by the peer's state 4: it only gets there when a last delta was acknowledged with the VM off.
+ * by the peer's state 4: it only gets there when a last delta was acknowledged with the VM off,
+ * and refuses when its trackers saw a write since.
  */
 #include "daemon/reverse.h"
 

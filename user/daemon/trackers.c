@@ -57,6 +57,12 @@ int trackers_get(const struct relationship_record *r, struct tracker_info *ret, 
 	return rc;
 }
 
+static bool is_noted(const struct disk_record *disk, const struct tracker_info *info)
+{
+	return uuid_equal(&disk->tracker_uuid, &info->uuid) &&
+	       disk->tracker_generation == info->generation;
+}
+
 /*
  * Does the map say all that was written since the base? None was noted for a disk that is new in
  * the relationship, or when the relationship itself was made anew from an export: then the
@@ -66,8 +72,7 @@ static bool reaches_back(const struct relationship_record *r, const struct disk_
 			 const struct tracker_info *info)
 {
 	if (!uuid_is_nil(&disk->tracker_uuid))
-		return uuid_equal(&disk->tracker_uuid, &info->uuid) &&
-		       disk->tracker_generation == info->generation;
+		return is_noted(disk, info);
 	if (r->mode != MODE_PRIMARY || uuid_is_nil(&r->base))
 		return true;
 	return info->has_base && uuid_equal(&info->base_uuid, &r->base);
@@ -116,11 +121,8 @@ void trackers_note(struct disk_record *disks, size_t nr, const struct tracker_in
 	}
 }
 
-typedef int (*epoch_fn)(struct nl *nl, const char *const *trackers, size_t nr,
-			const struct uuid *epoch, struct tracker_info *ret, struct failure *f);
-
-static int on_all(epoch_fn fn, const struct relationship_record *r, const struct uuid *epoch,
-		  struct failure *f)
+int trackers_freeze(const struct relationship_record *r, const struct uuid *epoch,
+		    struct tracker_info *ret, struct failure *f)
 {
 	_cleanup_(nl_close_at) struct nl *nl = NULL;
 	cleanup_free const char **names = NULL;
@@ -128,33 +130,51 @@ static int on_all(epoch_fn fn, const struct relationship_record *r, const struct
 
 	if (!rc)
 		rc = nl_open(&nl, f);
-	return rc ? rc : fn(nl, names, r->nr_disks, epoch, NULL, f);
+	return rc ? rc : nl_freeze(nl, names, r->nr_disks, epoch, ret, f);
 }
 
-int trackers_freeze(const struct relationship_record *r, const struct uuid *epoch,
-		    struct failure *f)
+typedef int (*end_fn)(struct nl *nl, const char *const *trackers, size_t nr,
+		      const struct uuid *epoch, struct tracker_info *ret, struct failure *f);
+
+/* What the kernel says of a tracker that is gone, that is another one, or that was aborted. */
+static bool nothing_is_frozen(int error)
 {
-	return on_all(nl_freeze, r, epoch, f);
+	return error == -ENODEV || error == -ENOENT || error == -ECANCELED;
+}
+
+/* One by one: the kernel ends an epoch on all trackers that are named, or on none. */
+static int end_on_each(end_fn end, const struct relationship_record *r, const struct uuid *epoch,
+		       struct failure *f)
+{
+	_cleanup_(nl_close_at) struct nl *nl = NULL;
+	cleanup_free const char **names = NULL;
+	struct failure why;
+	int rc = names_of(r, &names, f);
+
+	if (rc)
+		return rc;
+	rc = nl_open(&nl, f);
+	if (rc)
+		return rc == -ENOPROTOOPT ? 0 : rc; /* no module, no epochs */
+	for (size_t i = 0; i < r->nr_disks; i++) {
+		int one = end(nl, &names[i], 1, epoch, NULL, &why);
+
+		if (!one || nothing_is_frozen(one))
+			continue;
+		rc = failure_set(f, (enum code)why.code, one, "%s", why.text);
+	}
+	return rc;
 }
 
 int trackers_commit(const struct relationship_record *r, const struct uuid *epoch,
 		    struct failure *f)
 {
-	return on_all(nl_commit, r, epoch, f);
+	return end_on_each(nl_commit, r, epoch, f);
 }
 
 int trackers_abort(const struct relationship_record *r, const struct uuid *epoch, struct failure *f)
 {
-	return on_all(nl_abort, r, epoch, f);
-}
-
-bool trackers_are_gone(int error)
-{
-	/*
-	 * No module, no tracker, or a tracker that was started anew: the epoch went with the old
-	 * one.
-	 */
-	return error == -ENOPROTOOPT || error == -ENODEV || error == -ENOENT;
+	return end_on_each(nl_abort, r, epoch, f);
 }
 
 int trackers_check_closed(const struct relationship_record *r, struct failure *f)
@@ -171,6 +191,29 @@ int trackers_check_closed(const struct relationship_record *r, struct failure *f
 				"Disk %s of VM %.64s is open (/dev/mapper/%s): shut the VM down "
 				"first.",
 				r->disks[i].name, r->name, r->disks[i].tracker);
+	}
+	return 0;
+}
+
+int trackers_check_unwritten(const struct relationship_record *r, struct failure *f)
+{
+	_cleanup_(nl_close_at) struct nl *nl = NULL;
+
+	if (nl_open(&nl, NULL))
+		return 0;
+	for (size_t i = 0; i < r->nr_disks; i++) {
+		const struct disk_record *disk = &r->disks[i];
+		struct tracker_info info;
+
+		if (uuid_is_nil(&disk->tracker_uuid) ||
+		    nl_tracker_get(nl, disk->tracker, &info, NULL) || !is_noted(disk, &info) ||
+		    !(info.dirty_active + info.dirty_frozen))
+			continue;
+		return failure_set(
+			f, CODE_NOT_SUPPORTED, -ESTALE,
+			"Disk %s of VM %.64s was written to (tracker %s) after its last delta: what "
+			"was written would be lost without a compare, which this version lacks.",
+			disk->name, r->name, disk->tracker);
 	}
 	return 0;
 }

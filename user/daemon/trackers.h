@@ -28,21 +28,29 @@ int trackers_check(const struct relationship_record *r, const struct tracker_inf
 /** trackers_note - into @disks: from now on these are the trackers to be found. */
 void trackers_note(struct disk_record *disks, size_t nr, const struct tracker_info *infos);
 
+/** trackers_freeze - all in one instant; @ret: their state then, as trackers_get() gives it. */
 int trackers_freeze(const struct relationship_record *r, const struct uuid *epoch,
-		    struct failure *f);
+		    struct tracker_info *ret, struct failure *f);
+
+/**
+ * trackers_commit, trackers_abort - end the epoch wherever it is still frozen.
+ *
+ * A tracker that is gone, that was started anew, or whose epoch someone aborted has nothing left
+ * to be ended, and does not keep the others from it.
+ */
 int trackers_commit(const struct relationship_record *r, const struct uuid *epoch,
 		    struct failure *f);
 int trackers_abort(const struct relationship_record *r, const struct uuid *epoch,
 		   struct failure *f);
 
-/**
- * trackers_are_gone - @error of commit or abort means that the epoch no longer exists here: there
- * is nothing to end.
- */
-bool trackers_are_gone(int error);
-
 /** trackers_check_closed - CODE_IN_USE names the first tracker that something has open. */
 int trackers_check_closed(const struct relationship_record *r, struct failure *f);
+
+/**
+ * trackers_check_unwritten - CODE_NOT_SUPPORTED names the first disk that was written since the
+ * last delta. Trackers that were not noted, or are not there any more, prove nothing: they pass.
+ */
+int trackers_check_unwritten(const struct relationship_record *r, struct failure *f);
 
 /** trackers_dirty_bytes - what a delta would cover now. */
 int trackers_dirty_bytes(const struct relationship_record *r, uint64_t *ret, struct failure *f);
