@@ -13,6 +13,7 @@
 #include "kselftest_harness.h"
 
 #define VM    "\"vm\": \"11111111-2222-4333-8444-555555555555\""
+#define NIL   "00000000-0000-0000-0000-000000000000"
 #define DISKS "\"disks\": [{\"name\": \"disk0\", \"size\": 4096}]"
 
 static uint32_t code_of(const char *text)
@@ -88,6 +89,9 @@ TEST(what_is_no_call_is_refused)
 		"{\"call\": \"reverse\", \"version\": 1, " VM ", " DISKS ", \"x\": 1}",
 		"{\"call\": \"reverse\", \"version\": 1, " VM ", " DISKS ", \"base\": \"x\"}",
 		"{\"call\": \"receive\", \"version\": 1, " VM ", " DISKS "}",
+		"{\"call\": \"receive\", \"version\": 1, " VM ", " DISKS ", \"epoch\": \"\"}",
+		"{\"call\": \"receive\", \"version\": 1, " VM ", " DISKS ", \"epoch\": \"" NIL "\"}",
+		"{\"call\": \"reverse\", \"version\": 1, \"vm\": \"\", " DISKS "}",
 		"{\"call\": \"reverse\", \"version\": 1, " VM ", " DISKS ", \"aborted\": [{}]}",
 	};
 

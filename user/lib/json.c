@@ -114,12 +114,14 @@ int json_get_uuid(const char *what, struct json_object *object, const char *name
 		  struct uuid *ret, struct failure *f)
 {
 	char text[UUID_TEXT_LEN + 1] = "";
+	struct uuid uuid;
 	int rc = json_get_text(what, object, name, required, text, sizeof(text), f);
 
-	if (rc || !text[0])
+	if (rc || (!text[0] && !required))
 		return rc;
-	if (uuid_parse(text, ret))
+	if (uuid_parse(text, &uuid) || (required && uuid_is_nil(&uuid)))
 		return wrong_type(what, name, "a UUID", f);
+	*ret = uuid;
 	return 0;
 }
 

@@ -39,7 +39,7 @@ int json_check_members(const char *what, struct json_object *object, const char 
 /*
  * One member. CODE_INCORRECT_DATA_TYPE: of another type; CODE_INVALID_PARAMETER: missing, or
  * outside its range. A member that is missing or null leaves *@ret untouched and is fine unless
- * @required.
+ * @required. A UUID may be "" instead of missing; one that is @required is not nil.
  */
 int json_get_text(const char *what, struct json_object *object, const char *name, bool required,
 		  char *ret, size_t size, struct failure *f);
