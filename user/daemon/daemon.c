@@ -155,6 +155,7 @@ static int on_signal(sd_event_source *source, const struct signalfd_siginfo *inf
 	(void)source;
 	(void)info;
 	(void)sd_notify(0, "STOPPING=1");
+	d->stopping = true;
 	listener_stop(d);
 	for (struct vm *vm = d->vms; vm; vm = vm->next) {
 		if (!vm->job)

@@ -12,6 +12,7 @@
 #ifndef FAILBACK_DAEMON_DAEMON_H
 #define FAILBACK_DAEMON_DAEMON_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include <systemd/sd-bus.h>
@@ -37,6 +38,7 @@ struct daemon {
 	struct vm *vms;
 	struct job *jobs; /* newest first */
 	size_t nr_ended; /* of them */
+	bool stopping; /* what runs may end, nothing starts */
 };
 
 /** daemon_run - until it is told to stop. 0, or a negative errno with the failure that ended it. */

@@ -101,12 +101,13 @@ static void job_remove(struct job *job)
 	job_free(job);
 }
 
+/* The one that ended first: a long job is still looked at when it ends, however many came since. */
 static void remove_oldest_ended(struct daemon *d)
 {
 	struct job *oldest = NULL;
 
 	for (struct job *job = d->jobs; job; job = job->next) {
-		if (job_has_ended(job))
+		if (job_has_ended(job) && (!oldest || job->ended_ns <= oldest->ended_ns))
 			oldest = job;
 	}
 	if (oldest)
@@ -220,8 +221,14 @@ void job_end(struct job *job, const struct failure *why)
 
 struct job *job_start(struct vm *vm, enum job_type type, struct failure *f)
 {
-	struct job *job = job_new(vm->daemon, vm, type, f);
+	struct job *job;
 
+	if (vm->daemon->stopping) {
+		(void)failure_set(f, CODE_NOT_AVAILABLE, -ESHUTDOWN,
+				  "failbackd is being stopped; repeat this when it runs again.");
+		return NULL;
+	}
+	job = job_new(vm->daemon, vm, type, f);
 	if (!job)
 		return NULL;
 	if (store_put_job(vm->daemon->store, &job->r, f)) {

@@ -58,7 +58,7 @@ struct job {
 
 /**
  * job_start - a running job of @vm, which must be idle. NULL with a failure when it cannot be
- * recorded.
+ * recorded, or the daemon is being stopped.
  */
 struct job *job_start(struct vm *vm, enum job_type type, struct failure *f);
 
@@ -81,7 +81,7 @@ void job_set_follow_up(struct job *job, const struct job *next);
 
 /**
  * job_end - NULL: completed. Terminated when that was asked for, else ended with @why's code and
- * sentence.
+ * sentence. @job stays valid until the next turn of the loop at least.
  */
 void job_end(struct job *job, const struct failure *why);
 
