@@ -35,6 +35,17 @@ endif
 
 # --- user programs ---
 
+VERSION := 0.1
+
+# Where `make install` puts things. The daemon is told at build time where its workers are.
+prefix := /usr/local
+bindir := $(prefix)/bin
+sbindir := $(prefix)/sbin
+libexecdir := $(prefix)/libexec/failback
+unitdir := $(prefix)/lib/systemd/system
+# The bus looks into these two only.
+policydir := $(if $(filter /usr,$(prefix)),/usr/share,/etc)/dbus-1/system.d
+
 CC := gcc
 AR := gcc-ar
 OPT := -O2 -g
@@ -44,7 +55,8 @@ WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
 HARDEN := -fstack-protector-strong -D_FORTIFY_SOURCE=2
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all \
 	-fno-omit-frame-pointer
-CPPFLAGS := -D_GNU_SOURCE -Iuser -Iuapi
+CPPFLAGS := -D_GNU_SOURCE -Iuser -Iuapi -DFAILBACK_VERSION=\"$(VERSION)\" \
+	-DFAILBACK_LIBEXECDIR=\"$(libexecdir)\"
 # where dm-cbt.h and the harness for tests are found
 TEST_CPPFLAGS = -Ikmod -Itests -isystem $(cache)/linux-source-6.1/tools/testing/selftests
 
@@ -208,21 +220,21 @@ demo: all modules-faults ## Reverse a replication in a virtual machine, end to e
 
 # --- install ---
 
-prefix := /usr/local
-bindir := $(prefix)/bin
-sbindir := $(prefix)/sbin
-libexecdir := $(prefix)/libexec/failback
 workers := failback-send failback-receive
-sbin := failbackd cbtctl
+daemons := failbackd cbtctl
 
 # $(call put,DIRECTORY,PROGRAMS)
 put = $(if $(2),install -D -t '$(DESTDIR)$(1)' $(2:%=build/bin/%))
 
 .PHONY: install
-install: programs ## Install the programs; DESTDIR and prefix are honoured
+install: programs ## Install programs, service and bus policy; DESTDIR and prefix are honoured
 	$(Q)$(call put,$(libexecdir),$(filter $(workers),$(notdir $(programs))))
-	$(Q)$(call put,$(sbindir),$(filter $(sbin),$(notdir $(programs))))
-	$(Q)$(call put,$(bindir),$(filter-out $(workers) $(sbin),$(notdir $(programs))))
+	$(Q)$(call put,$(sbindir),$(filter $(daemons),$(notdir $(programs))))
+	$(Q)$(call put,$(bindir),$(filter-out $(workers) $(daemons),$(notdir $(programs))))
+	$(Q)install -D -m 644 -t '$(DESTDIR)$(policydir)' user/systemd/org.failback1.conf
+	$(Q)install -d '$(DESTDIR)$(unitdir)'
+	$(Q)sed 's#@sbindir@#$(sbindir)#' user/systemd/failbackd.service.in \
+		>'$(DESTDIR)$(unitdir)/failbackd.service'
 
 .PHONY: clean help
 clean: ## Remove build/

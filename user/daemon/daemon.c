@@ -24,10 +24,6 @@
 #include "daemon/vm.h"
 #include "lib/bus.h"
 
-#ifndef FAILBACK_LIBEXECDIR
-#define FAILBACK_LIBEXECDIR "/usr/local/libexec/failback"
-#endif
-
 #define STOP_POLL_US UINT64_C(50000)
 #define STOP_POLLS   160
 

@@ -21,7 +21,6 @@
 #include "lib/tracker_json.h"
 #include "lib/tracker_print.h"
 
-#define VERSION "0.1"
 #define EXIT_USAGE 2
 
 enum {
@@ -494,7 +493,7 @@ int main(int argc, char **argv)
 		return finish(0, &f);
 	}
 	if (strcmp(argv[1], "--version") == 0) {
-		printf("cbtctl " VERSION "\n");
+		printf("cbtctl " FAILBACK_VERSION "\n");
 		return finish(0, &f);
 	}
 	command = find_command(argv[1]);

@@ -26,10 +26,6 @@
 #include "lib/settings.h"
 #include "lib/table.h"
 
-#ifndef FAILBACK_VERSION
-#define FAILBACK_VERSION "0.1"
-#endif
-
 #define EXIT_USAGE     2
 #define POLL_NS	       (NS_PER_S / 5)
 #define LINE_EVERY_NS  (5 * NS_PER_S) /* of progress, when nobody watches it move */

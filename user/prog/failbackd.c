@@ -12,10 +12,6 @@
 #include "base/macro.h"
 #include "daemon/daemon.h"
 
-#ifndef FAILBACK_VERSION
-#define FAILBACK_VERSION "0.1"
-#endif
-
 #define CONFIG_FILE "/etc/failback/failbackd.conf"
 #define EXIT_USAGE  2
 
