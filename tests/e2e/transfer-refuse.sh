@@ -126,7 +126,7 @@ PYTHON
 claimer=$!
 cleanup_fn eval "kill $claimer 2>/dev/null || true"
 wait_for 10 grep -q claimed "$TMPDIR/claimed"
-target_refused "a device that someone claimed" "$dev" 16 "^32774 disk disk0: $dev is in use by another program"
+target_refused "a device that someone claimed" "$dev" 16 "^32774 disk disk0: $dev is in use: python3 .PID [0-9]+. has it open for writing"
 kill $claimer
 wait $claimer 2>/dev/null || true
 exec 8<&-
@@ -139,14 +139,14 @@ unchanged "a device in use"
 mkfs.ext4 -q -O ^has_journal "$dev"
 mkdir "$TMPDIR/mnt"
 if mount "$dev" "$TMPDIR/mnt"; then
-	target_refused "a device that is mounted" "$dev" 16 "^32774 disk disk0: $dev is mounted on $TMPDIR/mnt"
+	target_refused "a device that is mounted" "$dev" 16 "^32774 disk disk0: $dev is in use: it is mounted on $TMPDIR/mnt"
 	umount "$TMPDIR/mnt"
 else
 	skip "a device that is mounted: the receiver refuses" "cannot mount"
 fi
 if dmsetup create "failback-e2e-$$" --table "0 $((size / 512)) linear $dev 0" 2>/dev/null; then
 	target_refused "a device that is mapped" "$dev" 16 \
-		"^32774 disk disk0: $dev is held by dm-[0-9]+ \(failback-e2e-$$\)"
+		"^32774 disk disk0: $dev is in use: device failback-e2e-$$ is built on it"
 	dmsetup remove --retry "failback-e2e-$$"
 else
 	skip "a device that is mapped: the receiver refuses" "no device-mapper"

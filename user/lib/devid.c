@@ -1,12 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "lib/devid.h"
 
-#include <ctype.h>
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,41 +11,15 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
-#include <libmount.h>
 #include <linux/fs.h>
 
 #include "base/cleanup.h"
-
-#define USER_MAX 256 /* bytes of the description of a user */
-
-/* --- small readers --- */
-
-static void close_dir_at(DIR **dir)
-{
-	if (*dir)
-		(void)closedir(*dir);
-}
+#include "lib/holder.h"
 
 static void close_file_at(FILE **file)
 {
 	if (*file)
 		(void)fclose(*file);
-}
-
-/* The first line of a file, without its newline. */
-static bool read_line(const char *path, char *buf, size_t size)
-{
-	_cleanup_(close_file_at) FILE *file = fopen(path, "re");
-
-	if (!file || !fgets(buf, (int)size, file))
-		return false;
-	buf[strcspn(buf, "\n")] = '\0';
-	return true;
-}
-
-static bool is_number(const char *name)
-{
-	return name[0] && name[strspn(name, "0123456789")] == '\0';
 }
 
 int devid_path(dev_t dev, char *buf, struct failure *f)
@@ -68,163 +39,6 @@ int devid_path(dev_t dev, char *buf, struct failure *f)
 	}
 	return failure_set(f, CODE_FILE_NOT_FOUND, -ENODEV, "There is no block device %u:%u.",
 			   major(dev), minor(dev));
-}
-
-/* --- who uses it --- */
-
-static void free_table_at(struct libmnt_table **table)
-{
-	mnt_unref_table(*table);
-}
-
-static bool find_mount(dev_t dev, char *who)
-{
-	_cleanup_(free_table_at) struct libmnt_table *table = mnt_new_table();
-	struct libmnt_fs *fs;
-
-	if (!table || mnt_table_parse_mtab(table, NULL) != 0)
-		return false;
-	fs = mnt_table_find_devno(table, dev, MNT_ITER_BACKWARD);
-	if (!fs)
-		return false;
-	(void)snprintf(who, USER_MAX, "it is mounted on %.200s", mnt_fs_get_target(fs));
-	return true;
-}
-
-/* A mapped device is better known by its own name than as dm-3. */
-static void name_of_holder(const char *kernel_name, char *buf, size_t size)
-{
-	char path[PATH_MAX];
-
-	(void)snprintf(path, sizeof(path), "/sys/class/block/%s/dm/name", kernel_name);
-	if (!read_line(path, buf, size))
-		(void)snprintf(buf, size, "%.100s", kernel_name);
-}
-
-static bool find_holder(dev_t dev, char *who)
-{
-	_cleanup_(close_dir_at) DIR *dir = NULL;
-	char path[PATH_MAX];
-	char name[160];
-	struct dirent *entry;
-
-	(void)snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/holders", major(dev), minor(dev));
-	dir = opendir(path);
-	while (dir && (entry = readdir(dir)) != NULL) {
-		if (entry->d_name[0] == '.')
-			continue;
-		name_of_holder(entry->d_name, name, sizeof(name));
-		(void)snprintf(who, USER_MAX, "device %s is built on it", name);
-		return true;
-	}
-	return false;
-}
-
-/* A file that a loop device shows as a disk. */
-static bool find_loop(const char *path, char *who)
-{
-	_cleanup_(close_dir_at) DIR *dir = opendir("/sys/class/block");
-	cleanup_free char *real = realpath(path, NULL);
-	struct dirent *entry;
-
-	while (dir && real && (entry = readdir(dir)) != NULL) {
-		char attribute[PATH_MAX];
-		char file[PATH_MAX];
-
-		(void)snprintf(attribute, sizeof(attribute),
-			       "/sys/class/block/%s/loop/backing_file", entry->d_name);
-		if (!read_line(attribute, file, sizeof(file)) || strcmp(file, real) != 0)
-			continue;
-		(void)snprintf(who, USER_MAX, "/dev/%.200s is built on it", entry->d_name);
-		return true;
-	}
-	return false;
-}
-
-static bool is_same_disk(const struct stat *a, const struct stat *b)
-{
-	if (S_ISBLK(a->st_mode))
-		return S_ISBLK(b->st_mode) && a->st_rdev == b->st_rdev;
-	return S_ISREG(b->st_mode) && a->st_dev == b->st_dev && a->st_ino == b->st_ino;
-}
-
-static bool is_open_for_writing(int proc_fd, const char *pid, const char *fd)
-{
-	cleanup_fd int info = -1;
-	char path[64];
-	char text[256];
-	const char *flags;
-	ssize_t len;
-
-	(void)snprintf(path, sizeof(path), "%.20s/fdinfo/%.20s", pid, fd);
-	info = openat(proc_fd, path, O_RDONLY | O_CLOEXEC);
-	if (info < 0)
-		return false;
-	len = read(info, text, sizeof(text) - 1);
-	if (len <= 0)
-		return false;
-	text[len] = '\0';
-	flags = strstr(text, "flags:");
-	return flags && (strtoul(flags + 6, NULL, 8) & O_ACCMODE) != O_RDONLY;
-}
-
-static bool process_writes(int proc_fd, const char *pid, const struct stat *disk)
-{
-	_cleanup_(close_dir_at) DIR *dir = NULL;
-	struct dirent *entry;
-	char path[64];
-	int fd;
-
-	(void)snprintf(path, sizeof(path), "%.20s/fd", pid);
-	fd = openat(proc_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return false;
-	dir = fdopendir(fd);
-	if (!dir) {
-		(void)close(fd);
-		return false;
-	}
-	while ((entry = readdir(dir)) != NULL) {
-		struct stat other;
-
-		if (is_number(entry->d_name) && fstatat(fd, entry->d_name, &other, 0) == 0 &&
-		    is_same_disk(disk, &other) && is_open_for_writing(proc_fd, pid, entry->d_name))
-			return true;
-	}
-	return false;
-}
-
-/* Readers do not matter: udev opens a disk for reading whenever it changes. */
-static bool find_writer(const struct stat *disk, char *who)
-{
-	_cleanup_(close_dir_at) DIR *proc = opendir("/proc");
-	struct dirent *entry;
-
-	while (proc && (entry = readdir(proc)) != NULL) {
-		char path[64];
-		char name[64];
-
-		if (!is_number(entry->d_name) || atoi(entry->d_name) == getpid() ||
-		    !process_writes(dirfd(proc), entry->d_name, disk))
-			continue;
-		(void)snprintf(path, sizeof(path), "/proc/%.20s/comm", entry->d_name);
-		if (!read_line(path, name, sizeof(name)))
-			(void)snprintf(name, sizeof(name), "a process");
-		(void)snprintf(who, USER_MAX, "%s (PID %.20s) has it open for writing", name,
-			       entry->d_name);
-		return true;
-	}
-	return false;
-}
-
-static bool find_user(const char *path, const struct stat *disk, char *who)
-{
-	if (S_ISBLK(disk->st_mode) &&
-	    (find_mount(disk->st_rdev, who) || find_holder(disk->st_rdev, who)))
-		return true;
-	if (S_ISREG(disk->st_mode) && find_loop(path, who))
-		return true;
-	return find_writer(disk, who);
 }
 
 /* --- opening --- */
@@ -252,11 +66,6 @@ int devid_exists(const char *path, struct failure *f)
 	return stat_disk(path, &disk, f);
 }
 
-static int in_use(const char *name, const char *path, const char *who, struct failure *f)
-{
-	return failure_set(f, CODE_IN_USE, -EBUSY, "Disk %s (%s) is in use: %s.", name, path, who);
-}
-
 static int size_of(int fd, const struct stat *disk, uint64_t *ret)
 {
 	if (S_ISREG(disk->st_mode)) {
@@ -270,7 +79,7 @@ int devid_open_target(const char *name, const char *path, uint64_t need_bytes, i
 		      struct failure *f)
 {
 	cleanup_fd int fd = -1;
-	char who[USER_MAX];
+	char who[HOLDER_TEXT_MAX];
 	struct stat disk;
 	uint64_t size;
 	int rc;
@@ -281,11 +90,9 @@ int devid_open_target(const char *name, const char *path, uint64_t need_bytes, i
 	fd = open(path, O_RDWR | O_CLOEXEC | (S_ISBLK(disk.st_mode) ? O_EXCL : 0));
 	if (fd < 0 && errno != EBUSY)
 		return missing(path, errno, f);
-	if (find_user(path, &disk, who))
-		return in_use(name, path, who, f);
-	if (fd < 0)
-		return in_use(name, path,
-			      "the kernel has claimed it, for swap or a device built on it", f);
+	if (holder_describe(path, &disk, who) || fd < 0)
+		return failure_set(f, CODE_IN_USE, -EBUSY, "Disk %s (%s) is in use: %s.", name,
+				   path, who);
 	rc = size_of(fd, &disk, &size);
 	if (rc)
 		return missing(path, -rc, f);

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Disks as the system sees them: is it there, how large is it, who uses it. Block devices and
- * regular files.
- *
- * Mounts come from libmount, holders from sysfs, openers from /proc.
+ * Disks as the system sees them, block devices and regular files: what is their path, are they
+ * there, are they free to be overwritten.
  */
 #ifndef FAILBACK_LIB_DEVID_H
 #define FAILBACK_LIB_DEVID_H

@@ -1,18 +1,24 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Who keeps a block device busy, as far as /proc and /sys tell. Only for sentences: the claim itself is the kernel's O_EXCL. */
+/*
+ * What uses a disk, as far as the system tells: mounts (libmount), devices built on it (/sys), and
+ * programs that write it (/proc). Only for sentences: the claim itself is the kernel's O_EXCL.
+ */
 #ifndef FAILBACK_LIB_HOLDER_H
 #define FAILBACK_LIB_HOLDER_H
 
 #include <stdbool.h>
-#include <stddef.h>
-#include <sys/types.h>
+#include <sys/stat.h>
+
+#define HOLDER_TEXT_MAX 256
 
 /**
- * holder_describe - "mounted on /srv", "held by dm-3 (vm1-disk0)", or "in use by another program or through one of its
- * partitions".
+ * holder_describe - "it is mounted on /srv", "device vm1-disk0 is built on it", "qemu (PID 12) has
+ * it open for writing".
+ * @path, @disk: a block device or regular file, and its stat(2)
  *
- * Returns whether a culprit was found; @buf is filled either way.
+ * Returns whether a culprit was found; when not, @ret says who it may be. Readers do not count, nor
+ * does the caller.
  */
-bool holder_describe(dev_t dev, char *buf, size_t room);
+bool holder_describe(const char *path, const struct stat *disk, char ret[HOLDER_TEXT_MAX]);
 
 #endif

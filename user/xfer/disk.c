@@ -94,7 +94,7 @@ static int check_writable(const struct opening *o, int fd)
 static int explain_open(const struct opening *o, int at, int error)
 {
 	cleanup_fd int readable = -1;
-	char who[256];
+	char who[HOLDER_TEXT_MAX];
 
 	switch (error) {
 	case EROFS:
@@ -105,9 +105,9 @@ static int explain_open(const struct opening *o, int at, int error)
 			return refuse(o, CODE_ACCESS_DENIED, -error, "is read-only");
 		return refuse_errno(o, error);
 	case EBUSY:
-		(void)holder_describe(o->stat.st_rdev, who, sizeof(who));
-		return failure_set(o->f, CODE_IN_USE, -error, "disk %s: %s is %s", o->wire->name,
-				   o->shown, who);
+		(void)holder_describe(o->plan->path, &o->stat, who);
+		return failure_set(o->f, CODE_IN_USE, -error, "disk %s: %s is in use: %s",
+				   o->wire->name, o->shown, who);
 	default:
 		return refuse_errno(o, error);
 	}
