@@ -128,7 +128,7 @@ check_fails "failback ends with the code less 32758" 19 'dm-cbt' on b failback r
 check_fails "failback names an unknown VM" 15 '"vm2"' on b failback status vm2
 check_fails "failback without a command is wrong usage" 2 'no command' failback
 check_fails "failback refuses an option of another command" 2 'no-wait' failback status --no-wait
-check_fails "failback says that failbackd does not run" 19 'does not run|Cannot connect' \
+check_fails "failback says that failbackd does not run" 19 'does not run|Cannot connect.*is D-Bus running' \
 	env DBUS_SYSTEM_BUS_ADDRESS=unix:path=/nonexistent failback status
 check_equal "status --json prints one object a VM" "$(on b failback status --json | jq -c '[.schema, .name, .state]')" \
 	'[1,"vm1",5]'
@@ -140,6 +140,34 @@ start_daemon b
 check_equal "a killed daemon remembers" "$(role b) $(vm_property b Peer)" "2 5 \"127.0.0.2:$port\""
 check_fails "a second failbackd on the bus is refused" any 'another failbackd|database' \
 	on b "$failbackd" --state-dir "$TMPDIR/second.state" --listen 127.0.0.4:$port
+
+# a full state directory
+stop_daemon b
+mkdir "$TMPDIR/full"
+if mount -t tmpfs -o size=512k tmpfs "$TMPDIR/full" 2>/dev/null; then
+	cleanup_fn umount "$TMPDIR/full"
+	cp -a "$TMPDIR/b.state" "$TMPDIR/b.saved"
+	mount --bind "$TMPDIR/full" "$TMPDIR/b.state"
+	cleanup_fn eval "! mountpoint -q $TMPDIR/b.state || umount $TMPDIR/b.state"
+	cp -a "$TMPDIR"/b.saved/. "$TMPDIR/b.state"
+	start_daemon b
+	dd if=/dev/zero of="$TMPDIR/b.state/fill" bs=4k status=none 2>/dev/null || true
+	jq '.relationships[0].name = "other"' "$TMPDIR/b.json" >"$TMPDIR/other.json"
+	check_fails "a full state directory is 32768 and says to make room" 10 'full; make room' \
+		on b failback apply "$TMPDIR/other.json"
+	check_equal "nothing was changed" "$(vm_property b ElementName)" '"vm1"'
+	rm "$TMPDIR/b.state/fill"
+	check "with room it works" on b failback apply "$TMPDIR/other.json"
+	stop_daemon b
+	umount "$TMPDIR/b.state"
+fi
+start_daemon b
+check_fails "the database of a running failbackd is 32774" 16 'another failbackd running' \
+	on b "$failbackd" --state-dir "$TMPDIR/b.state" --listen 127.0.0.4:$port
+mkdir "$TMPDIR/bad.state"
+head -c 8192 /dev/urandom >"$TMPDIR/bad.state/failback.db"
+check_fails "a database that cannot be read is 32771 and says what to do" 13 'move it away' \
+	on b "$failbackd" --state-dir "$TMPDIR/bad.state" --listen 127.0.0.4:$port
 
 # --- strangers ---
 

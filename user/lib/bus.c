@@ -40,7 +40,8 @@ int bus_open(const char *address, sd_bus **ret, struct failure *f)
 	int rc = address[0] ? open_address(address, ret) : sd_bus_open_system(ret);
 
 	if (rc < 0)
-		return failure_set(f, CODE_NOT_AVAILABLE, rc, "Cannot connect to %s%s: %s.",
+		return failure_set(f, CODE_NOT_AVAILABLE, rc,
+				   "Cannot connect to %s%s: %s; is D-Bus running?",
 				   address[0] ? "the bus at " : "the system bus", address,
 				   strerror(-rc));
 	return 0;

@@ -46,10 +46,44 @@ static const char *const migrations[] = {
 
 /* --- SQLite --- */
 
+/* Only a database that cannot be read is "status unknown"; what room or a lock mends is not. */
+static enum code code_of_error(int error, const char **ret_advice)
+{
+	switch (error) {
+	case SQLITE_FULL:
+		*ret_advice = "; make room there and repeat.";
+		return CODE_FAILED;
+	case SQLITE_CANTOPEN:
+	case SQLITE_IOERR:
+	case SQLITE_PERM:
+	case SQLITE_READONLY:
+		*ret_advice = "; see to it that its directory can be read and written.";
+		return CODE_FAILED;
+	case SQLITE_BUSY:
+	case SQLITE_LOCKED:
+		*ret_advice = "; is another failbackd running with it?";
+		return CODE_IN_USE;
+	case SQLITE_NOMEM:
+		*ret_advice = ".";
+		return CODE_OUT_OF_MEMORY;
+	case SQLITE_CORRUPT:
+	case SQLITE_NOTADB:
+		*ret_advice = "; put a copy of it back, or move it away and make the "
+			      "relationships anew with `failback apply`.";
+		return CODE_STATUS_UNKNOWN;
+	default:
+		*ret_advice = ".";
+		return CODE_STATUS_UNKNOWN;
+	}
+}
+
 static int explain(struct store *store, int error, struct failure *f)
 {
-	return failure_set(f, CODE_STATUS_UNKNOWN, error, "The database %s failed: %s.",
-			   store->path, sqlite3_errmsg(store->db));
+	const char *advice;
+	enum code code = code_of_error(sqlite3_errcode(store->db) & 0xff, &advice);
+
+	return failure_set(f, code, error, "The database %s failed: %s%s", store->path,
+			   sqlite3_errmsg(store->db), advice);
 }
 
 static int execute(struct store *store, const char *sql, struct failure *f)
