@@ -190,8 +190,16 @@ check_equal "it made a job 104 and a job 105 with the bytes of the delta" "$jobs
 check "the peer has a job 106" grep -q '"type":106' <(on a failback jobs --json)
 check_refused "reversing again is 32775 now" b 32775 'Primary in state 3' "${reverse[@]}" ""
 
+# terminal <columns> <command>...: what the command writes to a terminal of that width
+terminal()
+{
+	script -qec "stty cols $1; ${*:2}" /dev/null </dev/null | tr '\r' '\n' | sed 's/\x1b\[K//'
+}
 write_tracked vm1-disk1 77 20
-check "resume sends what is dirty" on b failback resume vm1
+on b terminal 90 failback resume vm1 >"$TMPDIR/terminal"
+check_equal "resume sends what is dirty, and a terminal shows it as a bar that is not cut" \
+	"$(grep -E '^.{89}$' "$TMPDIR/terminal" | tail -n 1 | tr -s '#')" \
+	"sending a delta: completed  [#]  100 %  80 KiB of 80 KiB"
 check "the disks are identical again" same_disks
 
 # --- what goes wrong on the way ---

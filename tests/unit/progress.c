@@ -19,8 +19,8 @@ TEST(before_the_total_is_known_nothing_is_claimed)
 
 	progress_begin(&p, NS_PER_S);
 	EXPECT_EQ(0, progress_percent(&p));
-	EXPECT_EQ(0, progress_rate(&p));
-	EXPECT_EQ(PROGRESS_UNKNOWN, progress_seconds_left(&p));
+	EXPECT_EQ(0, progress_rate(&p, 0));
+	EXPECT_EQ(PROGRESS_UNKNOWN, progress_seconds_left(&p, 0));
 }
 
 TEST(a_steady_transfer_has_its_rate_and_its_time_left)
@@ -32,8 +32,20 @@ TEST(a_steady_transfer_has_its_rate_and_its_time_left)
 	for (unsigned int i = 1; i <= 50; i++)
 		progress_add(&p, i * NS_PER_S, i * MIB, i * MIB);
 	EXPECT_EQ(50, progress_percent(&p));
-	EXPECT_EQ(MIB, progress_rate(&p));
-	EXPECT_EQ(51, progress_seconds_left(&p));
+	EXPECT_EQ(MIB, progress_rate(&p, 51 * NS_PER_S));
+	EXPECT_EQ(51, progress_seconds_left(&p, 51 * NS_PER_S));
+}
+
+TEST(a_transfer_that_stalls_claims_no_rate_and_no_time_left)
+{
+	struct progress p;
+
+	progress_begin(&p, 0);
+	p.bytes_total = 100 * MIB;
+	progress_add(&p, NS_PER_S, MIB, MIB);
+	EXPECT_EQ(MIB, progress_rate(&p, 2 * NS_PER_S));
+	EXPECT_EQ(0, progress_rate(&p, 60 * NS_PER_S));
+	EXPECT_EQ(PROGRESS_UNKNOWN, progress_seconds_left(&p, 60 * NS_PER_S));
 }
 
 TEST(only_all_is_100_percent)
@@ -46,7 +58,7 @@ TEST(only_all_is_100_percent)
 	EXPECT_EQ(99, progress_percent(&p));
 	progress_add(&p, 2, 1000000, 0);
 	EXPECT_EQ(100, progress_percent(&p));
-	EXPECT_EQ(0, progress_seconds_left(&p));
+	EXPECT_EQ(0, progress_seconds_left(&p, 0));
 }
 
 TEST(numbers_that_go_backwards_are_ignored)
@@ -70,8 +82,8 @@ TEST(a_stalled_transfer_slows_down_and_does_not_divide_by_zero)
 	progress_add(&p, NS_PER_S, 10 * MIB, 0);
 	for (unsigned int i = 2; i < 300; i++)
 		progress_add(&p, i * NS_PER_S, 10 * MIB, 0);
-	EXPECT_EQ(0, progress_rate(&p));
-	EXPECT_EQ(PROGRESS_UNKNOWN, progress_seconds_left(&p));
+	EXPECT_EQ(0, progress_rate(&p, 0));
+	EXPECT_EQ(PROGRESS_UNKNOWN, progress_seconds_left(&p, 0));
 }
 
 TEST(a_bar_takes_what_the_terminal_leaves)

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "daemon/job.h"
 #include "daemon/vm.h"
 #include "lib/bus.h"
@@ -113,9 +114,9 @@ BUS_GETTER(get_u64)
 	else if (strcmp(property, "BytesSent") == 0)
 		number = p->bytes_sent;
 	else if (strcmp(property, "BytesPerSecond") == 0)
-		number = job_has_ended(job) ? 0 : progress_rate(p);
+		number = job_has_ended(job) ? 0 : progress_rate(p, clock_ns());
 	else if (strcmp(property, "SecondsLeft") == 0)
-		number = job_has_ended(job) ? 0 : progress_seconds_left(p);
+		number = job_has_ended(job) ? 0 : progress_seconds_left(p, clock_ns());
 	else if (strcmp(property, "ElapsedTime") == 0)
 		number = job_elapsed_us(job);
 	else if (strcmp(property, "StartTime") == 0)

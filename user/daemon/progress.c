@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "daemon/progress.h"
 
+#include <stdbool.h>
+
 #include "base/clock.h"
 #include "base/macro.h"
 
 /* Rates of shorter spans than this jump about; a rate looks back over about this many of them. */
 #define SPAN_NS (NS_PER_S / 2)
 #define WEIGHT	0.3
+#define STALL_NS (5 * NS_PER_S) /* with no report for so long, the rate is history */
 
 void progress_begin(struct progress *p, uint64_t now_ns)
 {
@@ -37,16 +40,21 @@ unsigned int progress_percent(const struct progress *p)
 	return (unsigned int)((double)p->bytes_done / (double)p->bytes_total * 100);
 }
 
-uint64_t progress_rate(const struct progress *p)
+static bool stalls(const struct progress *p, uint64_t now_ns)
 {
-	return p->rate < 0 ? 0 : (uint64_t)p->rate;
+	return now_ns > p->measured_ns + STALL_NS;
 }
 
-uint64_t progress_seconds_left(const struct progress *p)
+uint64_t progress_rate(const struct progress *p, uint64_t now_ns)
+{
+	return p->rate < 0 || stalls(p, now_ns) ? 0 : (uint64_t)p->rate;
+}
+
+uint64_t progress_seconds_left(const struct progress *p, uint64_t now_ns)
 {
 	if (p->bytes_total && p->bytes_done >= p->bytes_total)
 		return 0;
-	if (!p->bytes_total || p->rate < 1)
+	if (!p->bytes_total || p->rate < 1 || stalls(p, now_ns))
 		return PROGRESS_UNKNOWN;
 	return (uint64_t)((double)(p->bytes_total - p->bytes_done) / p->rate) + 1;
 }

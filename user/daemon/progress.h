@@ -27,10 +27,10 @@ void progress_add(struct progress *p, uint64_t now_ns, uint64_t bytes_done, uint
  */
 unsigned int progress_percent(const struct progress *p);
 
-/** progress_rate - bytes of disk per second; 0 while unknown. */
-uint64_t progress_rate(const struct progress *p);
+/** progress_rate - bytes of disk per second; 0 while unknown, and when no report came lately. */
+uint64_t progress_rate(const struct progress *p, uint64_t now_ns);
 
 /** progress_seconds_left - rounded up; PROGRESS_UNKNOWN while there is no total or no rate. */
-uint64_t progress_seconds_left(const struct progress *p);
+uint64_t progress_seconds_left(const struct progress *p, uint64_t now_ns);
 
 #endif

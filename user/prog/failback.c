@@ -205,7 +205,8 @@ static void format_job(const struct follower *w, const struct client_job *job, c
 
 	(void)snprintf(label, sizeof(label), "%s: %s", job->name, job_state_text(job));
 	bar.label = label;
-	progress_bar_format(&bar, w->terminal ? w->width : 0, buf, size);
+	/* the last column stays free: there the cursor would wrap */
+	progress_bar_format(&bar, w->terminal && w->width ? w->width - 1 : 0, buf, size);
 }
 
 /*
