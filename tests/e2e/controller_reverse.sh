@@ -141,7 +141,7 @@ wait_for 10 listens || bail "nobody listens"
 stop_daemon b
 start_daemon b --call-timeout 1
 start_job b "${reverse[@]}" '{"RecoveryConnectionPoint": "127.0.0.9"}'
-check_job_fails "a peer that does not answer is 32772" 32772 'in time|does not answer'
+check_job_fails "a peer that does not answer is 32772" 32772 'took the call and does not answer'
 start_job b "${reverse[@]}" '{"RecoveryConnectionPoint": "127.0.0.9", "RecoveryServerPortNumber": 1}'
 check_job_fails "the port of the settings is used" 32777 '127.0.0.9:1:'
 stop_daemon b
@@ -239,7 +239,7 @@ sends()
 	[ "$(job_property b "$running" JobStatus)" = '"sending"' ]
 }
 wait_for 10 sends || bail "it does not send"
-check_refused "a second job on the VM is 32774" b 32774 'has a job' RequestReplicationStateChange oq $vm_path 3
+check_refused "a second job on the VM is 32774" b 32774 'has a job.*failback terminate vm1' RequestReplicationStateChange oq $vm_path 3
 check_equal "a running job can be terminated" \
 	"$(on b busctl call org.failback1 "$running" org.failback1.ConcreteJob RequestStateChange qt 4 0)" "u 0"
 wait_for 10 job_ends b "$running" || true
@@ -254,11 +254,19 @@ wait_for 10 receives_nothing || diag "the peer still receives"
 start_job b RequestReplicationStateChange oq $vm_path 3
 running=$job
 wait_for 10 sends || bail "it does not send"
+check "so it is from the command line" on b failback terminate vm1
+check_equal "with the same end" "$(job_property b "$running" JobState)" 8
+check_fails "where no job runs, that is 32775" 17 'No job runs' on b failback terminate vm1
+wait_for 10 receives_nothing || diag "the peer still receives"
+start_job b RequestReplicationStateChange oq $vm_path 3
+running=$job
+wait_for 10 sends || bail "it does not send"
 stop_daemon b KILL
 wait_for 10 receives_nothing || diag "the peer still receives"
 check "a killed daemon leaves an epoch frozen" test -e "$FAKE_KERNEL/vm1-disk0/frozen"
 start_daemon b
 check "its next start ends that epoch" test ! -e "$FAKE_KERNEL/vm1-disk0/frozen"
+check "and says what became of the delta" grep -q 'failbackd ended.*failback resume vm1' <(on b failback status)
 history=$(call b GetJobHistory u 1 | sed 's/^s "//; s/"$//; s/\\"/"/g')
 check_equal "and settles the job in the history" "$(jq -c '.[0] | [.JobType, .JobState, .ErrorCode]' <<<"$history")" \
 	"[105,10,32768]"

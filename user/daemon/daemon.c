@@ -96,15 +96,33 @@ static int settle_jobs(struct daemon *d, struct failure *f)
 	return rc;
 }
 
+/* A delta that did not arrive because failbackd ended: nobody else tells the operator. */
+static void note_interruption(struct vm *vm)
+{
+	struct relationship_record next = vm->r;
+
+	next.health = HEALTH_WARNING;
+	(void)snprintf(next.last_error, sizeof(next.last_error),
+		       "failbackd ended while a delta was sent. Nothing is lost: the next delta "
+		       "covers it; `failback resume %.64s` sends it.",
+		       vm->r.name);
+	(void)vm_change(vm, &next, NULL);
+}
+
 /* An epoch that cannot be ended now, because the kernel refuses, is ended by the next delta. */
 static void settle_epochs(struct daemon *d)
 {
 	struct failure why;
 
 	for (struct vm *vm = d->vms; vm; vm = vm->next) {
+		bool interrupted = vm->r.mode == MODE_PRIMARY && !uuid_is_nil(&vm->r.epoch) &&
+				   !vm->r.epoch_durable;
+
 		if (delta_settle(vm, &why))
 			log_error("VM %s: the epoch that was being sent stays frozen for now: %s",
 				  vm->r.name, why.text);
+		if (interrupted)
+			note_interruption(vm);
 	}
 }
 

@@ -159,8 +159,9 @@ int vm_check_idle(const struct vm *vm, struct failure *f)
 		return 0;
 	return failure_set(
 		f, CODE_IN_USE, -EBUSY,
-		"VM %.64s has a job already (%s); wait for it or terminate it (`failback jobs`).",
-		vm->r.name, job_type_name(vm->job->r.type));
+		"VM %.64s has a job already (%s); wait for it or end it with `failback "
+		"terminate %.64s`.",
+		vm->r.name, job_type_name(vm->job->r.type), vm->r.name);
 }
 
 int vm_check_disks(const struct vm *vm, struct failure *f)

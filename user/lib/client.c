@@ -13,7 +13,8 @@
 #include "base/cleanup.h"
 #include "base/macro.h"
 
-#define CALL_TIMEOUT_US UINT64_C(25000000)
+#define CALL_TIMEOUT_US	  UINT64_C(25000000)
+#define REQUEST_TERMINATE 4 /* CIM_ConcreteJob.RequestStateChange */
 
 struct client {
 	sd_bus *bus;
@@ -445,6 +446,36 @@ int client_change_state(struct client *client, const char *vm_path, uint16_t sta
 		return rc;
 	rc = sd_bus_message_append(message, "oq", vm_path, state);
 	return rc < 0 ? explain_reply(rc, f) : call_for_job(client, message, ret, f);
+}
+
+int client_terminate_job(struct client *client, const char *path, struct failure *f)
+{
+	_cleanup_(unref_message_at) sd_bus_message *message = NULL;
+	_cleanup_(unref_message_at) sd_bus_message *reply = NULL;
+	uint32_t answer;
+	int rc;
+
+	rc = new_call(client, path, BUS_JOB_INTERFACE, "RequestStateChange", &message, f);
+	if (rc)
+		return rc;
+	rc = sd_bus_message_append(message, "qt", (uint16_t)REQUEST_TERMINATE, UINT64_C(0));
+	if (rc < 0)
+		return explain_reply(rc, f);
+	rc = call(client, message, &reply, f);
+	if (rc)
+		return rc;
+	rc = sd_bus_message_read(reply, "u", &answer);
+	if (rc < 0)
+		return explain_reply(rc, f);
+	if (answer == CODE_ACCESS_DENIED)
+		return failure_set(f, CODE_ACCESS_DENIED, -EACCES,
+				   "To terminate a job is for root; see `group` in "
+				   "failbackd.conf.");
+	if (answer != CODE_COMPLETED)
+		return failure_set(f, CODE_INVALID_STATE, -EBUSY,
+				   "The job has ended, or cannot be terminated at this step; "
+				   "see `failback jobs`.");
+	return 0;
 }
 
 int client_apply(struct client *client, const char *json, bool *ret_changed, char *text,

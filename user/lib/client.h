@@ -84,6 +84,13 @@ int client_reverse(struct client *client, const char *vm_path, const char *setti
 int client_change_state(struct client *client, const char *vm_path, uint16_t state,
 			char ret[BUS_PATH_MAX], struct failure *f);
 
+/**
+ * client_terminate_job - ask a running job to end; it has not ended yet on return.
+ *
+ * CODE_INVALID_STATE when it cannot be ended, now or any more.
+ */
+int client_terminate_job(struct client *client, const char *path, struct failure *f);
+
 /** client_apply - @text, of @size bytes, tells what was done. */
 int client_apply(struct client *client, const char *json, bool *ret_changed, char *text,
 		 size_t size, struct failure *f);

@@ -263,6 +263,9 @@ static int on_timeout(sd_event_source *source, uint64_t usec, void *context)
 	if (c->state == CONN_CONNECTING)
 		finish_failed(c, CODE_TIMEOUT, -ETIMEDOUT,
 			      "it does not answer; is it up, and the network between?");
+	else if (c->state == CONN_RECEIVING_HEAD && !c->done && c->wanted == CBT_WIRE_REPLY)
+		finish_failed(c, CODE_TIMEOUT, -ETIMEDOUT,
+			      "it took the call and does not answer; look after failbackd there");
 	else if (c->state != CONN_IDLE)
 		finish_failed(c, CODE_TIMEOUT, -ETIMEDOUT,
 			      "it did not finish what it was saying in time");

@@ -31,6 +31,8 @@
 #define LINE_EVERY_NS  (5 * NS_PER_S) /* of progress, when nobody watches it move */
 #define FILE_MAX_BYTES ((size_t)4 << 20)
 
+#define JOB_STATE_TERMINATED 8
+
 /* RequestReplicationStateChange */
 enum {
 	STATE_REPLICATE = 3,
@@ -499,6 +501,46 @@ static int run_jobs(struct client *client, const struct options *o, struct failu
 	return rc;
 }
 
+/* The path of the job that runs on a VM. */
+static int find_running_job(struct client *client, const char *vm_path, const char *vm_name,
+			    char ret[BUS_PATH_MAX], struct failure *f)
+{
+	cleanup_free struct client_job *jobs = NULL;
+	size_t nr = 0;
+	int rc = client_list_jobs(client, &jobs, &nr, f);
+
+	for (size_t i = 0; !rc && i < nr; i++) {
+		if (client_job_has_ended(&jobs[i]) || strcmp(jobs[i].vm_path, vm_path) != 0)
+			continue;
+		(void)snprintf(ret, BUS_PATH_MAX, "%s", jobs[i].path);
+		return 0;
+	}
+	return rc ? rc
+		  : failure_set(f, CODE_INVALID_STATE, -ESRCH, "No job runs on VM %.64s.", vm_name);
+}
+
+/* Until it has ended: terminated is what was asked for, completed is too late. */
+static int run_terminate(struct client *client, const struct options *o, struct failure *f)
+{
+	char vm_path[BUS_PATH_MAX];
+	char path[BUS_PATH_MAX];
+	struct client_job job;
+	struct follower w;
+	int rc;
+
+	rc = client_find_vm(client, o->operand, vm_path, f);
+	if (!rc)
+		rc = find_running_job(client, vm_path, o->operand, path, f);
+	if (!rc)
+		rc = client_terminate_job(client, path, f);
+	if (rc || o->no_wait)
+		return rc;
+	memset(&job, 0, sizeof(job));
+	follower_init(&w, client, o->json);
+	rc = follow_one(&w, path, &job, f);
+	return job.state == JOB_STATE_TERMINATED ? 0 : rc;
+}
+
 static int run_apply(struct client *client, const struct options *o, struct failure *f)
 {
 	cleanup_json struct json_object *object = NULL;
@@ -547,6 +589,8 @@ static const struct command {
 	{ "prepare", "VM", true, run_prepare,
 	  "with the VM off: send the last delta before a planned failover" },
 	{ "resume", "VM", true, run_resume, "send a delta now; cancel a prepared failover" },
+	{ "terminate", "VM", true, run_terminate,
+	  "end the job that runs on a VM; nothing is lost" },
 	{ "apply", "FILE", false, run_apply,
 	  "make relationships as FILE says (- for standard input)" },
 	{ "export", NULL, false, run_export,
@@ -559,12 +603,12 @@ static void print_help(void)
 {
 	(void)printf("usage: failback COMMAND [OPTION]...\n\n");
 	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
-		(void)printf("  %-8s %-5s  %s\n", commands[i].name,
+		(void)printf("  %-9s %-5s  %s\n", commands[i].name,
 			     commands[i].operand ? commands[i].operand : "", commands[i].doc);
 	(void)printf(
 		"\n"
 		"  --json             one JSON object a line, for programs\n"
-		"  --no-wait          reverse, prepare, resume: do not follow the job\n"
+		"  --no-wait          reverse, prepare, resume, terminate: do not follow the job\n"
 		"  --settings FILE    reverse: ReplicationSettingData as CIM-XML or JSON (- for "
 		"standard input)\n"
 		"  --bus-address A    of the bus where failbackd is; else the system bus\n"
