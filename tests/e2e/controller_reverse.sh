@@ -429,3 +429,24 @@ check_equal "that is critical" "$(role b)" "1 8"
 host_a_holds "$base"
 check "it goes on when the peer has the base" on b failback resume vm1
 check_equal "and replicates again" "$(role b)" "1 3"
+
+# --- home, as README.md says: prepared, relationships made anew with exchanged roles ---
+
+write_tracked vm1-disk0 9 9
+check "the last delta is sent" on b failback prepare vm1
+stop_daemon a
+stop_daemon b
+rm -r "$TMPDIR/a.state" "$TMPDIR/b.state"
+start_daemon a
+start_daemon b
+make_tracker home-disk0 "$a0"
+make_tracker home-disk1 "$a1"
+jq '.relationships[0] += {mode: 2, state: 5} | .relationships[0].disks[0].tracker = "home-disk0" |
+	.relationships[0].disks[1].tracker = "home-disk1"' "$TMPDIR/a.json" >"$TMPDIR/home.a.json"
+jq '.relationships[0] += {mode: 1, state: 4}' "$TMPDIR/b.json" >"$TMPDIR/home.b.json"
+on a failback apply "$TMPDIR/home.a.json" >/dev/null
+on b failback apply "$TMPDIR/home.b.json" >/dev/null
+write_tracked home-disk1 3 100
+check "the VM runs at home, and the other way is replicated" on a failback reverse vm1
+check_equal "with exchanged roles" "$(role a), $(role b)" "1 3, 2 3"
+check "and the disks are identical" same_disks
