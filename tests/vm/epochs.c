@@ -370,6 +370,39 @@ static double now(void)
 	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
+/*
+ * Disk 2 on a device that is suspended, and a write on its way to it: a freeze of all disks has
+ * to wait for it until its time is up.
+ */
+static void hold_a_write(struct one_write *w, int *fd, pthread_t *thread, struct nl *nl)
+{
+	struct tracker_info info;
+	struct failure f;
+
+	map_device("below", "0 4096 linear /dev/vdc 0");
+	close(*fd);
+	unmap_device(names[2]);
+	track_device(names[2], "/dev/mapper/below", "");
+	*fd = open_device(names[2], O_RDWR | O_DIRECT);
+	w->fd = *fd;
+	if (run("dmsetup suspend below") || pthread_create(thread, NULL, write_one, w))
+		errx(1, "cannot hold a write");
+	do {
+		if (nl_tracker_get(nl, names[2], &info, &f) < 0)
+			errx(1, "%s", f.text);
+	} while (!info.dirty_active);
+}
+
+static void let_the_write_go(struct one_write *w, pthread_t thread)
+{
+	if (run("dmsetup resume below"))
+		errx(1, "cannot resume");
+	pthread_join(thread, NULL);
+	close(w->fd);
+	unmap_device(names[2]);
+	unmap_device("below");
+}
+
 TEST_F(epochs, a_write_that_does_not_end_times_the_freeze_out_and_nothing_is_frozen)
 {
 	struct one_write w = { .buffer = self->buffer };
@@ -377,18 +410,7 @@ TEST_F(epochs, a_write_that_does_not_end_times_the_freeze_out_and_nothing_is_fro
 	pthread_t thread;
 	double begin;
 
-	map_device("below", "0 4096 linear /dev/vdc 0");
-	close(self->fd[2]);
-	unmap_device(names[2]);
-	track_device(names[2], "/dev/mapper/below", "");
-	self->fd[2] = open_device(names[2], O_RDWR | O_DIRECT);
-	w.fd = self->fd[2];
-	ASSERT_EQ(0, run("dmsetup suspend below"));
-	ASSERT_EQ(0, pthread_create(&thread, NULL, write_one, &w));
-	do {
-		ASSERT_EQ(0, nl_tracker_get(self->nl, names[2], &info, &self->f));
-	} while (!info.dirty_active);
-
+	hold_a_write(&w, &self->fd[2], &thread, self->nl);
 	begin = now();
 	EXPECT_EQ(-ETIMEDOUT, FREEZE(3));
 	EXPECT_LT(now() - begin, 1.0);
@@ -403,16 +425,51 @@ TEST_F(epochs, a_write_that_does_not_end_times_the_freeze_out_and_nothing_is_fro
 		EXPECT_FALSE(info.has_frozen);
 		EXPECT_EQ(1U, info.epoch);
 	}
-	/* The others are writable again. */
-	WRITE(0, 1, 1);
-	ASSERT_EQ(0, run("dmsetup resume below"));
-	pthread_join(thread, NULL);
-	EXPECT_EQ(0, FREEZE(3));
-	close(self->fd[2]);
-	unmap_device(names[2]);
-	unmap_device("below");
+	let_the_write_go(&w, thread);
 	track_device(names[2], origins[2], "");
 	self->fd[2] = open_device(names[2], O_RDWR | O_DIRECT);
+	EXPECT_EQ(0, FREEZE(3));
+}
+
+struct freezer {
+	struct nl *nl;
+	atomic_bool done;
+};
+
+static void *freeze_all(void *arg)
+{
+	struct freezer *f = arg;
+	struct uuid epoch = new_epoch();
+
+	if (nl_freeze(f->nl, names, NR, &epoch, NULL, NULL) != -ETIMEDOUT)
+		errx(1, "the freeze did not time out");
+	atomic_store(&f->done, true);
+	return NULL;
+}
+
+/* Nobody else writes: what waits must be woken by the opening of the gate. */
+TEST_F(epochs, a_write_that_meets_a_closed_gate_goes_on_when_it_opens)
+{
+	struct freezer f = { open_netlink(), false };
+	struct one_write w = { .buffer = self->buffer };
+	pthread_t held, freezer;
+	double longest = 0;
+
+	hold_a_write(&w, &self->fd[2], &held, self->nl);
+	ASSERT_EQ(0, pthread_create(&freezer, NULL, freeze_all, &f));
+	while (!atomic_load(&f.done)) {
+		double begin = now();
+
+		WRITE(0, 1, 1);
+		longest = max_of(longest, now() - begin);
+	}
+	pthread_join(freezer, NULL);
+	EXPECT_LT(0.1, longest);
+	EXPECT_STREQ("1+1 ", map_text(self->nl, names[0], CBT_MAP_ACTIVE));
+	let_the_write_go(&w, held);
+	track_device(names[2], origins[2], "");
+	self->fd[2] = open_device(names[2], O_RDWR | O_DIRECT);
+	nl_close_at(&f.nl);
 }
 
 TEST_HARNESS_MAIN
