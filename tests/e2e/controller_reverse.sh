@@ -227,6 +227,26 @@ check "the next delta covers it" on b failback resume vm1
 check "and the disks are identical" same_disks
 check_equal "the mark is gone" "$(vm_property a Consistent)" true
 
+# an acknowledgement that is lost: the receiver has the delta, the sender does not know
+mv "$TMPDIR/bin/failback-send" "$TMPDIR/bin/send.good"
+printf '#!/bin/sh\n"%s" "$@"\nexit 9\n' "$TMPDIR/bin/send.good" >"$TMPDIR/bin/failback-send"
+chmod +x "$TMPDIR/bin/failback-send"
+write_tracked vm1-disk0 200 5
+before=$(vm_property b Base)
+start_job b RequestReplicationStateChange oq $vm_path 3
+check_job_fails "a sender that ends badly after its last word has not sent" 32768 'without a verdict'
+check_equal "its epoch is no base" "$(vm_property b Base)" "$before"
+peer_moved_on()
+{
+	[ "$(vm_property a Base)" != "$before" ]
+}
+check "the receiver holds it" wait_for 10 peer_moved_on
+check_equal "and its blocks are dirty still" "$(vm_property b DirtyBytes)" $((5 * 4096))
+mv "$TMPDIR/bin/send.good" "$TMPDIR/bin/failback-send"
+write_tracked vm1-disk0 300 5
+check "the next delta is accepted all the same" on b failback resume vm1
+check "and the disks are identical then" same_disks
+
 # a sender that never ends, to be interrupted
 mv "$TMPDIR/bin/failback-send" "$TMPDIR/bin/send.good"
 printf '#!/bin/sh\nexec sleep 60\n' >"$TMPDIR/bin/failback-send"

@@ -6,6 +6,7 @@
 # e2e: timeout=600
 . "$(dirname "$0")/../lib.sh"
 . "$(dirname "$0")/transfer.bash"
+requires gcc
 
 size=$((32 << 20))
 source=$TMPDIR/source target=$TMPDIR/target
@@ -107,6 +108,25 @@ if [ "$(id -u)" = 0 ] && losetup -f >/dev/null 2>&1; then
 else
 	skip "a source that cannot be read ends the sender" "needs root and loop devices"
 fi
+
+# --- a disk that takes writes, and then cannot keep them ---
+
+cat >"$TMPDIR/flush.c" <<-'C'
+	#include <errno.h>
+	int fdatasync(int fd)
+	{
+		(void)fd;
+		errno = EIO;
+		return -1;
+	}
+C
+gcc -shared -fPIC -o "$TMPDIR/flush.so" "$TMPDIR/flush.c"
+fresh_target
+export FAILBACK_NO_IO_URING=1 LD_PRELOAD=$TMPDIR/flush.so
+transfer "$TMPDIR/s" "$TMPDIR/r"
+unset FAILBACK_NO_IO_URING LD_PRELOAD
+check_failed "a flush that fails ends the receiver" receive 10 '^32768 cannot flush disk disk0: Input/output error'
+check_failed "and the sender hears that instead of an acknowledgement" send 10 '^32768 the peer: cannot flush'
 
 # --- the same delta, once the cause is gone ---
 
