@@ -30,9 +30,6 @@ static int read_disk(const char *what, struct json_object *item, struct disk_rec
 	static const char *const members[] = { "name", "size", "path", "tracker" };
 	int rc;
 
-	if (!json_object_is_type(item, json_type_object))
-		return failure_set(f, CODE_INCORRECT_DATA_TYPE, -EINVAL,
-				   "%s: \"disks\" holds no objects.", what);
 	rc = json_check_members(what, item, members, ARRAY_SIZE(members), f);
 	if (!rc)
 		rc = json_get_text(what, item, "name", true, ret->name, sizeof(ret->name), f);
@@ -149,9 +146,6 @@ static int read_relationship(struct json_object *item, struct relationship_recor
 	char what[96] = "a relationship";
 	int rc;
 
-	if (!json_object_is_type(item, json_type_object))
-		return failure_set(f, CODE_INCORRECT_DATA_TYPE, -EINVAL,
-				   "\"relationships\" must hold objects.");
 	rc = json_check_members(what, item, members, ARRAY_SIZE(members), f);
 	if (!rc)
 		rc = json_get_text(what, item, "name", true, r.name, sizeof(r.name), f);

@@ -98,9 +98,6 @@ static int decode_aborted(struct json_object *object, struct call *call, struct 
 	for (size_t i = 0; !rc && array && i < json_object_array_length(array); i++) {
 		struct json_object *item = json_object_array_get_idx(array, i);
 
-		if (!json_object_is_type(item, json_type_object))
-			return failure_set(f, CODE_INCORRECT_DATA_TYPE, -EINVAL,
-					   "%s: \"aborted\" holds no objects.", what);
 		rc = json_check_members(what, item, members, ARRAY_SIZE(members), f);
 		if (!rc)
 			rc = json_get_uuid(what, item, "epoch", true, &call->aborted[i], f);
@@ -114,9 +111,6 @@ static int decode_disk(struct json_object *item, struct call_disk *ret, struct f
 	static const char *const members[] = { "name", "size" };
 	int rc;
 
-	if (!json_object_is_type(item, json_type_object))
-		return failure_set(f, CODE_INCORRECT_DATA_TYPE, -EINVAL,
-				   "%s: \"disks\" holds no objects.", what);
 	rc = json_check_members(what, item, members, ARRAY_SIZE(members), f);
 	if (!rc)
 		rc = json_get_text(what, item, "name", true, ret->name, sizeof(ret->name), f);

@@ -35,6 +35,9 @@ int json_parse_object(const char *what, const char *text, struct json_object **r
 int json_check_members(const char *what, struct json_object *object, const char *const *names,
 		       size_t nr, struct failure *f)
 {
+	if (!json_object_is_type(object, json_type_object))
+		return failure_set(f, CODE_INCORRECT_DATA_TYPE, -EINVAL, "%s must be an object.",
+				   what);
 	json_object_object_foreach(object, name, value)
 	{
 		size_t i = 0;

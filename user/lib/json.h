@@ -30,8 +30,8 @@ int json_parse_object(const char *what, const char *text, struct json_object **r
 		      struct failure *f);
 
 /**
- * json_check_members - every member's name is one of @names; CODE_INVALID_PARAMETER names the
- * first that is not.
+ * json_check_members - @object is an object, and every member's name is one of @names;
+ * CODE_INVALID_PARAMETER names the first that is not.
  */
 int json_check_members(const char *what, struct json_object *object, const char *const *names,
 		       size_t nr, struct failure *f);

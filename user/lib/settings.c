@@ -18,14 +18,12 @@
 #include <string.h>
 #include <strings.h>
 
-#include <json-c/json.h>
-
 #include "base/cleanup.h"
 #include "base/macro.h"
 #include "lib/cimxml.h"
+#include "lib/json.h"
 
 #define CLASS_NAME	  "Msvm_ReplicationSettingData"
-#define JSON_DEPTH_MAX	  4
 #define DATETIME_LEN	  25U
 /* Msvm_ReplicationProvider.Name of the provider that replicates from host to host. */
 #define BUILT_IN_PROVIDER "22391CDC-272C-4DDF-BA88-9BEFB1A0975C"
@@ -389,11 +387,6 @@ static int put_from_cimxml(void *context, const char *name, const char *type, bo
 	return settings_put(context, name, type, array, values, nr, f);
 }
 
-static void put_json_at(struct json_object **object)
-{
-	(void)json_object_put(*object);
-}
-
 static int scalar_from_json(struct settings *s, const char *name, struct json_object *value,
 			    struct failure *f)
 {
@@ -450,31 +443,16 @@ static int put_from_json(struct settings *s, const char *name, struct json_objec
 	}
 }
 
-static void free_tokener_at(struct json_tokener **tokener)
-{
-	if (*tokener)
-		json_tokener_free(*tokener);
-}
-
 static int parse_json(const char *text, struct settings *s, struct failure *f)
 {
-	_cleanup_(free_tokener_at) struct json_tokener *tokener =
-		json_tokener_new_ex(JSON_DEPTH_MAX);
-	_cleanup_(put_json_at) struct json_object *object = NULL;
-	size_t len = strlen(text);
+	cleanup_json struct json_object *object = NULL;
+	int rc = json_parse_object("The setting data", text, &object, f);
 
-	if (!tokener)
-		return out_of_memory(f);
-	json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
-	object = json_tokener_parse_ex(tokener, text, (int)len + 1);
-	if (!object || !json_object_is_type(object, json_type_object))
-		return failure_set(f, CODE_INCORRECT_DATA_TYPE, -EBADMSG,
-				   "The setting data is not a JSON object: %s.",
-				   json_tokener_error_desc(json_tokener_get_error(tokener)));
+	if (rc)
+		return rc;
 	json_object_object_foreach(object, name, value)
 	{
-		int rc = put_from_json(s, name, value, f);
-
+		rc = put_from_json(s, name, value, f);
 		if (rc)
 			return rc;
 	}
@@ -567,8 +545,7 @@ static struct json_object *value_to_json(const struct setting_def *def,
 
 char *settings_to_json(const struct settings *s)
 {
-	_cleanup_(put_json_at) struct json_object *object = json_object_new_object();
-	const char *text;
+	cleanup_json struct json_object *object = json_object_new_object();
 
 	if (!object)
 		return NULL;
@@ -580,7 +557,5 @@ char *settings_to_json(const struct settings *s)
 			    0)
 			return NULL;
 	}
-	text = json_object_to_json_string_ext(object, JSON_C_TO_STRING_PLAIN |
-							      JSON_C_TO_STRING_NOSLASHESCAPE);
-	return text ? strdup(text) : NULL;
+	return json_text(object);
 }

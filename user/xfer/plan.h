@@ -32,9 +32,8 @@ struct plan {
 	struct plan_disk disks[CBT_WIRE_DISKS_MAX]; /* as begin.disks */
 };
 
-/** plan_parse - @text: @len bytes of JSON. */
-int plan_parse(const char *text, size_t len, enum plan_role role, struct plan **ret,
-	       struct failure *f);
+/** plan_parse - JSON text. */
+int plan_parse(const char *text, enum plan_role role, struct plan **ret, struct failure *f);
 
 /** plan_read - the same from a descriptor, read to its end, at most 1 MiB. */
 int plan_read(int fd, enum plan_role role, struct plan **ret, struct failure *f);
