@@ -71,18 +71,12 @@ static int check_reverse(const struct vm *vm, const struct call *call, struct fa
  * The maps of the trackers here say nothing about the new direction: whichever is found next time
  * is a new start.
  */
-static struct disk_record *forget_trackers(const struct relationship_record *r)
+static void forget_trackers(struct disk_record *disks, size_t nr)
 {
-	struct disk_record *disks = calloc(r->nr_disks, sizeof(*disks));
-
-	if (!disks)
-		return NULL;
-	memcpy(disks, r->disks, r->nr_disks * sizeof(*disks));
-	for (size_t i = 0; i < r->nr_disks; i++) {
+	for (size_t i = 0; i < nr; i++) {
 		memset(&disks[i].tracker_uuid, 0, sizeof(disks[i].tracker_uuid));
 		disks[i].tracker_generation = 0;
 	}
-	return disks;
 }
 
 static int become_replica(struct vm *vm, struct failure *f)
@@ -90,11 +84,11 @@ static int become_replica(struct vm *vm, struct failure *f)
 	struct relationship_record next = vm->r;
 	int rc = vm_apply_event(vm, EVENT_REVERSED_BY_PEER, &next, f);
 
+	if (!rc)
+		rc = vm_copy_disks(vm, &next.disks, f);
 	if (rc)
 		return rc;
-	next.disks = forget_trackers(&vm->r);
-	if (!next.disks)
-		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+	forget_trackers(next.disks, next.nr_disks);
 	memset(&next.epoch, 0, sizeof(next.epoch));
 	next.nr_aborted = 0;
 	next.health = HEALTH_OK;

@@ -58,16 +58,6 @@ static void delta_free_at(struct delta **at)
 
 /* --- the epoch's end --- */
 
-/* The disks need a copy of their own as soon as they change. */
-static struct disk_record *copy_disks(const struct relationship_record *r)
-{
-	struct disk_record *disks = calloc(r->nr_disks, sizeof(*disks));
-
-	if (disks)
-		memcpy(disks, r->disks, r->nr_disks * sizeof(*disks));
-	return disks;
-}
-
 static int end_epoch(const struct relationship_record *r, struct failure *f)
 {
 	return r->epoch_durable ? trackers_commit(r, &r->epoch, f)
@@ -310,9 +300,9 @@ static int freeze(struct delta *delta, struct failure *f)
 	if (rc)
 		return failure_set(f, CODE_FAILED, rc, "Cannot make a UUID: %s.", strerror(-rc));
 	next.epoch_durable = false;
-	next.disks = copy_disks(&next);
-	if (!next.disks)
-		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+	rc = vm_copy_disks(delta->vm, &next.disks, f);
+	if (rc)
+		return rc;
 	trackers_note(next.disks, next.nr_disks, delta->infos);
 	rc = vm_change(delta->vm, &next, f);
 	if (rc) {

@@ -205,12 +205,10 @@ static int become_primary(struct reverse *rev, const struct uuid *peer_base, str
 	struct relationship_record next = vm->r;
 	int rc = vm_apply_event(vm, EVENT_REVERSE, &next, f);
 
+	if (!rc)
+		rc = vm_copy_disks(vm, &next.disks, f);
 	if (rc)
 		return rc;
-	next.disks = calloc(next.nr_disks, sizeof(*next.disks));
-	if (!next.disks)
-		return out_of_memory(f);
-	memcpy(next.disks, vm->r.disks, next.nr_disks * sizeof(*next.disks));
 	trackers_note(next.disks, next.nr_disks, rev->infos);
 	(void)strcpy(next.peer, rev->peer);
 	next.settings = rev->settings;

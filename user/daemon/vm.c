@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/macro.h"
 #include "daemon/job.h"
 #include "daemon/objects.h"
 #include "lib/bus.h"
@@ -79,6 +80,18 @@ int vm_change(struct vm *vm, const struct relationship_record *next, struct fail
 		free(vm->r.disks);
 	vm->r = *next;
 	relationship_object_changed(vm);
+	return 0;
+}
+
+int vm_copy_disks(const struct vm *vm, struct disk_record **ret, struct failure *f)
+{
+	struct disk_record *disks = calloc(max_of(vm->r.nr_disks, (size_t)1), sizeof(*disks));
+
+	if (!disks)
+		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+	if (vm->r.nr_disks)
+		memcpy(disks, vm->r.disks, vm->r.nr_disks * sizeof(*disks));
+	*ret = disks;
 	return 0;
 }
 

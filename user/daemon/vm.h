@@ -28,6 +28,9 @@ int vm_add(struct daemon *d, struct relationship_record *r, struct failure *f);
  */
 int vm_change(struct vm *vm, const struct relationship_record *next, struct failure *f);
 
+/** vm_copy_disks - for a record in which the disks are to change; malloc()ed. */
+int vm_copy_disks(const struct vm *vm, struct disk_record **ret, struct failure *f);
+
 /**
  * vm_apply_event - set @next's role to where @event leads; CODE_INVALID_STATE names the role and
  * the ones needed.

@@ -454,11 +454,6 @@ void ring_submit(struct ring *ring, struct ring_op *op)
 	op_start(ring, op);
 }
 
-unsigned int ring_nr_in_flight(const struct ring *ring)
-{
-	return ring->nr_in_flight;
-}
-
 int ring_wait(struct ring *ring, int timeout_ms, struct ring_op **ret)
 {
 	uint64_t deadline = deadline_in_ms((uint64_t)timeout_ms);

@@ -71,9 +71,6 @@ uint8_t *ring_buffer(const struct ring *ring, unsigned int index);
 /** ring_submit - start @op, at the latest with the next ring_wait(). Cannot fail: an error is the operation's result. */
 void ring_submit(struct ring *ring, struct ring_op *op);
 
-/** ring_nr_in_flight - operations that ring_wait() has not returned. */
-unsigned int ring_nr_in_flight(const struct ring *ring);
-
 /** ring_wait - one that ended. -ETIMEDOUT: none did within @timeout_ms; other negatives: the ring is broken. */
 int ring_wait(struct ring *ring, int timeout_ms, struct ring_op **ret);
 

@@ -246,24 +246,6 @@ void relationship_record_clear(struct relationship_record *r)
 	memset(r, 0, sizeof(*r));
 }
 
-int relationship_record_copy(const struct relationship_record *from,
-			     struct relationship_record *ret)
-{
-	struct relationship_record copy = *from;
-
-	copy.settings = from->settings ? strdup(from->settings) : NULL;
-	copy.disks = calloc(max_of(from->nr_disks, (size_t)1), sizeof(*copy.disks));
-	if (!copy.disks || (from->settings && !copy.settings)) {
-		free(copy.settings);
-		free(copy.disks);
-		return -ENOMEM;
-	}
-	if (from->nr_disks)
-		memcpy(copy.disks, from->disks, from->nr_disks * sizeof(*copy.disks));
-	*ret = copy;
-	return 0;
-}
-
 /* The list of UUIDs as text, separated by spaces. */
 static void aborted_format(const struct relationship_record *r, char *buf)
 {

@@ -73,9 +73,6 @@ struct job_record {
 	uint64_t bytes_sent;
 };
 
-/** relationship_record_copy - deep; -ENOMEM. Release with relationship_record_clear(). */
-int relationship_record_copy(const struct relationship_record *from,
-			     struct relationship_record *ret);
 void relationship_record_clear(struct relationship_record *r);
 
 /**
