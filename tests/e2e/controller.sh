@@ -137,6 +137,8 @@ check_equal "status --json prints one object a VM" "$(on b failback status --jso
 
 stop_daemon b KILL
 start_daemon b
+check "it does not say of a job before its start that none ran" \
+	grep -q 'since failbackd was started' <(on b failback jobs)
 check_equal "a killed daemon remembers" "$(role b) $(vm_property b Peer)" "2 5 \"127.0.0.2:$port\""
 check_fails "a second failbackd on the bus is refused" any 'another failbackd|database' \
 	on b "$failbackd" --state-dir "$TMPDIR/second.state" --listen 127.0.0.4:$port

@@ -493,7 +493,7 @@ static int run_jobs(struct client *client, const struct options *o, struct failu
 	if (nr)
 		qsort(jobs, nr, sizeof(*jobs), compare_jobs);
 	if (!o->json && !nr)
-		(void)printf("No job ran in the last five minutes.\n");
+		(void)printf("No job ran in the last five minutes, or since failbackd was started.\n");
 	else if (!o->json)
 		return print_job_table(jobs, nr, f);
 	for (size_t i = 0; !rc && i < nr; i++)
