@@ -417,8 +417,11 @@ void ring_close(struct ring *ring)
 {
 	if (!ring)
 		return;
-	if (ring->is_uring)
+	if (ring->is_uring) {
+		/* The kernel would let go of them some time after the process has ended only. */
+		(void)io_uring_unregister_files(&ring->uring);
 		io_uring_queue_exit(&ring->uring);
+	}
 	free(ring->pool);
 	free(ring->fds);
 	free(ring);

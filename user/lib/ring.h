@@ -59,7 +59,10 @@ struct ring;
 int ring_open(struct ring **ret, const int *fds, unsigned int nr_fds, unsigned int nr_buffers,
 	      struct failure *f);
 
-/** ring_close - the ring must be drained. NULL is fine. */
+/**
+ * ring_close - the ring must be drained. NULL is fine. No descriptor is held open any more: another
+ * process may claim the devices.
+ */
 void ring_close(struct ring *ring);
 void ring_close_at(struct ring **ring);
 
