@@ -294,6 +294,17 @@ mv "$TMPDIR/bin/send.good" "$TMPDIR/bin/failback-send"
 check "a delta succeeds afterwards" on b failback resume vm1
 check "and the disks are identical still" same_disks
 
+# killed before the peer has answered: the epoch was recorded before it was frozen
+write_tracked vm1-disk0 550 5
+kill -STOP "${daemon_pid[a]}"
+start_job b RequestReplicationStateChange oq $vm_path 3
+wait_for 10 test -e "$FAKE_KERNEL/vm1-disk0/frozen" || bail "nothing is frozen"
+stop_daemon b KILL
+kill -CONT "${daemon_pid[a]}"
+start_daemon b
+check "an epoch that no peer has heard of is ended, too" test ! -e "$FAKE_KERNEL/vm1-disk0/frozen"
+wait_for 10 receives_nothing || diag "the peer still receives"
+
 # a stopped daemon ends its jobs first
 write_tracked vm1-disk0 600 5
 mv "$TMPDIR/bin/failback-send" "$TMPDIR/bin/send.good"
@@ -352,13 +363,13 @@ chmod +x "$TMPDIR/bin/failback-send"
 start_job b RequestReplicationStateChange oq $vm_path 3
 running=$job
 wait_for 10 sends || bail "it does not send"
-mv "$FAKE_KERNEL/vm1-disk1" "$TMPDIR/gone"
+mv "$FAKE_KERNEL/vm1-disk0" "$TMPDIR/gone"
 on b busctl call org.failback1 "$running" org.failback1.ConcreteJob RequestStateChange qt 4 0 >/dev/null
 wait_for 10 job_ends b "$running" || diag "the job does not end"
-check "a tracker that is gone does not keep the others frozen" test ! -e "$FAKE_KERNEL/vm1-disk0/frozen"
-mv "$TMPDIR/gone" "$FAKE_KERNEL/vm1-disk1"
-cat "$FAKE_KERNEL/vm1-disk1/frozen" >>"$FAKE_KERNEL/vm1-disk1/active"
-rm "$FAKE_KERNEL/vm1-disk1/frozen"
+check "a tracker that is gone does not keep the others frozen" test ! -e "$FAKE_KERNEL/vm1-disk1/frozen"
+mv "$TMPDIR/gone" "$FAKE_KERNEL/vm1-disk0"
+cat "$FAKE_KERNEL/vm1-disk0/frozen" >>"$FAKE_KERNEL/vm1-disk0/active"
+rm "$FAKE_KERNEL/vm1-disk0/frozen"
 mv "$TMPDIR/bin/send.good" "$TMPDIR/bin/failback-send"
 wait_for 10 receives_nothing || diag "the peer still receives"
 check "and the next delta goes" on b failback resume vm1

@@ -104,6 +104,18 @@ unset FAILBACK_NO_IO_URING LD_PRELOAD
 check_done "zeroes arrive on a target that knows no fallocate"
 check "and are written" cmp "$source" "$target"
 
+# END comes while the first way is being refused: what is tried next still comes before the flush
+sed -i 's/\terrno = EOPNOTSUPP/\tusleep(500000);\n&/; s/^#include.*/&\n#include <unistd.h>/' "$TMPDIR/refuse.c"
+gcc -shared -fPIC -o "$TMPDIR/refuse.so" "$TMPDIR/refuse.c"
+echo "$((3 * MiB)) 65536" >"$extents"
+expected "$before" "$source" "$extents" "$want"
+cp "$before" "$target"
+export FAILBACK_NO_IO_URING=1 LD_PRELOAD=$TMPDIR/refuse.so
+transfer "$TMPDIR/s" "$TMPDIR/r"
+unset FAILBACK_NO_IO_URING LD_PRELOAD
+check_done "a delta of zeroes is acknowledged"
+check "and not before they are written" cmp "$want" "$target"
+
 # --- nothing to send, and an odd size ---
 
 : >"$extents"

@@ -187,15 +187,25 @@ TEST_F(store, jobs_that_did_not_end_are_settled_and_others_are_not)
 
 TEST_F(store, only_the_newest_jobs_are_kept)
 {
-	struct job_record job = { .type = 105, .state = 7, .ended_us = 1 };
+	static const char fill[] =
+		"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %d)"
+		" INSERT INTO jobs SELECT printf('%%08x-0000-0000-0000-000000000000', i),"
+		" '00000000-0000-0000-0000-000000000000', 105, 7, 0, '', i, i, 0, 0, 0 FROM n";
+	struct job_record job = { .id = { { [15] = 1 } }, .type = 105, .state = 7, .ended_us = 1 };
 	struct job_record *jobs;
+	char sql[512];
+	sqlite3 *db;
 	size_t nr;
 
-	for (unsigned int i = 0; i < JOBS_KEPT + 3; i++) {
-		memcpy(job.id.b, &i, sizeof(i));
-		job.started_us = i + 1;
-		ASSERT_EQ(0, store_put_job(self->store, &job, &self->f));
-	}
+	store_close(self->store);
+	self->store = NULL;
+	(void)snprintf(sql, sizeof(sql), fill, JOBS_KEPT + 2);
+	ASSERT_EQ(SQLITE_OK, sqlite3_open(self->path, &db));
+	ASSERT_EQ(SQLITE_OK, sqlite3_exec(db, sql, NULL, NULL, NULL));
+	(void)sqlite3_close(db);
+	ASSERT_EQ(0, store_open(self->path, &self->store, &self->f));
+	job.started_us = JOBS_KEPT + 3;
+	ASSERT_EQ(0, store_put_job(self->store, &job, &self->f));
 	ASSERT_EQ(0, store_load_jobs(self->store, 2 * JOBS_KEPT, &jobs, &nr, &self->f));
 	EXPECT_EQ(JOBS_KEPT, nr);
 	EXPECT_EQ(JOBS_KEPT + 3, jobs[0].started_us);
