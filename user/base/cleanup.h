@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Scope cleanup: a variable declared with cleanup_free, cleanup_fd, or _cleanup_(fn) is released when it goes out of scope.
- * steal_ptr() and steal_fd() hand the value on to an owner that outlives the scope.
+ * Scope cleanup: a variable declared with cleanup_free, cleanup_fd, or _cleanup_(fn) is released
+ * when it goes out of scope. steal_ptr() and steal_fd() hand the value on to an owner that outlives
+ * the scope.
  */
 #ifndef FAILBACK_BASE_CLEANUP_H
 #define FAILBACK_BASE_CLEANUP_H

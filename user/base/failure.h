@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A failure as its reader sees it: the method's return code and one sentence that says what is wrong and what to do.
+ * A failure as its reader sees it: the method's return code and one sentence that says what is
+ * wrong and what to do.
  *
- * Functions that know enough to explain themselves take a `struct failure *` as their last parameter, return a negative
- * errno, and fill it exactly when they return negative. They neither log nor print. The codes are those of the Hyper-V
- * replication methods (documented return values of Msvm_ReplicationService), so that one number means the same on
- * D-Bus, in --json, in a job and, less 32758, as the exit status of a tool.
+ * Functions that know enough to explain themselves take a `struct failure *` as their last
+ * parameter, return a negative errno, and fill it exactly when they return negative. They neither
+ * log nor print. The codes are those of the Hyper-V replication methods (documented return values
+ * of Msvm_ReplicationService), so that one number means the same on D-Bus, in --json, in a job and,
+ * less 32758, as the exit status of a tool.
  */
 #ifndef FAILBACK_BASE_FAILURE_H
 #define FAILBACK_BASE_FAILURE_H
@@ -42,12 +44,16 @@ struct failure {
  * @code: enum code
  * @error: negative errno, returned unchanged so that callers write `return failure_set(...)`
  */
-int failure_set(struct failure *f, enum code code, int error, const char *fmt, ...) printf_like(4, 5);
+int failure_set(struct failure *f, enum code code, int error, const char *fmt, ...)
+	printf_like(4, 5);
 
 /** code_name - "System is in use" and so on; "Unknown" for a number that is none of enum code. */
 const char *code_name(uint32_t code);
 
-/** code_of_errno - the code that fits a system error best: ENOENT file not found, EACCES access denied, ... */
+/**
+ * code_of_errno - the code that fits a system error best: ENOENT file not found, EACCES access
+ * denied, ...
+ */
 enum code code_of_errno(int error);
 
 /** code_exit_status - 0 for 0 and 4096, 10..21 for 32768..32779, else 10. */

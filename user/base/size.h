@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Sizes, rates and durations as people write and read them. For programs, print the exact numbers. */
+/*
+ * Sizes, rates and durations as people write and read them. For programs, print the exact numbers.
+ */
 #ifndef FAILBACK_BASE_SIZE_H
 #define FAILBACK_BASE_SIZE_H
 
@@ -7,7 +9,10 @@
 
 #define SIZE_TEXT_LEN 32 /* with the NUL; enough for each of these */
 
-/** size_format - "0 B", "512 B", "4 KiB", "1.5 GiB": at most one decimal, none where it would be 0. Returns @buf. */
+/**
+ * size_format - "0 B", "512 B", "4 KiB", "1.5 GiB": at most one decimal, none where it would be 0.
+ * Returns @buf.
+ */
 const char *size_format(uint64_t bytes, char buf[SIZE_TEXT_LEN]);
 
 /** rate_format - "1.5 GiB/s" of @bytes in @ns; "-" when @ns is 0. Returns @buf. */
@@ -17,7 +22,8 @@ const char *rate_format(uint64_t bytes, uint64_t ns, char buf[SIZE_TEXT_LEN]);
 const char *duration_format(uint64_t ns, char buf[SIZE_TEXT_LEN]);
 
 /**
- * size_parse - "4096", "4K", "4KiB", "1.5G", "64 MiB", in any case: powers of 1024, B alone or at the end.
+ * size_parse - "4096", "4K", "4KiB", "1.5G", "64 MiB", in any case: powers of 1024, B alone or at
+ * the end.
  *
  * -EINVAL: none of these, or not a whole number of bytes; -ERANGE: above 2^63 - 1.
  */

@@ -5,7 +5,10 @@
 #include <stdint.h>
 #include <string.h>
 
-/* The length of the UTF-8 character at @src, 0 when there is none: overlong forms and surrogates are none. */
+/*
+ * The length of the UTF-8 character at @src, 0 when there is none: overlong forms and surrogates
+ * are none.
+ */
 static size_t character_bytes(const unsigned char *src, size_t len)
 {
 	static const uint32_t smallest[] = { 0, 0, 0x80, 0x800, 0x10000 };

@@ -8,8 +8,8 @@
 /**
  * text_make_printable - copy @len bytes as one line of valid UTF-8 with NUL into @buf.
  *
- * Control characters and bytes that are not UTF-8 become '?'. What does not fit into @room (at least 1) is cut between two
- * characters.
+ * Control characters and bytes that are not UTF-8 become '?'. What does not fit into @room (at
+ * least 1) is cut between two characters.
  */
 void text_make_printable(const char *src, size_t len, char *buf, size_t room);
 

@@ -15,7 +15,10 @@ struct uuid {
 /** uuid_new - a random (version 4) UUID. 0 or -errno of getrandom(2). */
 int uuid_new(struct uuid *ret);
 
-/** uuid_parse - @text must be exactly 8-4-4-4-12 hex digits, either case, braces not accepted. 0 or -EINVAL. */
+/**
+ * uuid_parse - @text must be exactly 8-4-4-4-12 hex digits, either case, braces not accepted. 0 or
+ * -EINVAL.
+ */
 int uuid_parse(const char *text, struct uuid *ret);
 
 /** uuid_format - lower-case text with NUL into @buf; returns @buf. */

@@ -211,8 +211,9 @@ int trackers_check_unwritten(const struct relationship_record *r, struct failure
 			continue;
 		return failure_set(
 			f, CODE_NOT_SUPPORTED, -ESTALE,
-			"Disk %s of VM %.64s was written to (tracker %s) after its last delta: what "
-			"was written would be lost without a compare, which this version lacks.",
+			"Disk %s of VM %.64s was written to (tracker %s) after its last delta: "
+			"what was written would be lost without a compare, which this version "
+			"lacks.",
 			disk->name, r->name, disk->tracker);
 	}
 	return 0;

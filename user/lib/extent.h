@@ -2,8 +2,9 @@
 /*
  * Byte extents of a disk, alone and in lists. PURE: no I/O, no globals.
  *
- * A list is ascending and its extents neither overlap nor touch: what is pushed next to the last extent is merged into it. A
- * zeroed struct extent_list is an empty list. Functions return 0 or a negative errno and change nothing on failure.
+ * A list is ascending and its extents neither overlap nor touch: what is pushed next to the last
+ * extent is merged into it. A zeroed struct extent_list is an empty list. Functions return 0 or a
+ * negative errno and change nothing on failure.
  */
 #ifndef FAILBACK_LIB_EXTENT_H
 #define FAILBACK_LIB_EXTENT_H
@@ -30,7 +31,8 @@ void extent_list_free(struct extent_list *list); /* leaves an empty list */
 /**
  * extent_push - append [@offset, @offset + @length).
  *
- * -EINVAL: @length is 0, or @offset lies before the end of the list; -ERANGE: the end is above 2^63 - 1; -ENOMEM.
+ * -EINVAL: @length is 0, or @offset lies before the end of the list; -ERANGE: the end is above
+ * 2^63 - 1; -ENOMEM.
  */
 int extent_push(struct extent_list *list, uint64_t offset, uint64_t length);
 
@@ -38,7 +40,8 @@ int extent_push(struct extent_list *list, uint64_t offset, uint64_t length);
 void extent_clip(struct extent_list *list, uint64_t size);
 
 /**
- * extent_parse - read lines "OFFSET LENGTH": decimal bytes, both multiples of 512, ascending, not overlapping.
+ * extent_parse - read lines "OFFSET LENGTH": decimal bytes, both multiples of 512, ascending, not
+ * overlapping.
  * @text: need not end in NUL. Empty lines and lines that start with # are skipped
  * @name: what the text is called in the sentence of a failure, which also gives the line's number
  * @list: pushed to; on failure it keeps what was pushed before

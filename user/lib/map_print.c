@@ -50,7 +50,8 @@ static int print_extent(const struct map_print *m, uint64_t start, uint64_t leng
 	if (rc < 0)
 		return rc;
 	if (m->json)
-		rc = printf("%s\n[%" PRIu64 ",%" PRIu64 "]", m->nr_ranges ? "," : "", start, length);
+		rc = printf("%s\n[%" PRIu64 ",%" PRIu64 "]", m->nr_ranges ? "," : "",
+			    start, length);
 	else
 		rc = printf("%" PRIu64 " %" PRIu64 "\n", start, length);
 	return rc < 0 ? -errno : 0;

@@ -2,12 +2,15 @@
 /*
  * A map on standard output while it is read: any number of extents in constant memory.
  *
- *   for people and scripts   a line "START LENGTH" for each extent (in bytes, what the send worker takes), or a table of sums
- *   for programs             {"schema":1,"tracker":{...},"which":"both","start":0,"unit":"blocks","extents":[[0,5],...],
- *                            "ranges":1,"blocks":5,"bytes":20480}; with totals neither unit nor extents
+ *   people, scripts   a line "START LENGTH" for each extent (in bytes, what the send worker
+ *                     takes), or a table of sums
+ *   programs          {"schema":1,"tracker":{...},"which":"both","start":0,"unit":"blocks",
+ *                     "extents":[[0,5],...],"ranges":1,"blocks":5,"bytes":20480}; with totals
+ *                     neither unit nor extents
  *
- * Nothing is printed before the first extent. When the map cannot be read to its end, map_print_end() is not called and the
- * end of the object is missing: a part of a map must not pass for a map.
+ * Nothing is printed before the first extent. When the map cannot be read to its end,
+ * map_print_end() is not called and the end of the object is missing: a part of a map must not pass
+ * for a map.
  */
 #ifndef FAILBACK_LIB_MAP_PRINT_H
 #define FAILBACK_LIB_MAP_PRINT_H

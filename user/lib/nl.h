@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Client of the netlink family dm_cbt (uapi/linux/dm-cbt.h); nl, nl_exchange and nl_decode are the only
- * files that know libnl.
+ * Client of the netlink family dm_cbt (uapi/linux/dm-cbt.h); nl, nl_exchange and nl_decode are the
+ * only files that know libnl.
  *
- * All calls are synchronous and need CAP_SYS_ADMIN. On failure they return a negative errno, leave their outputs untouched and
- * fill the failure with the kernel's own sentence where it gave one (extended ack). A missing module is -ENOPROTOOPT with
- * CODE_NOT_AVAILABLE and a sentence that says to load dm-cbt. A handle belongs to one thread.
+ * All calls are synchronous and need CAP_SYS_ADMIN. On failure they return a negative errno, leave
+ * their outputs untouched and fill the failure with the kernel's own sentence where it gave one
+ * (extended ack). A missing module is -ENOPROTOOPT with CODE_NOT_AVAILABLE and a sentence that says
+ * to load dm-cbt. A handle belongs to one thread.
  */
 #ifndef FAILBACK_LIB_NL_H
 #define FAILBACK_LIB_NL_H
@@ -42,17 +43,24 @@ struct tracker_info {
 };
 
 int nl_open(struct nl **ret, struct failure *f);
-/** nl_close_at - close *@nl, which may be NULL, and clear it. There is no nl_close(): libnl exports that name. */
+/**
+ * nl_close_at - close *@nl, which may be NULL, and clear it. There is no nl_close(): libnl exports
+ * that name.
+ */
 void nl_close_at(struct nl **nl);
 
-/** nl_tracker_get - @tracker is a mapped device's name or a tracker's UUID in text; a well-formed UUID is taken as such. */
+/**
+ * nl_tracker_get - @tracker is a mapped device's name or a tracker's UUID in text; a well-formed
+ * UUID is taken as such.
+ */
 int nl_tracker_get(struct nl *nl, const char *tracker, struct tracker_info *ret, struct failure *f);
 
 /** nl_tracker_list - all trackers; *@ret is malloc()ed, *@ret_nr may be 0. */
 int nl_tracker_list(struct nl *nl, struct tracker_info **ret, size_t *ret_nr, struct failure *f);
 
 /**
- * nl_freeze, nl_commit, nl_abort - one instant over @nr trackers; semantics and errors as in the uapi header.
+ * nl_freeze, nl_commit, nl_abort - one instant over @nr trackers; semantics and errors as in the
+ * uapi header.
  * @ret: NULL, or room for @nr states in the order of @trackers
  */
 int nl_freeze(struct nl *nl, const char *const *trackers, size_t nr, const struct uuid *epoch,
@@ -63,8 +71,9 @@ int nl_abort(struct nl *nl, const char *const *trackers, size_t nr, const struct
 	     struct tracker_info *ret, struct failure *f);
 
 /**
- * nl_range_fn - called for each run of dirty blocks, ascending, adjacent runs already joined across chunks.
- * A negative errno ends the dump and is returned by nl_map_get(), with a failure that says no more than the errno.
+ * nl_range_fn - called for each run of dirty blocks, ascending, adjacent runs already joined across
+ * chunks. A negative errno ends the dump and is returned by nl_map_get(), with a failure that says
+ * no more than the errno.
  */
 typedef int (*nl_range_fn)(void *context, uint64_t first_block, uint64_t nr_blocks);
 
@@ -73,11 +82,13 @@ typedef int (*nl_range_fn)(void *context, uint64_t first_block, uint64_t nr_bloc
  * @which: enum cbt_map_which
  * @epoch: NULL, or the frozen epoch that the caller means
  * @start: first block of interest, 0 for all
- * @ret: NULL, or identity as of the dump: uuid, generation, epoch, size_sectors, block_sectors; the rest zero
+ * @ret: NULL, or identity as of the dump: uuid, generation, epoch, size_sectors, block_sectors; the
+ * rest zero
  *
  * -ESTALE: the tracker's epochs changed meanwhile; what was reported is worth nothing.
  */
-int nl_map_get(struct nl *nl, const char *tracker, uint32_t which, const struct uuid *epoch, uint64_t start,
-	       nl_range_fn fn, void *context, struct tracker_info *ret, struct failure *f);
+int nl_map_get(struct nl *nl, const char *tracker, uint32_t which, const struct uuid *epoch,
+	       uint64_t start, nl_range_fn fn, void *context, struct tracker_info *ret,
+	       struct failure *f);
 
 #endif

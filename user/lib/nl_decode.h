@@ -14,10 +14,16 @@
 /** nl_decode_tracker - a CBT_A_TRACKER with the full state. 0 or -EBADMSG. */
 int nl_decode_tracker(struct nlattr *nest, struct tracker_info *ret);
 
-/** nl_decode_identity - a CBT_A_TRACKER of a map: identity only, the rest of @ret is zero. 0 or -EBADMSG. */
+/**
+ * nl_decode_identity - a CBT_A_TRACKER of a map: identity only, the rest of @ret is zero. 0 or
+ * -EBADMSG.
+ */
 int nl_decode_identity(struct nlattr *nest, struct tracker_info *ret);
 
-/** nl_decode_chunk - a CBT_A_CHUNK; @ret points into it. What it says is chunk_read()'s to check. 0 or -EBADMSG. */
+/**
+ * nl_decode_chunk - a CBT_A_CHUNK; @ret points into it. What it says is chunk_read()'s to check. 0
+ * or -EBADMSG.
+ */
 int nl_decode_chunk(struct nlattr *nest, struct chunk *ret);
 
 #endif

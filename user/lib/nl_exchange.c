@@ -27,8 +27,8 @@
 
 /*
  * The kernel fills the messages of a dump up to 32 KiB for a reader with that much room; the answer
- * about CBT_TRACKERS_MAX trackers is one message of up to 100 KiB, and the acknowledgement must find
- * room beside it in the socket's queue.
+ * about CBT_TRACKERS_MAX trackers is one message of up to 100 KiB, and the acknowledgement must
+ * find room beside it in the socket's queue.
  */
 #define RECEIVE_BYTES (192 * 1024)
 
@@ -214,8 +214,8 @@ struct exchange {
 };
 
 /*
- * The kernel says "this tracker" and points at its selector in the request. "" when only one tracker
- * was named: the subject of the sentence names it.
+ * The kernel says "this tracker" and points at its selector in the request. "" when only one
+ * tracker was named: the subject of the sentence names it.
  */
 static const char *name_of_culprit(const struct exchange *x, uint32_t offset)
 {

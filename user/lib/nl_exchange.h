@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Inside nl: one request to the family dm_cbt and its answers, by libnl. Nothing here knows what the
- * commands mean; a failure's sentence says what was wanted, what the kernel said, and what to do.
+ * Inside nl: one request to the family dm_cbt and its answers, by libnl. Nothing here knows what
+ * the commands mean; a failure's sentence says what was wanted, what the kernel said, and what to
+ * do.
  */
 #ifndef FAILBACK_LIB_NL_EXCHANGE_H
 #define FAILBACK_LIB_NL_EXCHANGE_H
@@ -15,7 +16,10 @@
 #include "base/cleanup.h"
 #include "lib/nl.h"
 
-/** struct nl_subject - what a request wants: "freeze" "vm1 and 2 others", or only "list the trackers". */
+/**
+ * struct nl_subject - what a request wants: "freeze" "vm1 and 2 others", or only "list the
+ * trackers".
+ */
 struct nl_subject {
 	const char *verb;
 	const char *const *trackers; /* in the order of the request's selectors */
@@ -49,7 +53,9 @@ typedef int (*nl_answer_fn)(struct nlattr *attrs, int bytes, void *context);
 int nl_exchange(struct nl *nl, struct nl_msg *request, nl_answer_fn fn, void *context,
 		const struct nl_subject *about, struct failure *f);
 
-/** nl_explain - fill @f for @error (negative errno, returned); @said: the kernel's sentence or "". */
+/**
+ * nl_explain - fill @f for @error (negative errno, returned); @said: the kernel's sentence or "".
+ */
 int nl_explain(struct failure *f, int error, const struct nl_subject *about, const char *said);
 
 #endif

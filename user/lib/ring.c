@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Each engine has two entry points: start an operation, and find one that made progress. Everything else is common: progress()
- * decides whether an operation has ended or goes on, so that short transfers are treated in one place.
+ * Each engine has two entry points: start an operation, and find one that made progress. Everything
+ * else is common: progress() decides whether an operation has ended or goes on, so that short
+ * transfers are treated in one place.
  *
- * sync runs files in the order of submission, inside ring_wait(), and sockets whenever they are ready: what is in flight on
- * sockets never holds up files, and the other way round only for the length of one file operation.
+ * sync runs files in the order of submission, inside ring_wait(), and sockets whenever they are
+ * ready: what is in flight on sockets never holds up files, and the other way round only for the
+ * length of one file operation.
  *
- * io_uring's queues are submitted when ring_wait() finds nothing that has ended: a burst of completions and the operations
- * that their owners start in turn cost one system call.
+ * io_uring's queues are submitted when ring_wait() finds nothing that has ended: a burst of
+ * completions and the operations that their owners start in turn cost one system call.
  */
 #include "lib/ring.h"
 
@@ -182,7 +184,10 @@ static bool uring_open(struct ring *ring)
 		return false;
 	}
 
-	/* Locked memory is limited for users other than root; without registration the same I/O costs a little more. */
+	/*
+	 * Locked memory is limited for users other than root; without registration the same I/O
+	 * costs a little more.
+	 */
 	iovs = calloc(ring->nr_buffers, sizeof(*iovs));
 	for (unsigned int i = 0; iovs && i < ring->nr_buffers; i++)
 		iovs[i] = (struct iovec){ ring_buffer(ring, i), RING_BUFFER_BYTES };

@@ -2,12 +2,14 @@
 /*
  * Many reads, writes and socket transfers in flight at once, with one place where they end.
  *
- * An operation is the caller's struct; from ring_submit() until ring_wait() returns it, it and the memory that it names belong
- * to the ring. It ends once: whole, or with an error. Short transfers, EAGAIN and EINTR are gone on with inside.
+ * An operation is the caller's struct; from ring_submit() until ring_wait() returns it, it and the
+ * memory that it names belong to the ring. It ends once: whole, or with an error. Short transfers,
+ * EAGAIN and EINTR are gone on with inside.
  *
- * There are two engines with the same behaviour, chosen when the ring is opened: io_uring, and, where that is refused
- * (kernel.io_uring_disabled, seccomp, FAILBACK_NO_IO_URING=1 in the environment), "sync", which does one thing at a time. A ring
- * belongs to one thread. Descriptors and buffers are registered once; descriptors stay the caller's.
+ * There are two engines with the same behaviour, chosen when the ring is opened: io_uring, and,
+ * where that is refused (kernel.io_uring_disabled, seccomp, FAILBACK_NO_IO_URING=1 in the
+ * environment), "sync", which does one thing at a time. A ring belongs to one thread. Descriptors
+ * and buffers are registered once; descriptors stay the caller's.
  */
 #ifndef FAILBACK_LIB_RING_H
 #define FAILBACK_LIB_RING_H
@@ -28,7 +30,7 @@ enum ring_kind {
 	RING_WRITE,
 	RING_FALLOCATE, /* @mode, @offset, @length */
 	RING_FDATASYNC,
-	RING_SEND, /* on a stream socket; peer gone: -ECONNRESET; at most one in flight per socket */
+	RING_SEND, /* on a stream socket; peer gone: -ECONNRESET; at most one in flight each */
 	RING_RECV, /* all of it; end of the stream: -ECONNRESET; at most one in flight per socket */
 	RING_POLL, /* ends when the descriptor is readable */
 };
@@ -52,7 +54,8 @@ struct ring_op {
 struct ring;
 
 /**
- * ring_open - @nr_buffers buffers of RING_BUFFER_BYTES, aligned for direct I/O, and @nr_fds descriptors.
+ * ring_open - @nr_buffers buffers of RING_BUFFER_BYTES, aligned for direct I/O, and @nr_fds
+ * descriptors.
  *
  * Sockets may be blocking or not; under io_uring O_NONBLOCK is cleared.
  */
@@ -71,16 +74,24 @@ const char *ring_engine_name(const struct ring *ring);
 
 uint8_t *ring_buffer(const struct ring *ring, unsigned int index);
 
-/** ring_submit - start @op, at the latest with the next ring_wait(). Cannot fail: an error is the operation's result. */
+/**
+ * ring_submit - start @op, at the latest with the next ring_wait(). Cannot fail: an error is the
+ * operation's result.
+ */
 void ring_submit(struct ring *ring, struct ring_op *op);
 
-/** ring_wait - one that ended. -ETIMEDOUT: none did within @timeout_ms; other negatives: the ring is broken. */
+/**
+ * ring_wait - one that ended. -ETIMEDOUT: none did within @timeout_ms; other negatives: the ring is
+ * broken.
+ */
 int ring_wait(struct ring *ring, int timeout_ms, struct ring_op **ret);
 
 /**
- * ring_drain - cancel what can be cancelled (sockets, polls, what has not begun) and wait for the rest.
+ * ring_drain - cancel what can be cancelled (sockets, polls, what has not begun) and wait for the
+ * rest.
  *
- * Afterwards nothing is in flight and no memory is in use; results are lost. Waits as long as a device does.
+ * Afterwards nothing is in flight and no memory is in use; results are lost. Waits as long as a
+ * device does.
  */
 void ring_drain(struct ring *ring);
 

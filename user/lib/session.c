@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Both sides share how a record comes in (check, sequence, FAILED) and the tally that END compares. What is due is the state
- * alone; a record of a type that is not due ends the session, whatever else is right about it.
+ * Both sides share how a record comes in (check, sequence, FAILED) and the tally that END compares.
+ * What is due is the state alone; a record of a type that is not due ends the session, whatever
+ * else is right about it.
  */
 #include "lib/session.h"
 

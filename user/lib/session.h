@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The two sides of one delta, as drawn in uapi/cbt-wire.h. PURE: the caller does all reading and writing.
+ * The two sides of one delta, as drawn in uapi/cbt-wire.h. PURE: the caller does all reading and
+ * writing.
  *
- * The caller reads a header, decodes it (wire_header_decode(); how much follows is known and bounded then), reads the rest and
- * gives the whole record to step(). A positive event says what the record is and that it is right: in order, undamaged, at its
- * place in the conversation, inside the disk. What is wrong is a negative errno with a sentence:
+ * The caller reads a header, decodes it (wire_header_decode(); how much follows is known and
+ * bounded then), reads the rest and gives the whole record to step(). A positive event says what
+ * the record is and that it is right: in order, undamaged, at its place in the conversation, inside
+ * the disk. What is wrong is a negative errno with a sentence:
  *
  *	-EPROTO		the record is damaged or must not come here
  *	-EREMOTEIO	the peer sent FAILED: code and sentence are the peer's
  *	-ESTALE		the peer's delta is not the one in the plan
  *
- * After a negative return the session is over; every further step returns -EPROTO. Sessions own no memory.
+ * After a negative return the session is over; every further step returns -EPROTO. Sessions own no
+ * memory.
  */
 #ifndef FAILBACK_LIB_SESSION_H
 #define FAILBACK_LIB_SESSION_H
@@ -68,9 +71,10 @@ struct send_session {
 void send_session_init(struct send_session *s, const struct wire_begin *begin);
 
 /*
- * These make the next record of the conversation. BEGIN and END: the body, whose length is returned, to be sealed by
- * record_write() with the sequence number that @s->sequence_out held before. DATA, ZERO and DISCARD: the head, sealed, for @h with
- * type, disk, nr_extents and body_len.
+ * These make the next record of the conversation. BEGIN and END: the body, whose length is
+ * returned, to be sealed by record_write() with the sequence number that @s->sequence_out held
+ * before. DATA, ZERO and DISCARD: the head, sealed, for @h with type, disk, nr_extents and
+ * body_len.
  */
 size_t send_session_begin(struct send_session *s, uint8_t body[WIRE_BEGIN_MAX]);
 void send_session_record(struct send_session *s, struct wire_header *h,
@@ -91,7 +95,10 @@ struct receive_session {
 	struct session_tally tally;
 };
 
-/** receive_session_init - @plan is what this side expects; its bytes_total is not looked at. It stays the caller's. */
+/**
+ * receive_session_init - @plan is what this side expects; its bytes_total is not looked at. It
+ * stays the caller's.
+ */
 void receive_session_init(struct receive_session *s, const struct wire_begin *plan);
 
 /**

@@ -37,7 +37,8 @@ static void add_name(struct json_object *o, const char *name)
 		add_null(o, "name");
 }
 
-static void add_device(struct json_object *o, const char *member, const char *path_member, dev_t dev)
+static void add_device(struct json_object *o, const char *member, const char *path_member,
+		       dev_t dev)
 {
 	char number[32];
 	char path[PATH_MAX];

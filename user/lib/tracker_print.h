@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Trackers and sums of their maps as tables for people, on standard output. For programs, see tracker_json.h. */
+/*
+ * Trackers and sums of their maps as tables for people, on standard output. For programs, see
+ * tracker_json.h.
+ */
 #ifndef FAILBACK_LIB_TRACKER_PRINT_H
 #define FAILBACK_LIB_TRACKER_PRINT_H
 

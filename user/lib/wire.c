@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * One table bounds what each type of record may carry, so that everything behind wire_header_decode() works on lengths
- * that are known to be sane. Fields are moved with memcpy: a record may start at any address.
+ * One table bounds what each type of record may carry, so that everything behind
+ * wire_header_decode() works on lengths that are known to be sane. Fields are moved with memcpy: a
+ * record may start at any address.
  *
- * The digest's state is xxhash's own, kept opaque so that xxhash stays in this file: a plain struct, which is why
- * XXH_STATIC_LINKING_ONLY is needed to see its size.
+ * The digest's state is xxhash's own, kept opaque so that xxhash stays in this file: a plain
+ * struct, which is why XXH_STATIC_LINKING_ONLY is needed to see its size.
  */
 #include "lib/wire.h"
 

@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Records of uapi/cbt-wire.h: encode, decode, check. PURE: no I/O, no allocation, no globals; the only file that knows xxhash.
+ * Records of uapi/cbt-wire.h: encode, decode, check. PURE: no I/O, no allocation, no globals; the
+ * only file that knows xxhash.
  *
  * Reading a record takes three steps, and none may be left out:
  *
- *	wire_header_decode()	on its first WIRE_HEADER_BYTES: after this, and only after it, the lengths in it are bounded
+ *	wire_header_decode()	on its first WIRE_HEADER_BYTES: after this, and only after it, the
+ *				lengths in it are bounded
  *	wire_check_matches()	on the whole of it, before any of it is used
  *	wire_extents_decode(), wire_begin_decode(), ...
  *
- * A *head* is a header with its extents behind it, as on the wire. What is wrong with a record is a positive enum wire_fault;
- * outputs are untouched then.
+ * A *head* is a header with its extents behind it, as on the wire. What is wrong with a record is a
+ * positive enum wire_fault; outputs are untouched then.
  */
 #ifndef FAILBACK_LIB_WIRE_H
 #define FAILBACK_LIB_WIRE_H
@@ -95,7 +97,10 @@ struct wire_durable {
 	uint64_t digest;
 };
 
-/** wire_header_decode - magic, type, flags, and disk, nr_extents and body_len against the bounds of the type. */
+/**
+ * wire_header_decode - magic, type, flags, and disk, nr_extents and body_len against the bounds of
+ * the type.
+ */
 enum wire_fault wire_header_decode(const uint8_t buf[WIRE_HEADER_BYTES], struct wire_header *ret);
 
 /** wire_rest_bytes - what follows the header of a decoded record: extents and body. */
@@ -116,14 +121,17 @@ void wire_seal(struct wire_header *h, const struct extent *extents, const void *
 bool wire_check_matches(const struct wire_header *h, const uint8_t *head, const void *body);
 
 /**
- * wire_extents_decode - all @h->nr_extents: aligned, not empty, below 2^63, ascending, not overlapping; of DATA also: their
- * sum is the body's length.
+ * wire_extents_decode - all @h->nr_extents: aligned, not empty, below 2^63, ascending, not
+ * overlapping; of DATA also: their sum is the body's length.
  * @head: where the record starts; @ret: room for @h->nr_extents; @ret_sum: bytes
  */
 enum wire_fault wire_extents_decode(const struct wire_header *h, const uint8_t *head,
 				    struct extent *ret, uint64_t *ret_sum);
 
-/* Bodies. Each encode returns the number of bytes written; @buf has room for the largest body of its kind. */
+/*
+ * Bodies. Each encode returns the number of bytes written; @buf has room for the largest body of
+ * its kind.
+ */
 
 size_t wire_begin_encode(const struct wire_begin *begin, uint8_t buf[WIRE_BEGIN_MAX]);
 enum wire_fault wire_begin_decode(const uint8_t *body, size_t len, struct wire_begin *ret);
@@ -136,13 +144,21 @@ size_t wire_durable_encode(const struct wire_durable *durable,
 void wire_durable_decode(const uint8_t body[sizeof(struct cbt_wire_durable)],
 			 struct wire_durable *ret);
 
-/** wire_failed_encode - @buf has room for sizeof(struct cbt_wire_failed) + sizeof(@failure->text). */
+/**
+ * wire_failed_encode - @buf has room for sizeof(struct cbt_wire_failed) + sizeof(@failure->text).
+ */
 size_t wire_failed_encode(const struct failure *failure, uint8_t *buf);
 
-/** wire_failed_decode - the sentence is cut to what a failure holds and made printable, one line, valid UTF-8. */
+/**
+ * wire_failed_decode - the sentence is cut to what a failure holds and made printable, one line,
+ * valid UTF-8.
+ */
 enum wire_fault wire_failed_decode(const uint8_t *body, size_t len, struct failure *ret);
 
-/* The digest of a delta: fed with the check of each DATA, ZERO and DISCARD record in the order of the wire. */
+/*
+ * The digest of a delta: fed with the check of each DATA, ZERO and DISCARD record in the order of
+ * the wire.
+ */
 
 struct wire_digest {
 	_Alignas(64) unsigned char opaque[576];

@@ -12,7 +12,10 @@ bool is_zero(const void *buf, size_t len)
 {
 	static const uint8_t zeroes[16];
 
-	/* Each byte equals the one 16 before it, and the first 16 are zero. memcmp() is the fastest loop there is. */
+	/*
+	 * Each byte equals the one 16 before it, and the first 16 are zero. memcmp() is the fastest
+	 * loop there is.
+	 */
 	if (len <= sizeof(zeroes))
 		return memcmp(buf, zeroes, len) == 0;
 	return memcmp(buf, zeroes, sizeof(zeroes)) == 0 &&

@@ -12,7 +12,10 @@
 /** is_zero - whether all of @buf is zero; @len 0 is. */
 bool is_zero(const void *buf, size_t len);
 
-/** struct zero_split - the same disk ranges in two lists, each ascending, neither adjacent nor overlapping. */
+/**
+ * struct zero_split - the same disk ranges in two lists, each ascending, neither adjacent nor
+ * overlapping.
+ */
 struct zero_split {
 	size_t nr_data;
 	size_t nr_zero;
@@ -24,8 +27,9 @@ struct zero_split {
 /**
  * zero_split - sort the @nr extents whose contents stand in @body one after the other.
  *
- * An extent is taken apart only where that is worth an extent more: at runs of zeroes of at least 32 KiB, or when it is zero
- * from end to end. What remains as data is moved together at the start of @body.
+ * An extent is taken apart only where that is worth an extent more: at runs of zeroes of at least
+ * 32 KiB, or when it is zero from end to end. What remains as data is moved together at the start
+ * of @body.
  * @max: extents that each list has room for, at least @nr
  * @ret: its two lists are the caller's
  */

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * A path is looked up once, with O_PATH; all opens go through that descriptor, so that what was examined is what is opened.
- * The exclusive claim of a block device is made by the buffered open; the direct one, without O_EXCL, stands beside it.
+ * A path is looked up once, with O_PATH; all opens go through that descriptor, so that what was
+ * examined is what is opened. The exclusive claim of a block device is made by the buffered open;
+ * the direct one, without O_EXCL, stands beside it.
  */
 #include "xfer/disk.h"
 
@@ -19,7 +20,10 @@
 #include "base/cleanup.h"
 #include "lib/holder.h"
 
-/* What direct I/O needs on files whose file system does not tell, and the largest block of a device. */
+/*
+ * What direct I/O needs on files whose file system does not tell, and the largest block of a
+ * device.
+ */
 #define ALIGN_DEFAULT 4096U
 
 /* A disk being opened. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The plan that a worker reads on standard input (worker.h): parsed strictly, bounded, every refusal names the member.
- * A plan that is refused gives -EINVAL, CODE_INVALID_PARAMETER or CODE_INCORRECT_DATA_TYPE, and nothing has been touched.
+ * The plan that a worker reads on standard input (worker.h): parsed strictly, bounded, every
+ * refusal names the member. A plan that is refused gives -EINVAL, CODE_INVALID_PARAMETER or
+ * CODE_INCORRECT_DATA_TYPE, and nothing has been touched.
  */
 #ifndef FAILBACK_XFER_PLAN_H
 #define FAILBACK_XFER_PLAN_H

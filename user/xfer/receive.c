@@ -2,11 +2,13 @@
 /*
  * The receiving worker, direct mode: what arrives is checked and then written in place.
  *
- * A slot is free, receiving a record, or being written; several are being written while one receives. No byte comes twice in a
- * delta, so writes need no order among each other. After END: wait for all writes, flush every disk, say DURABLE.
+ * A slot is free, receiving a record, or being written; several are being written while one
+ * receives. No byte comes twice in a delta, so writes need no order among each other. After END:
+ * wait for all writes, flush every disk, say DURABLE.
  *
- * Zeroes go the cheapest way that the disk knows, found out by trying: deallocate, zero a range, write. Discarded
- * ranges go the same way; they then read as zeroes on this side, which is one of the contents that they may have.
+ * Zeroes go the cheapest way that the disk knows, found out by trying: deallocate, zero a range,
+ * write. Discarded ranges go the same way; they then read as zeroes on this side, which is one of
+ * the contents that they may have.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -166,7 +168,10 @@ static void write_zeroes(struct receiver *r, struct slot *slot)
 	}
 }
 
-/* The disk does not know the way that @piece went: it goes the next one, and so does what comes after. */
+/*
+ * The disk does not know the way that @piece went: it goes the next one, and so does what comes
+ * after.
+ */
 static bool piece_retry(struct receiver *r, struct slot *slot, struct piece *piece)
 {
 	const struct ring_op *op = &piece->op;

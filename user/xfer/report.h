@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What a worker tells its parent (worker.h): one JSON object a line. A parent that no longer listens is not an error. */
+/*
+ * What a worker tells its parent (worker.h): one JSON object a line. A parent that no longer
+ * listens is not an error.
+ */
 #ifndef FAILBACK_XFER_REPORT_H
 #define FAILBACK_XFER_REPORT_H
 
@@ -19,7 +22,10 @@ struct report {
 void report_init(struct report *report, int fd);
 void report_begin(struct report *report, uint64_t bytes_total);
 
-/** report_progress - at most ten lines a second are written; call it as often as there is something new. */
+/**
+ * report_progress - at most ten lines a second are written; call it as often as there is something
+ * new.
+ */
 void report_progress(struct report *report, uint64_t bytes_done, uint64_t bytes_sent);
 
 void report_done(struct report *report, const struct session_tally *tally, const char *engine,

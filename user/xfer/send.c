@@ -2,14 +2,16 @@
 /*
  * The sending worker.
  *
- * A *slot* is a buffer on its way: free, being read, read, sealed, being sent, free. Slots are used in turn, so that records leave
- * in the order of the disk although reads end in any order:
+ * A *slot* is a buffer on its way: free, being read, read, sealed, being sent, free. Slots are used
+ * in turn, so that records leave in the order of the disk although reads end in any order:
  *
- *	next_send <= next_seal <= next_read <= next_send + NR_SLOTS		(counted on for ever, modulo NR_SLOTS)
+ *	next_send <= next_seal <= next_read <= next_send + NR_SLOTS
  *
- * A slot takes extents of one disk until its buffer or its list is full: one record then carries a full record however small the
- * extents are. Sealing (zeroes out, hash) is the work of this thread; while it seals one slot, the kernel reads those behind and
- * the socket drains the one before.
+ * They are counted on for ever, modulo NR_SLOTS.
+ *
+ * A slot takes extents of one disk until its buffer or its list is full: one record then carries a
+ * full record however small the extents are. Sealing (zeroes out, hash) is the work of this thread;
+ * while it seals one slot, the kernel reads those behind and the socket drains the one before.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -26,7 +28,10 @@
 #include "xfer/transfer.h"
 #include "xfer/worker.h"
 
-/* Half of what a record may hold: what is read, hashed and sent one after the other then stays in a processor's cache. */
+/*
+ * Half of what a record may hold: what is read, hashed and sent one after the other then stays in a
+ * processor's cache.
+ */
 #define RECORD_BYTES (512U << 10)
 #define SEALED_AHEAD 2U /* slots hashed and not yet sent */
 #define CUT_ALIGN \
@@ -97,7 +102,10 @@ static void cursor_settle(struct sender *s)
 	}
 }
 
-/* How much of @left bytes at @offset to take into @room: all, or up to a cut that leaves the rest aligned; maybe nothing. */
+/*
+ * How much of @left bytes at @offset to take into @room: all, or up to a cut that leaves the rest
+ * aligned; maybe nothing.
+ */
 static uint64_t piece_length(uint64_t offset, uint64_t left, uint64_t room)
 {
 	uint64_t end;
@@ -362,8 +370,8 @@ static int converse(struct sender *s, struct failure *f)
 }
 
 /*
- * The delta failed. End the record that the socket is in the middle of, so that FAILED can follow it; and where the connection
- * broke, look whether the receiver's own sentence is still to be had.
+ * The delta failed. End the record that the socket is in the middle of, so that FAILED can follow
+ * it; and where the connection broke, look whether the receiver's own sentence is still to be had.
  */
 static int part(struct sender *s, int rc, struct failure *f)
 {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Taking leave: whoever fails says FAILED, ends its direction and reads on until the peer has closed. Closing a socket with
- * unread data resets the connection, and a reset overtakes the sentence that the peer should read.
+ * Taking leave: whoever fails says FAILED, ends its direction and reads on until the peer has
+ * closed. Closing a socket with unread data resets the connection, and a reset overtakes the
+ * sentence that the peer should read.
  */
 #include "xfer/transfer.h"
 
@@ -187,7 +188,10 @@ static bool arguments_parse(int argc, char **argv, int *ret_connection, int *ret
 	return right && optind == argc && *ret_connection >= 0;
 }
 
-/* A host that lost its power closes nothing: found out while the sender waits for a flush. Fails on what is not TCP. */
+/*
+ * A host that lost its power closes nothing: found out while the sender waits for a flush. Fails on
+ * what is not TCP.
+ */
 static void keep_alive(int fd)
 {
 	static const int on = 1, idle_s = 10, interval_s = 10, probes = 6;

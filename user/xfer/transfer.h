@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What both workers are made of: command line, plan, disks, ring, signals, and taking leave of the peer.
+ * What both workers are made of: command line, plan, disks, ring, signals, and taking leave of the
+ * peer.
  *
- * worker_main() reads the command line and the plan, opens the disks and the ring, calls the role's run function, and reports
- * how it ended; to the peer too, unless the peer is how it ended.
+ * worker_main() reads the command line and the plan, opens the disks and the ring, calls the role's
+ * run function, and reports how it ended; to the peer too, unless the peer is how it ended.
  */
 #ifndef FAILBACK_XFER_TRANSFER_H
 #define FAILBACK_XFER_TRANSFER_H
@@ -19,8 +20,8 @@
 #include "xfer/report.h"
 
 /*
- * Nothing moved for so long: the peer is given up. A record of 1 MiB has to pass within it, which takes 17 KiB/s.
- * FAILBACK_IDLE_TIMEOUT_MS in the environment overrides it for tests.
+ * Nothing moved for so long: the peer is given up. A record of 1 MiB has to pass within it, which
+ * takes 17 KiB/s. FAILBACK_IDLE_TIMEOUT_MS in the environment overrides it for tests.
  */
 #define IDLE_TIMEOUT_MS	 60000
 /* The receiver flushes its disks between END and DURABLE. */
@@ -57,7 +58,8 @@ bool transfer_is_direct(const struct transfer *t);
 /**
  * transfer_wait - the next operation that ended.
  *
- * -ECANCELED: a signal asks to stop; -ETIMEDOUT: nothing ended within @timeout_ms (@waiting_for: "the receiver to ...").
+ * -ECANCELED: a signal asks to stop; -ETIMEDOUT: nothing ended within @timeout_ms (@waiting_for:
+ * "the receiver to ...").
  */
 int transfer_wait(struct transfer *t, int timeout_ms, const char *waiting_for, struct ring_op **ret,
 		  struct failure *f);

@@ -5,8 +5,9 @@
  *   failback-send    --connection FD [--report FD]  < plan
  *   failback-receive --connection FD [--report FD]  < plan
  *
- * One process per transfer. FD of --connection is a connected stream socket, positioned after whatever the parents said
- * to each other on it; the worker owns it from then on. The plan is one JSON object on standard input, read to its end:
+ * One process per transfer. FD of --connection is a connected stream socket, positioned after
+ * whatever the parents said to each other on it; the worker owns it from then on. The plan is one
+ * JSON object on standard input, read to its end:
  *
  *   {
  *     "version": 1,
@@ -24,23 +25,30 @@
  *     } ]
  *   }
  *
- * A member that is not named here is refused, so that a typing error cannot silently mean something else.
+ * A member that is not named here is refused, so that a typing error cannot silently mean something
+ * else.
  *
  * Reports: one JSON object a line on the report descriptor (standard output when not given):
  *
- *   {"event":"begin","bytes_total":N}            bytes of disk that the delta covers (receive: as the sender announced)
- *   {"event":"progress","bytes_done":N,"bytes_sent":N}      at most ten a second; bytes_sent = payload on the wire
- *   {"event":"done","bytes_total":N,"bytes_data":N,"bytes_zero":N,"bytes_sent":N,"records":N,"seconds":S,
- *    "engine":"io_uring"|"sync","direct":true|false,"digest":"<16 hex digits>"}
+ *   {"event":"begin","bytes_total":N}
+ *   {"event":"progress","bytes_done":N,"bytes_sent":N}      at most ten a second
+ *   {"event":"done","bytes_total":N,"bytes_data":N,"bytes_zero":N,"bytes_sent":N,"records":N,
+ *    "seconds":S,"engine":"io_uring"|"sync","direct":true|false,"digest":"<16 hex digits>"}
  *   {"event":"failed","code":32777,"text":"..."}
  *
- * bytes_zero counts discarded bytes too. engine: see lib/ring.h. direct: every disk is read or written past the page cache.
+ * bytes_total: of disk that the delta covers (receive: as the sender announced). bytes_sent:
+ * payload on the wire.
  *
- * The last line is exactly one of done and failed. done on the sending side means that the receiver acknowledged the
- * whole delta as durable; on the receiving side that the disks were flushed and the acknowledgement was sent.
- * Exit status: 0 after done, otherwise as code_exit_status() of the code; 2 for a wrong command line or plan.
+ * bytes_zero counts discarded bytes too. engine: see lib/ring.h. direct: every disk is read or
+ * written past the page cache.
  *
- * SIGTERM and SIGINT end the transfer as failed; the peer is told. A receiver that fails may leave disks partly written.
+ * The last line is exactly one of done and failed. done on the sending side means that the receiver
+ * acknowledged the whole delta as durable; on the receiving side that the disks were flushed and
+ * the acknowledgement was sent. Exit status: 0 after done, otherwise as code_exit_status() of the
+ * code; 2 for a wrong command line or plan.
+ *
+ * SIGTERM and SIGINT end the transfer as failed; the peer is told. A receiver that fails may leave
+ * disks partly written.
  */
 #ifndef FAILBACK_XFER_WORKER_H
 #define FAILBACK_XFER_WORKER_H
