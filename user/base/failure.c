@@ -5,17 +5,22 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
 
 int failure_set(struct failure *f, enum code code, int error, const char *fmt, ...)
 {
+	char raw[sizeof(f->text)];
 	va_list ap;
 
 	if (!f)
 		return error;
 	f->code = code;
 	va_start(ap, fmt);
-	(void)vsnprintf(f->text, sizeof(f->text), fmt, ap);
+	(void)vsnprintf(raw, sizeof(raw), fmt, ap);
 	va_end(ap);
+	text_make_printable(raw, strlen(raw), f->text, sizeof(f->text));
 	return error;
 }
 

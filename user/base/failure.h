@@ -43,6 +43,8 @@ struct failure {
  * @f: may be NULL when the caller does not want to know
  * @code: enum code
  * @error: negative errno, returned unchanged so that callers write `return failure_set(...)`
+ *
+ * What others said may be quoted: the sentence becomes printable, and valid UTF-8 wherever it was cut, as D-Bus wants it.
  */
 int failure_set(struct failure *f, enum code code, int error, const char *fmt, ...)
 	printf_like(4, 5);
