@@ -149,6 +149,8 @@ TEST_F(settings, an_illegal_value_is_an_invalid_parameter)
 		"{\"ApplicationConsistentSnapshotInterval\": 13}",
 		"{\"ApplicationConsistentSnapshotInterval\": 1}",
 		"{\"NoSuchProperty\": 1}",
+		"{\"RecoveryConnectionPoint\": \"192.0.2.1\\u0000.example\"}",
+		"{\"IncludedDisks\": [\"a\", \"b\\u0000c\"]}",
 	};
 
 	for (unsigned int i = 0; i < ARRAY_SIZE(texts); i++) {

@@ -387,6 +387,19 @@ static int put_from_cimxml(void *context, const char *name, const char *type, bo
 	return settings_put(context, name, type, array, values, nr, f);
 }
 
+/* As far as C sees it, a text ends at its first NUL: what stands behind would be dropped unseen. */
+static bool holds_nul(struct json_object *value)
+{
+	return json_object_is_type(value, json_type_string) &&
+	       strlen(json_object_get_string(value)) != (size_t)json_object_get_string_len(value);
+}
+
+static int refuse_nul(const char *name, struct failure *f)
+{
+	return failure_set(f, CODE_INVALID_PARAMETER, -EINVAL, "Setting %.64s must hold no NUL.",
+			   name);
+}
+
 static int scalar_from_json(struct settings *s, const char *name, struct json_object *value,
 			    struct failure *f)
 {
@@ -398,6 +411,8 @@ static int scalar_from_json(struct settings *s, const char *name, struct json_ob
 	if (def && ((def->type == SETTING_UINT16) != (type == json_type_int) ||
 		    (def->type == SETTING_BOOLEAN) != (type == json_type_boolean)))
 		return wrong_type(def, text, f);
+	if (holds_nul(value))
+		return refuse_nul(name, f);
 	return settings_put(s, name, NULL, false, &text, 1, f);
 }
 
@@ -417,6 +432,8 @@ static int array_from_json(struct settings *s, const char *name, struct json_obj
 		if (!json_object_is_type(item, json_type_string))
 			return failure_set(f, CODE_INCORRECT_DATA_TYPE, -EINVAL,
 					   "Setting %.64s must be an array of strings.", name);
+		if (holds_nul(item))
+			return refuse_nul(name, f);
 		texts[i] = json_object_get_string(item);
 	}
 	return settings_put(s, name, NULL, true, texts, nr, f);
