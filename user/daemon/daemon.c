@@ -68,14 +68,36 @@ static void find_libexec(struct daemon *d)
 	(void)memcpy(d->libexec, path, strlen(path) + 1);
 }
 
+/* Whoever can write there could put a link in the place of the database, or another database. */
+static int check_state_dir(const char *path, struct failure *f)
+{
+	struct stat dir;
+
+	if (lstat(path, &dir) < 0)
+		return failure_set(f, code_of_errno(errno), -errno,
+				   "Cannot use %s: %s; see the setting state-dir.", path,
+				   strerror(errno));
+	if (!S_ISDIR(dir.st_mode) || dir.st_uid != geteuid() || dir.st_mode & (S_IWGRP | S_IWOTH))
+		return failure_set(
+			f, CODE_ACCESS_DENIED, -EACCES,
+			"%s must be a directory of root that nobody else may write to; see the "
+			"setting state-dir.",
+			path);
+	return 0;
+}
+
 static int open_store(struct daemon *d, struct failure *f)
 {
 	char path[PATH_MAX];
+	int rc;
 
 	if (mkdir(d->config.state_dir, 0700) < 0 && errno != EEXIST)
 		return failure_set(f, code_of_errno(errno), -errno,
 				   "Cannot make %s: %s; see the setting state-dir.",
 				   d->config.state_dir, strerror(errno));
+	rc = check_state_dir(d->config.state_dir, f);
+	if (rc)
+		return rc;
 	(void)snprintf(path, sizeof(path), "%s/failback.db", d->config.state_dir);
 	return store_open(path, &d->store, f);
 }
@@ -266,8 +288,11 @@ int daemon_run(const struct host_config *config, struct failure *f)
 {
 	_cleanup_(daemon_clear) struct daemon d = { .config = *config };
 	char text[ADDRESS_TEXT_MAX];
-	int rc = start(&d, f);
+	int rc;
 
+	/* The directory of the database may be readable: what is in it is not. */
+	(void)umask(S_IRWXG | S_IRWXO);
+	rc = start(&d, f);
 	if (rc)
 		return rc;
 	log_info("ready, peers connect to %s", address_format(&d.listen, text));
