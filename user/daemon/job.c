@@ -16,8 +16,8 @@
 #include "daemon/vm.h"
 
 /*
- * Refusals make jobs too, and anyone may be refused: beyond this many ended jobs the oldest goes
- * early.
+ * Refusals make jobs too, and anyone may be refused: beyond this many ended jobs the oldest refusal
+ * goes early, and only then the oldest job that ran.
  */
 #define ENDED_MAX   512
 #define ANNOUNCE_NS (NS_PER_S / 4)
@@ -102,12 +102,15 @@ static void job_remove(struct job *job)
 }
 
 /* The one that ended first: a long job is still looked at when it ends, however many came since. */
-static void remove_oldest_ended(struct daemon *d)
+static void remove_one_ended(struct daemon *d)
 {
 	struct job *oldest = NULL;
 
 	for (struct job *job = d->jobs; job; job = job->next) {
-		if (job_has_ended(job) && (!oldest || job->ended_ns <= oldest->ended_ns))
+		if (!job_has_ended(job))
+			continue;
+		if (!oldest || job->refused > oldest->refused ||
+		    (job->refused == oldest->refused && job->ended_ns <= oldest->ended_ns))
 			oldest = job;
 	}
 	if (oldest)
@@ -195,7 +198,7 @@ static void record(struct job *job)
 static void trim(struct daemon *d)
 {
 	while (d->nr_ended > ENDED_MAX)
-		remove_oldest_ended(d);
+		remove_one_ended(d);
 }
 
 void job_end(struct job *job, const struct failure *why)
@@ -247,6 +250,7 @@ struct job *job_refuse(struct daemon *d, struct vm *vm, enum job_type type,
 
 	if (!job)
 		return NULL;
+	job->refused = true;
 	settle(job, JOB_EXCEPTION, why);
 	enlist(job);
 	trim(d);

@@ -51,6 +51,7 @@ struct job {
 	uint64_t ended_ns;
 	uint64_t announced_ns; /* when progress was announced last */
 	bool terminating; /* someone asked for its end */
+	bool refused; /* it never ran, and is in no history */
 	job_cancel_fn cancel; /* NULL: cannot be cancelled now */
 	void *operation;
 	sd_event_source *removal;
