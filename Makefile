@@ -77,6 +77,7 @@ vm_src := $(wildcard tests/vm/*.c)
 programs := $(prog_src:user/prog/%.c=build/bin/%)
 unit_tests := $(unit_src:%.c=build/%)
 vm_tests := $(vm_src:%.c=build/%)
+san_programs := $(prog_src:user/prog/%.c=build/san/bin/%)
 
 .PHONY: programs
 programs: $(programs) ## Build the user programs only
@@ -127,6 +128,12 @@ build/bin/%: build/obj/user/prog/%.o build/obj/libfailback.a
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(link_flags) -o $@ $^ $(pkg_libs)
+
+# The programs with sanitizers, for tests that attack them.
+build/san/bin/%: build/san/user/prog/%.o build/san/libfailback.a
+	$(call say,LD san,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(link_flags) $(SANITIZE) -o $@ $^ $(pkg_libs)
 
 build/tests/unit/%: build/san/tests/unit/%.o build/san/libfailback.a
 	$(call say,LD san,$@)
@@ -202,7 +209,7 @@ modules-faults: $(modules_faults) ## ... and the flavour that injects faults, fo
 # --- checks ---
 
 .PHONY: tests check sparse checkpatch
-tests: all modules-faults $(unit_tests) $(vm_tests) ## Build everything that tests need
+tests: all modules-faults $(unit_tests) $(vm_tests) $(san_programs) ## Build everything that tests need
 
 check: tests ## Run the tests; ONLY=regex runs a part, e.g. ONLY=unit/ or ONLY=@6.12
 	@scripts/run-tests $(if $(ONLY),--only '$(ONLY)')
