@@ -105,7 +105,7 @@ check_done "zeroes arrive on a target that knows no fallocate"
 check "and are written" cmp "$source" "$target"
 
 # END comes while the first way is being refused: what is tried next still comes before the flush
-sed -i 's/\terrno = EOPNOTSUPP/\tusleep(500000);\n&/; s/^#include.*/&\n#include <unistd.h>/' "$TMPDIR/refuse.c"
+sed -i 's/errno = EOPNOTSUPP/usleep(200000);\n&/; s/^#include.*/&\n#include <unistd.h>/' "$TMPDIR/refuse.c"
 gcc -shared -fPIC -o "$TMPDIR/refuse.so" "$TMPDIR/refuse.c"
 echo "$((3 * MiB)) 65536" >"$extents"
 expected "$before" "$source" "$extents" "$want"
