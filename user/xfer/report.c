@@ -2,14 +2,12 @@
 #include "xfer/report.h"
 
 #include <errno.h>
-#include <json-c/json.h>
-#include <stdarg.h>
+#include <inttypes.h>
 #include <stdio.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/macro.h"
+#include "lib/json.h"
 
 #define PROGRESS_INTERVAL_NS (NS_PER_S / 10)
 
@@ -27,18 +25,26 @@ static void write_all(int fd, const char *text, size_t len)
 	}
 }
 
-static void write_line(const struct report *report, const char *fmt, ...) printf_like(2, 3);
-
-static void write_line(const struct report *report, const char *fmt, ...)
+static struct json_object *event_new(const char *name)
 {
-	char line[512];
-	va_list ap;
-	int len;
+	struct json_object *event = json_object_new_object();
 
-	va_start(ap, fmt);
-	len = vsnprintf(line, sizeof(line), fmt, ap);
-	va_end(ap);
-	write_all(report->fd, line, min_of((size_t)len, sizeof(line) - 1));
+	json_add_text(event, "event", name);
+	return event;
+}
+
+/* In one write, so that a parent that looks at the pipe finds whole lines. */
+static void write_event(const struct report *report, struct json_object *event)
+{
+	cleanup_free char *text = json_text(event);
+	cleanup_free char *line = NULL;
+	int len = text ? asprintf(&line, "%s\n", text) : -1;
+
+	if (len < 0) {
+		line = NULL;
+		return;
+	}
+	write_all(report->fd, line, (size_t)len);
 }
 
 void report_init(struct report *report, int fd)
@@ -48,51 +54,56 @@ void report_init(struct report *report, int fd)
 
 void report_begin(struct report *report, uint64_t bytes_total)
 {
+	cleanup_json struct json_object *event = event_new("begin");
+
 	report->bytes_total = bytes_total;
 	report->begin_ns = clock_ns();
 	report->next_progress_ns = report->begin_ns + PROGRESS_INTERVAL_NS;
-	write_line(report, "{\"event\":\"begin\",\"bytes_total\":%llu}\n",
-		   (unsigned long long)bytes_total);
+	json_add_uint(event, "bytes_total", bytes_total);
+	write_event(report, event);
 }
 
 void report_progress(struct report *report, uint64_t bytes_done, uint64_t bytes_sent)
 {
+	cleanup_json struct json_object *event = NULL;
 	uint64_t now = clock_ns();
 
 	if (now < report->next_progress_ns)
 		return;
 	report->next_progress_ns = now + PROGRESS_INTERVAL_NS;
-	write_line(report, "{\"event\":\"progress\",\"bytes_done\":%llu,\"bytes_sent\":%llu}\n",
-		   (unsigned long long)bytes_done, (unsigned long long)bytes_sent);
+	event = event_new("progress");
+	json_add_uint(event, "bytes_done", bytes_done);
+	json_add_uint(event, "bytes_sent", bytes_sent);
+	write_event(report, event);
 }
 
 void report_done(struct report *report, const struct session_tally *tally, const char *engine,
 		 bool direct)
 {
 	double seconds = (double)(clock_ns() - report->begin_ns) / (double)NS_PER_S;
+	cleanup_json struct json_object *event = event_new("done");
+	char digest[17];
+	char rounded[32];
 
-	write_line(
-		report,
-		"{\"event\":\"done\",\"bytes_total\":%llu,\"bytes_data\":%llu,\"bytes_zero\":%llu,"
-		"\"bytes_sent\":%llu,\"records\":%llu,\"seconds\":%.3f,\"engine\":\"%s\",\"direct\":%s,"
-		"\"digest\":\"%016llx\"}\n",
-		(unsigned long long)report->bytes_total, (unsigned long long)tally->bytes_data,
-		(unsigned long long)(tally->bytes_zero + tally->bytes_discard),
-		(unsigned long long)tally->bytes_data, (unsigned long long)tally->nr_records,
-		seconds, engine, direct ? "true" : "false",
-		(unsigned long long)wire_digest_value(&tally->digest));
+	(void)snprintf(digest, sizeof(digest), "%016" PRIx64, wire_digest_value(&tally->digest));
+	(void)snprintf(rounded, sizeof(rounded), "%.3f", seconds);
+	json_add_uint(event, "bytes_total", report->bytes_total);
+	json_add_uint(event, "bytes_data", tally->bytes_data);
+	json_add_uint(event, "bytes_zero", tally->bytes_zero + tally->bytes_discard);
+	json_add_uint(event, "bytes_sent", tally->bytes_data);
+	json_add_uint(event, "records", tally->nr_records);
+	(void)json_object_object_add(event, "seconds", json_object_new_double_s(seconds, rounded));
+	json_add_text(event, "engine", engine);
+	(void)json_object_object_add(event, "direct", json_object_new_boolean(direct));
+	json_add_text(event, "digest", digest);
+	write_event(report, event);
 }
 
 void report_failed(struct report *report, const struct failure *f)
 {
-	struct json_object *text = json_object_new_string(f->text);
-	const char *quoted =
-		text ? json_object_to_json_string_ext(text, JSON_C_TO_STRING_NOSLASHESCAPE) : NULL;
-	/* each character may be written as six; a line that is cut would not be JSON */
-	char line[6 * sizeof(f->text) + 64];
-	int len = snprintf(line, sizeof(line), "{\"event\":\"failed\",\"code\":%u,\"text\":%s}\n",
-			   f->code, quoted ? quoted : "\"\"");
+	cleanup_json struct json_object *event = event_new("failed");
 
-	write_all(report->fd, line, (size_t)len);
-	(void)json_object_put(text);
+	json_add_uint(event, "code", f->code);
+	json_add_text(event, "text", f->text);
+	write_event(report, event);
 }
