@@ -44,8 +44,9 @@ static inline bool cbt_gate_pass(struct cbt_gate *gate)
 {
 	bool open;
 
-	/* ORDER: the flag is read and the count taken in one RCU section; see cbt_gate_drain(). */
+	/* ORDER: the flag is read and the count taken in one RCU section; see gate.c. */
 	rcu_read_lock();
+	/* ORDER: pairs with cbt_gate_open(). */
 	open = !smp_load_acquire(&gate->closed);
 	if (likely(open))
 		this_cpu_inc(gate->count->in);
@@ -56,7 +57,7 @@ static inline bool cbt_gate_pass(struct cbt_gate *gate)
 /** cbt_gate_leave - count a write out, on any CPU. Context: any, also interrupts. */
 static inline void cbt_gate_leave(struct cbt_gate *gate)
 {
-	/* ORDER: the count and the look at the flag are one RCU section; see cbt_gate_drain(). */
+	/* ORDER: the count and the look at the flag are one RCU section; see gate.c. */
 	rcu_read_lock();
 	this_cpu_inc(gate->count->out);
 	if (unlikely(READ_ONCE(gate->closed)))

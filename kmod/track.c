@@ -408,48 +408,44 @@ static int end_check(struct cbt_tracker *const *trackers, u32 nr, const uuid_t *
 	return 0;
 }
 
-int cbt_commit(struct cbt_tracker *const *trackers, u32 nr, const uuid_t *epoch,
-	       struct cbt_refusal *why)
+static void tracker_end_epoch(struct cbt_tracker *t, bool commit)
 {
-	int error = end_check(trackers, nr, epoch, true, why);
+	if (commit) {
+		cbt_map_clear(t->frozen);
+		t->base_uuid = t->frozen_uuid;
+	} else {
+		/* The active map is not swapped meanwhile: that needs the control lock. */
+		cbt_map_merge(t->active, t->frozen);
+	}
+	t->frozen = NULL;
+	t->nr_changes++;
+	outcome_add(t, &t->frozen_uuid, commit);
+}
+
+static int epoch_end(struct cbt_tracker *const *trackers, u32 nr, const uuid_t *epoch, bool commit,
+		     struct cbt_refusal *why)
+{
+	int error = end_check(trackers, nr, epoch, commit, why);
 	u32 i;
 
 	if (error)
 		return error;
-	for (i = 0; i < nr; i++) {
-		struct cbt_tracker *t = trackers[i];
-
-		if (!holds_frozen(t, epoch))
-			continue;
-		cbt_map_clear(t->frozen);
-		t->frozen = NULL;
-		t->base_uuid = *epoch;
-		t->nr_changes++;
-		outcome_add(t, epoch, true);
-	}
+	for (i = 0; i < nr; i++)
+		if (holds_frozen(trackers[i], epoch))
+			tracker_end_epoch(trackers[i], commit);
 	return 0;
+}
+
+int cbt_commit(struct cbt_tracker *const *trackers, u32 nr, const uuid_t *epoch,
+	       struct cbt_refusal *why)
+{
+	return epoch_end(trackers, nr, epoch, true, why);
 }
 
 int cbt_abort(struct cbt_tracker *const *trackers, u32 nr, const uuid_t *epoch,
 	      struct cbt_refusal *why)
 {
-	int error = end_check(trackers, nr, epoch, false, why);
-	u32 i;
-
-	if (error)
-		return error;
-	for (i = 0; i < nr; i++) {
-		struct cbt_tracker *t = trackers[i];
-
-		if (!holds_frozen(t, epoch))
-			continue;
-		/* The active map is not swapped meanwhile: that needs the control lock. */
-		cbt_map_merge(t->active, t->frozen);
-		t->frozen = NULL;
-		t->nr_changes++;
-		outcome_add(t, epoch, false);
-	}
-	return 0;
+	return epoch_end(trackers, nr, epoch, false, why);
 }
 
 /*--------------------------------------------------------------------------------------------------

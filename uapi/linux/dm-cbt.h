@@ -34,7 +34,8 @@
  *	CBT_A_TRACKER selectors and CBT_A_EPOCH_UUID. The receiver holds that epoch durably: the
  *	frozen map is dropped and the epoch becomes the tracker's base. To be called only with the
  *	receiver's durable acknowledgement in hand. Idempotent by UUID: repeating it succeeds. All
- *	selectors are checked before the first tracker is changed.
+ *	selectors are checked before the first tracker is changed: one that refuses leaves the
+ *	others frozen, to be ended by a request without it.
  *	ENOENT		no such epoch is frozen here, nor among the last 16 that ended
  *	ECANCELED	that epoch was aborted
  *
