@@ -220,6 +220,7 @@ static int request_alloc(struct request *req, struct genl_info *info, u32 nr_max
 	req->reply = genlmsg_new(nr * TRACKER_SPACE, GFP_KERNEL);
 	if (!req->trackers || !req->selectors || !req->reply) {
 		request_free(req);
+		NL_SET_ERR_MSG(info->extack, "out of memory: try again");
 		return -ENOMEM;
 	}
 	return 0;

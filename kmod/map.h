@@ -21,6 +21,9 @@
 #define CBT_LEAF_BLOCKS		(1U << CBT_LEAF_SHIFT)
 #define CBT_LEAF_WORDS		(CBT_LEAF_BLOCKS / 64)
 
+/* 4 PiB of disk at 4 KiB blocks, and a table of 256 MiB. */
+#define CBT_MAP_BLOCKS_MAX	(1ULL << 40)
+
 struct cbt_leaf {
 	atomic64_t word[CBT_LEAF_WORDS];
 };
@@ -42,7 +45,10 @@ struct cbt_spares {
 	struct cbt_leaf *leaf[2];
 };
 
-/** cbt_map_init - an all-clean map. May sleep. Return: 0, or -ENOMEM with nothing to clean up. */
+/**
+ * cbt_map_init - an all-clean map of 1 to CBT_MAP_BLOCKS_MAX blocks. May sleep.
+ * Return: 0, or -ENOMEM with nothing to clean up.
+ */
 int cbt_map_init(struct cbt_map *map, u64 nr_blocks);
 
 /** cbt_map_exit - free everything. Fine on a zeroed map. May sleep; nobody else may use the map. */

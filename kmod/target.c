@@ -217,6 +217,15 @@ static void cbt_dtr(struct dm_target *ti)
 	target_free(ti, ti->private);
 }
 
+/* Also after a reload: then the tracker is running already. */
+static int cbt_preresume(struct dm_target *ti)
+{
+	struct cbt_target *target = ti->private;
+
+	cbt_tracker_start(target->tracker);
+	return 0;
+}
+
 /*--------------------------------------------------------------------------------------------------
  * I/O
  */
@@ -332,6 +341,7 @@ static struct target_type cbt_target_type = {
 	.module = THIS_MODULE,
 	.ctr = cbt_ctr,
 	.dtr = cbt_dtr,
+	.preresume = cbt_preresume,
 	.map = cbt_map,
 	.end_io = cbt_end_io,
 	.status = cbt_status,

@@ -103,9 +103,14 @@ static void tracker_free(struct cbt_tracker *t)
 	kfree(t);
 }
 
+static u64 params_nr_blocks(const struct cbt_tracker_params *params)
+{
+	return DIV_ROUND_UP_ULL(params->size_sectors, params->block_sectors);
+}
+
 static struct cbt_tracker *tracker_new(const struct cbt_tracker_params *params)
 {
-	u64 nr_blocks = DIV_ROUND_UP_ULL(params->size_sectors, params->block_sectors);
+	u64 nr_blocks = params_nr_blocks(params);
 	struct cbt_tracker *t = kzalloc(sizeof(*t), GFP_KERNEL);
 
 	if (!t)
@@ -139,11 +144,16 @@ static void registry_changed(void)
 /* The tracker to share, NULL for a new one, or an error when the running ones do not allow it. */
 static struct cbt_tracker *tracker_match(const struct cbt_tracker_params *params, const char **why)
 {
+	dev_t dev = params->ops->dev(params->owner);
 	struct cbt_tracker *t, *found = NULL;
 
+	if (params_nr_blocks(params) > CBT_MAP_BLOCKS_MAX) {
+		*why = "the origin has too many blocks: choose a larger block_size";
+		return ERR_PTR(-EFBIG);
+	}
 	list_for_each_entry(t, &registry, link) {
-		if (t->ops->dev(t->owner) == params->origin) {
-			*why = "the origin is itself tracked: trackers cannot be stacked";
+		if (t->ops->dev(t->owner) == params->origin || t->origin == dev) {
+			*why = "the origin or the device is part of another tracker: trackers cannot be stacked";
 			return ERR_PTR(-EBUSY);
 		}
 		if (t->origin == params->origin && t->owner != params->owner) {
@@ -190,6 +200,16 @@ struct cbt_tracker *cbt_tracker_get(const struct cbt_tracker_params *params, con
 	return t;
 }
 
+void cbt_tracker_start(struct cbt_tracker *t)
+{
+	mutex_lock(&control);
+	if (!t->started) {
+		t->started = true;
+		registry_changed();
+	}
+	mutex_unlock(&control);
+}
+
 void cbt_tracker_put(struct cbt_tracker *t)
 {
 	bool last;
@@ -227,7 +247,7 @@ struct cbt_tracker *cbt_tracker_by_uuid(const uuid_t *uuid)
 	struct cbt_tracker *t;
 
 	list_for_each_entry(t, &registry, link)
-		if (uuid_equal(&t->uuid, uuid))
+		if (t->started && uuid_equal(&t->uuid, uuid))
 			return t;
 	return NULL;
 }
@@ -238,7 +258,7 @@ struct cbt_tracker *cbt_tracker_by_name(const char *name)
 	struct cbt_tracker *t;
 
 	list_for_each_entry(t, &registry, link)
-		if (!t->ops->name(t->owner, own) && !strcmp(own, name))
+		if (t->started && !t->ops->name(t->owner, own) && !strcmp(own, name))
 			return t;
 	return NULL;
 }
@@ -248,7 +268,7 @@ struct cbt_tracker *cbt_tracker_at(u32 index)
 	struct cbt_tracker *t;
 
 	list_for_each_entry(t, &registry, link)
-		if (index-- == 0)
+		if (t->started && index-- == 0)
 			return t;
 	return NULL;
 }

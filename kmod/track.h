@@ -70,6 +70,7 @@ struct cbt_tracker {
 	/* LOCK: the control lock */
 	struct list_head link;
 	u32 nr_users;
+	bool started;			/* its device was resumed: the writes come through here */
 	struct cbt_map maps[2];
 	struct cbt_map *frozen;		/* NULL when no epoch is frozen */
 	u64 epoch;			/* the running one */
@@ -114,9 +115,19 @@ void cbt_track_exit(void);
  *
  * Return: a tracker, to be given back with cbt_tracker_put(); or an error and a sentence in @why:
  * -EBUSY the origin belongs to another owner, the owner has a tracker on another origin, or the
- * origin is itself tracked; -EINVAL size or block size differ from the running tracker's; -ENOMEM.
+ * origin or the device is part of another tracker; -EFBIG more than CBT_MAP_BLOCKS_MAX blocks;
+ * -EINVAL size or block size differ from the running tracker's; -ENOMEM.
  */
 struct cbt_tracker *cbt_tracker_get(const struct cbt_tracker_params *params, const char **why);
+
+/**
+ * cbt_tracker_start - the mapped device is about to let I/O through the tracker; may be repeated.
+ *
+ * Until then another table may be live, whose writes nobody sees, so the tracker is not told to
+ * anyone who looks for it and has no epochs.
+ * Context: may sleep; takes the control lock.
+ */
+void cbt_tracker_start(struct cbt_tracker *tracker);
 
 /** cbt_tracker_put - no write of the caller is on its way. The last put frees. May sleep. */
 void cbt_tracker_put(struct cbt_tracker *tracker);
@@ -143,11 +154,11 @@ void cbt_write_end(struct cbt_tracker *tracker);
 void cbt_control_lock(void);
 void cbt_control_unlock(void);
 
-/** cbt_tracker_by_uuid, cbt_tracker_by_name - NULL when there is none. */
+/** cbt_tracker_by_uuid, cbt_tracker_by_name - of those that were started; NULL when there is none. */
 struct cbt_tracker *cbt_tracker_by_uuid(const uuid_t *uuid);
 struct cbt_tracker *cbt_tracker_by_name(const char *name);
 
-/** cbt_tracker_at - the tracker at @index of the list, NULL past its end. */
+/** cbt_tracker_at - the one at @index of those that were started, NULL past their end. */
 struct cbt_tracker *cbt_tracker_at(u32 index);
 
 /** cbt_registry_sequence - another number, never 0, whenever a tracker came or went. */

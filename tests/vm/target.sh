@@ -114,3 +114,32 @@ check_equal "a NOWAIT write that needs a leaf is refused with EAGAIN" \
 	"$(sed 's/print(os.pwritev.*/pass/' "$TMPDIR/nowait.py" | python3 - | tail -1)" "would block"
 check_equal "... and marks nothing" "$(dmsetup status t3 | cut -d' ' -f10)" 0
 dmsetup remove t3
+
+# A table that is loaded but not live sees no writes: it must not promise anything.
+dmsetup create t4 --table "0 $sectors linear /dev/vda 0"
+dmsetup mknodes
+dmsetup reload t4 --table "0 $sectors cbt /dev/vda -"
+check_fails "a tracker cannot be frozen before its table is live" 15 "no such tracker" \
+	cbtctl freeze t4
+check_equal "... and is not listed" "$(cbtctl list --json | jq '.trackers | length')" 0
+dd if=/dev/urandom of=/dev/mapper/t4 bs=4k count=1 oflag=direct status=none
+dmsetup suspend t4
+dmsetup resume t4
+check "... but when it is" cbtctl freeze t4
+dmsetup remove t4
+
+dmsetup create below --table "0 $sectors linear /dev/vda 0"
+dmsetup mknodes
+dmsetup create above --table "0 $sectors cbt /dev/mapper/below -"
+dmesg --clear
+check_fails "the origin of a tracker cannot become a tracker" any "" \
+	dmsetup reload below --table "0 $sectors cbt /dev/vda -"
+check "... and the kernel says why" grep -q "cannot be stacked" <(dmesg)
+dmsetup remove above
+dmsetup remove below
+
+dmsetup create huge --table "0 $((1 << 49)) zero"
+dmsetup mknodes
+refused "an origin with too many blocks is refused" "larger block_size" \
+	"0 $((1 << 49)) cbt /dev/mapper/huge -"
+dmsetup remove huge

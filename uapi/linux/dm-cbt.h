@@ -8,6 +8,10 @@
  * refused. Integers are host-endian (netlink never leaves the host). 64-bit attributes may be
  * preceded by a PAD attribute.
  *
+ * Without a sentence come only the refusals of generic netlink itself (EOPNOTSUPP: no such command,
+ * or not as a dump) and ENOBUFS and ENOMEM for a reply that found no room; what was asked for is
+ * done then, and can be asked for again. Of an attribute that should stand once, the last counts.
+ *
  * A *tracker* is selected by a nest CBT_A_TRACKER holding exactly one of CBT_TRACKER_A_UUID (16
  * bytes) or CBT_TRACKER_A_NAME (the device-mapper name of its mapped device). In replies the same
  * nest holds its state.
