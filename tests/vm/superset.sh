@@ -24,10 +24,12 @@ while True:
     block += len(x) // 4096
 PY
 
-# mapped: blocks that the map of $1 says may differ, one number a line
+# mapped: blocks that the map of $1 says may differ, one number a line. An epoch that begins or ends
+# after the first extent was printed ends the reading; then it is read again.
 mapped()
 {
-	cbtctl map "$1" --both | awk '/^[0-9]/ { for (i = 0; i < $2; i++) print $1 + i }'
+	wait_for 60 eval "cbtctl map $1 --both >$TMPDIR/extents" || bail "the map cannot be read"
+	awk '/^[0-9]/ { for (i = 0; i < $2; i++) print $1 + i }' "$TMPDIR/extents"
 }
 
 toggle_epochs()
@@ -66,6 +68,8 @@ dmsetup create t --table "0 $sectors cbt /dev/vda -"
 dmsetup mknodes
 toggle_epochs &
 toggler=$!
+cleanup_fn dmsetup remove --retry t
+cleanup_fn eval "touch $TMPDIR/stop; wait $toggler || true"
 
 fio --name=random --filename=/dev/mapper/t --direct=1 --ioengine=io_uring --iodepth=16 \
 	--rw=randwrite --bsrange=512-128k --size=150m --io_size=24m --numjobs=2 >/dev/null
@@ -89,4 +93,3 @@ else
 	not_ok "freeze and abort never failed"
 fi
 diag "$(wc -l <"$TMPDIR/epochs") epochs"
-dmsetup remove t

@@ -22,6 +22,7 @@
 #include "lib/tracker_print.h"
 
 #define EXIT_USAGE 2
+#define MAP_ATTEMPTS 20
 
 enum {
 	OPTION_JSON,
@@ -162,6 +163,23 @@ static int read_map(struct nl *nl, const struct options *o, struct map_print *ou
 	return 0;
 }
 
+static int read_state_and_map(struct nl *nl, const struct options *o, struct map_print *out,
+			      struct failure *f)
+{
+	int err = nl_tracker_get(nl, o->trackers[0], &out->info, f);
+
+	return err < 0 ? err : read_map(nl, o, out, f);
+}
+
+/*
+ * An epoch began or ended between the state and the map. Whoever asks for no certain epoch means
+ * the present ones, and as long as nothing was printed they can be read anew.
+ */
+static bool epochs_moved_on(const struct options *o, const struct map_print *out, int err)
+{
+	return (err == -ESTALE || err == -ENOENT) && !o->has_epoch && !out->nr_ranges;
+}
+
 static int run_map(const struct command *c, const struct options *o, struct nl *nl,
 		   struct failure *f)
 {
@@ -175,9 +193,9 @@ static int run_map(const struct command *c, const struct options *o, struct nl *
 	int err;
 
 	(void)c;
-	err = nl_tracker_get(nl, o->trackers[0], &out.info, f);
-	if (!err)
-		err = read_map(nl, o, &out, f);
+	err = read_state_and_map(nl, o, &out, f);
+	for (int again = MAP_ATTEMPTS - 1; again && epochs_moved_on(o, &out, err); again--)
+		err = read_state_and_map(nl, o, &out, f);
 	return err < 0 ? err : map_print_end(&out, f);
 }
 
