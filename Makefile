@@ -29,7 +29,7 @@ ignored := $(shell scripts/setup >&2)
 ifneq ($(.SHELLSTATUS),0)
 $(error scripts/setup failed, see above)
 endif
-kernel_lines := $(shell scripts/kernels | tr ' ' '|')
+kernel_lines := $(shell scripts/kernels --all | tr ' ' '|')
 cache := $(shell scripts/kernels --cache)
 endif
 
@@ -156,8 +156,10 @@ kmod_dep := $(kmod_src) $(wildcard uapi/*.h uapi/linux/*.h)
 # $(call kernel,SHORT,FIELD): a field of the line of scripts/kernels
 kernels := $(foreach l,$(kernel_lines),$(word 1,$(subst |, ,$(l))))
 kernel = $(foreach l,$(kernel_lines),$(if $(filter $(1),$(word 1,$(subst |, ,$(l)))),$(word $(2),$(subst |, ,$(l)))))
-# those that a module can be built for
+# those that a module can be built for; the debug kernel, which need not be there, apart
 build_kernels := $(foreach k,$(kernels),$(if $(filter-out -,$(call kernel,$(k),5)),$(k)))
+debug_kernels := $(filter %-debug,$(build_kernels))
+build_kernels := $(filter-out %-debug,$(build_kernels))
 
 # Lines of a build that are no fault of the module's.
 kmod_noise := Skipping BTF generation|compiler differs from the one|The kernel was built by|You are using:
@@ -197,7 +199,7 @@ sparse-$(1):
 	$$(call say,SPARSE,kmod on $(1))
 	$$(call kmod_build,build/sparse-$(1),$(1),C=2 CONFIG_DM_CBT_FAULTS=y)
 endef
-$(foreach k,$(build_kernels),$(eval $(call kmod_rules,$(k))))
+$(foreach k,$(build_kernels) $(debug_kernels),$(eval $(call kmod_rules,$(k))))
 
 modules_plain := $(if $(wildcard kmod/Kbuild),$(build_kernels:%=build/kmod-%/dm-cbt.ko))
 modules_faults := $(if $(wildcard kmod/Kbuild),$(build_kernels:%=build/kmod-%-faults/dm-cbt.ko))
@@ -208,11 +210,23 @@ modules-faults: $(modules_faults) ## ... and the flavour that injects faults, fo
 
 # --- checks ---
 
-.PHONY: tests check sparse checkpatch
+.PHONY: tests check check-long check-debug-kernel sparse checkpatch
 tests: all modules-faults $(unit_tests) $(vm_tests) $(san_programs) ## Build everything that tests need
 
 check: tests ## Run the tests; ONLY=regex runs a part, e.g. ONLY=unit/ or ONLY=@6.12
 	@scripts/run-tests $(if $(ONLY),--only '$(ONLY)')
+
+check-long: tests ## The same with all rounds of the seeded tests; takes hours
+	@scripts/run-tests --long $(if $(ONLY),--only '$(ONLY)')
+
+# The kernel may have to be built first, and make learns only afterwards what it is.
+check-debug-kernel: tests ## Run the tests of the module on a KASAN, lockdep and kmemleak kernel
+	@scripts/debug-kernel
+	@$(MAKE) --no-print-directory modules-debug
+	@scripts/run-tests --debug-kernel $(if $(ONLY),--only '$(ONLY)')
+
+.PHONY: modules-debug
+modules-debug: $(foreach k,$(debug_kernels),build/kmod-$(k)/dm-cbt.ko build/kmod-$(k)-faults/dm-cbt.ko)
 
 sparse: $(if $(wildcard kmod/Kbuild),$(build_kernels:%=sparse-%)) ## Check the module with sparse, on every kernel
 
@@ -249,6 +263,6 @@ clean: ## Remove build/
 
 help: ## Show this
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | \
-		while IFS=$$'\t' read -r target text; do printf '  %-16s%s\n' "$$target" "$$text"; done
+		while IFS=$$'\t' read -r target text; do printf '  %-20s%s\n' "$$target" "$$text"; done
 	@echo
 	@echo '  V=1 shows the commands, WERROR= lets warnings pass'

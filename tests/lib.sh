@@ -159,6 +159,37 @@ wait_for()
 	done
 }
 
+# required <check> <long>: how often a seeded test goes round: <long> times in `make
+# check-long`, an eighth of <check> on the debug kernel. tests/count.h is the same in C.
+required()
+{
+	if [ -n "${CHECK_LONG:-}" ]; then
+		echo "$2"
+	elif [ -n "${CHECK_SHORT:-}" ]; then
+		echo $((($1 + 7) / 8))
+	else
+		echo "$1"
+	fi
+}
+
+# new_seed: a number, or the one of a run to be repeated, from CHECK_SEED.
+new_seed()
+{
+	echo "${CHECK_SEED:-$((RANDOM << 30 ^ RANDOM << 15 ^ RANDOM))}"
+}
+
+# check_count <claim> <seed> <done> <required>: ok when enough was done; says what to
+# repeat a failure with.
+check_count()
+{
+	diag "seed=$2 done=$3/required=$4"
+	if [ "$3" -ge "$4" ]; then
+		ok "$1"
+	else
+		not_ok "$1: only $3 of $4"
+	fi
+}
+
 # cbt_module [faults]: path of dm-cbt.ko for the running kernel.
 cbt_module()
 {
@@ -169,7 +200,7 @@ cbt_module()
 			echo "$top/build/kmod-$short${1:+-$1}/dm-cbt.ko"
 			return
 		fi
-	done < <("$top/scripts/kernels")
+	done < <("$top/scripts/kernels" --all)
 	return 1
 }
 
