@@ -2,7 +2,7 @@
 #
 # Failback. `make help` lists the targets. Sources are found, not listed:
 #
-#   user/{base,lib,xfer,daemon}/*.c   one static library
+#   user/{base,lib,xfer,daemon}/*.c   one static library, with the pure files of kmod/
 #   user/prog/NAME.c                  program build/bin/NAME
 #   kmod/Kbuild                       module build/kmod-KERNEL[-faults]/dm-cbt.ko
 #   tests/unit/NAME.c                 build/tests/unit/NAME, with ASan and UBSan
@@ -55,10 +55,11 @@ WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
 HARDEN := -fstack-protector-strong -D_FORTIFY_SOURCE=2
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all \
 	-fno-omit-frame-pointer
-CPPFLAGS := -D_GNU_SOURCE -Iuser -Iuapi -DFAILBACK_VERSION=\"$(VERSION)\" \
+# -iquote kmod: the module's pure files are part of the library too
+CPPFLAGS := -D_GNU_SOURCE -Iuser -Iuapi -iquote kmod -DFAILBACK_VERSION=\"$(VERSION)\" \
 	-DFAILBACK_LIBEXECDIR=\"$(libexecdir)\"
 # where dm-cbt.h and the harness for tests are found
-TEST_CPPFLAGS = -Ikmod -Itests -isystem $(cache)/linux-source-6.1/tools/testing/selftests
+TEST_CPPFLAGS = -Itests -isystem $(cache)/linux-source-6.1/tools/testing/selftests
 
 packages := liburing libnl-3.0 libnl-genl-3.0 blkid mount devmapper libsystemd \
 	gnutls sqlite3 expat json-c inih libzstd libxxhash libseccomp
@@ -106,7 +107,7 @@ build/obj/tests/%.o: base_flags += $(TEST_CPPFLAGS)
 # other warnings for the pure files.
 test_warn := -Wno-missing-prototypes -Wno-unused-parameter
 build/obj/tests/%.o build/san/tests/%.o: WARN += $(test_warn)
-build/san/kmod/%.o: WARN += -Wno-unused-parameter -Wno-sign-compare
+build/obj/kmod/%.o build/san/kmod/%.o: WARN += -Wno-unused-parameter -Wno-sign-compare
 
 # An archive is made anew: ar would keep members whose source is gone.
 archive = $(Q)rm -f $@ && $(AR) rcs $@ $(filter %.o,$^)
@@ -116,7 +117,7 @@ build/sources: FORCE
 	@mkdir -p $(@D)
 	@new='$(lib_src) $(pure_src)'; [ "$$new" = "$$(cat $@ 2>/dev/null)" ] || echo "$$new" >$@
 
-build/obj/libfailback.a: $(lib_src:%.c=build/obj/%.o) build/sources
+build/obj/libfailback.a: $(lib_src:%.c=build/obj/%.o) $(pure_src:%.c=build/obj/%.o) build/sources
 	$(call say,AR,$@)
 	$(archive)
 

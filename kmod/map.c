@@ -180,6 +180,85 @@ bool cbt_map_test(const struct cbt_map *map, u64 block)
 	return (u64)atomic64_read(&leaf->word[bit / 64]) >> (bit % 64) & 1;
 }
 
+static bool leaf_covers(const struct cbt_leaf *leaf, u32 first, u32 last)
+{
+	u32 w;
+
+	if (!is_page(leaf))
+		return leaf;
+	for (w = first / 64; w <= last / 64; w++) {
+		u64 mask = word_mask(w == first / 64 ? first % 64 : 0,
+				     w == last / 64 ? last % 64 : 63);
+
+		if ((atomic64_read(&leaf->word[w]) & mask) != mask)
+			return false;
+	}
+	return true;
+}
+
+bool cbt_map_covers(const struct cbt_map *map, u64 first, u64 last)
+{
+	u64 i;
+
+	for (i = first >> CBT_LEAF_SHIFT; i <= last >> CBT_LEAF_SHIFT; i++) {
+		u64 start = i << CBT_LEAF_SHIFT;
+
+		if (!leaf_covers(READ_ONCE(map->leaves[i]), max(first, start) - start,
+				 min(last - start, (u64)CBT_LEAF_BLOCKS - 1)))
+			return false;
+	}
+	return true;
+}
+
+/*--------------------------------------------------------------------------------------------------
+ * Loading and saving
+ */
+
+void cbt_map_load(struct cbt_map *map, u64 start, const __le64 *bits, u32 nr)
+{
+	struct cbt_spares spares = { };
+	u64 nr_new = 0;
+	struct cbt_leaf *leaf;
+	u32 w, word = start % CBT_LEAF_BLOCKS / 64;
+
+	for (w = 0; w < nr / 64 && !bits[w]; w++)
+		;
+	if (w == nr / 64 || start >= map->nr_blocks)
+		return;
+	leaf = READ_ONCE(map->leaves[start >> CBT_LEAF_SHIFT]);
+	if (!leaf) {
+		cbt_spares_fill(&spares);
+		leaf = slot_fill(map, start >> CBT_LEAF_SHIFT, &spares);
+		cbt_spares_drop(&spares);
+	}
+	for (w = 0; is_page(leaf) && w < nr / 64; w++) {
+		u64 left = map->nr_blocks - min(start + w * 64ULL, map->nr_blocks);
+		u64 mask = left ? word_mask(0, min(left, 64ULL) - 1) & le64_to_cpu(bits[w]) : 0;
+
+		if (mask)
+			nr_new += hweight64(mask & ~atomic64_fetch_or(mask, &leaf->word[word + w]));
+	}
+	atomic64_add(nr_new, &map->nr_dirty);
+}
+
+bool cbt_map_save(const struct cbt_map *map, u64 start, __le64 *bits, u32 nr)
+{
+	const struct cbt_leaf *leaf = READ_ONCE(map->leaves[start >> CBT_LEAF_SHIFT]);
+	u32 w, word = start % CBT_LEAF_BLOCKS / 64;
+	bool any = false;
+
+	for (w = 0; leaf && w < nr / 64; w++) {
+		u64 left = map->nr_blocks - min(start + w * 64ULL, map->nr_blocks);
+		u64 here = left ? word_mask(0, min(left, 64ULL) - 1) : 0;
+
+		if (is_page(leaf))
+			here &= atomic64_read(&leaf->word[word + w]);
+		bits[w] |= cpu_to_le64(here);
+		any |= here;
+	}
+	return any;
+}
+
 /*--------------------------------------------------------------------------------------------------
  * Merging
  */

@@ -72,6 +72,30 @@ bool cbt_map_mark(struct cbt_map *map, u64 first, u64 last, struct cbt_spares *s
 /** cbt_map_test - whether @block is dirty. Context: any. */
 bool cbt_map_test(const struct cbt_map *map, u64 block);
 
+/** cbt_map_covers - whether every block from @first to @last is dirty. Context: any. */
+bool cbt_map_covers(const struct cbt_map *map, u64 first, u64 last);
+
+/**
+ * cbt_map_load - dirty what @bits says: bit i stands for block @start + i.
+ * @start: a multiple of 64; @nr: also, and within one leaf
+ *
+ * Blocks past the end of the map are ignored. A leaf for which there is no memory becomes wholly
+ * dirty. Context: may run with marks; does not sleep.
+ */
+void cbt_map_load(struct cbt_map *map, u64 start, const __le64 *bits, u32 nr);
+
+/**
+ * cbt_map_save - the opposite: OR the dirty blocks from @start on into @bits.
+ * Return: whether there was a dirty one.
+ */
+bool cbt_map_save(const struct cbt_map *map, u64 start, __le64 *bits, u32 nr);
+
+/** cbt_map_leaf_is_clean - whether nothing was marked in a leaf. Context: any. */
+static inline bool cbt_map_leaf_is_clean(const struct cbt_map *map, u64 leaf)
+{
+	return !READ_ONCE(map->leaves[leaf]);
+}
+
 /**
  * cbt_map_merge - dirty in @into what is dirty in @from, and clear @from.
  *

@@ -10,6 +10,8 @@
 
 #include <linux/atomic.h>
 #include <linux/bitops.h>
+#include <linux/build_bug.h>
+#include <linux/crc32c.h>
 #include <linux/gfp.h>
 #include <linux/limits.h>
 #include <linux/math.h>
@@ -17,6 +19,7 @@
 #include <linux/mm.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
+#include <linux/stddef.h>
 #include <linux/string.h>
 #include <linux/types.h>
 
@@ -39,6 +42,7 @@ static inline void port_free_page(void *page)
 #include <endian.h>
 #include <errno.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -68,7 +72,12 @@ typedef struct {
 #define atomic64_fetch_or(i, v) __atomic_fetch_or(&(v)->counter, i, __ATOMIC_SEQ_CST)
 #define hweight64(w) ((unsigned int)__builtin_popcountll(w))
 #define __ffs64(w) ((unsigned long)__builtin_ctzll(w))
+#define cpu_to_le32(x) htole32(x)
 #define cpu_to_le64(x) htole64(x)
+#define le32_to_cpu(x) le32toh(x)
+#define le64_to_cpu(x) le64toh(x)
+#define __set_bit(nr, p) ((p)[(nr) / 64] |= 1UL << ((nr) % 64))
+#define BUILD_BUG_ON(e) _Static_assert(!(e), #e)
 #define DIV_ROUND_UP(n, d) (((n) + (d) - 1) / (d))
 #define __force
 #define min(a, b) ((a) < (b) ? (a) : (b))
@@ -76,6 +85,9 @@ typedef struct {
 #define kvcalloc(n, size, gfp) calloc(n, size)
 #define kvfree(p) free(p)
 #define cond_resched() ((void)0)
+
+/* CRC32C without the inversions before and after, as the kernel's. */
+u32 crc32c(u32 crc, const void *data, size_t length);
 
 /* Defined by the test program, which may refuse. */
 void *port_zeroed_page(void);
