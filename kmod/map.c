@@ -260,6 +260,53 @@ bool cbt_map_save(const struct cbt_map *map, u64 start, __le64 *bits, u32 nr)
 }
 
 /*--------------------------------------------------------------------------------------------------
+ * Searching
+ */
+
+static u64 leaf_word(const struct cbt_leaf *leaf, u32 w)
+{
+	if (!is_page(leaf))
+		return leaf ? ~0ULL : 0;
+	return atomic64_read(&leaf->word[w]);
+}
+
+/* The first bit from @first to @last, or CBT_LEAF_BLOCKS. */
+static u32 leaf_find(const struct cbt_leaf *leaf, const struct cbt_leaf *minus, u32 first, u32 last)
+{
+	u32 w;
+
+	for (w = first / 64; w <= last / 64; w++) {
+		u64 bits = leaf_word(leaf, w) & ~leaf_word(minus, w) &
+			   word_mask(w == first / 64 ? first % 64 : 0,
+				     w == last / 64 ? last % 64 : 63);
+
+		if (bits)
+			return w * 64 + __ffs64(bits);
+	}
+	return CBT_LEAF_BLOCKS;
+}
+
+u64 cbt_map_find(const struct cbt_map *map, const struct cbt_map *minus, u64 first, u64 last)
+{
+	u64 i;
+
+	for (i = first >> CBT_LEAF_SHIFT; i <= last >> CBT_LEAF_SHIFT; i++) {
+		struct cbt_leaf *leaf = READ_ONCE(map->leaves[i]);
+		struct cbt_leaf *without = minus ? READ_ONCE(minus->leaves[i]) : NULL;
+		u64 start = i << CBT_LEAF_SHIFT;
+		u32 bit;
+
+		if (!leaf || without == LEAF_ALL)
+			continue;
+		bit = leaf_find(leaf, without, max(first, start) - start,
+				min(last - start, (u64)CBT_LEAF_BLOCKS - 1));
+		if (bit < CBT_LEAF_BLOCKS)
+			return start + bit;
+	}
+	return last + 1;
+}
+
+/*--------------------------------------------------------------------------------------------------
  * Merging
  */
 

@@ -110,6 +110,17 @@ void cbt_spares_fill(struct cbt_spares *spares);
 /** cbt_spares_drop - free what is left. */
 void cbt_spares_drop(struct cbt_spares *spares);
 
+/**
+ * cbt_map_find - the first block from @first to @last that is dirty in @map and clean in @minus.
+ * @minus: a map of the same size, or NULL
+ *
+ * Skips what is clean, or wholly dirty in @minus, a leaf at a time. Marks may run meanwhile on
+ * both. Context: any.
+ *
+ * Return: the block, or @last + 1 when there is none.
+ */
+u64 cbt_map_find(const struct cbt_map *map, const struct cbt_map *minus, u64 first, u64 last);
+
 /*
  * Reading, a leaf at a time, in the smallest of the forms of a netlink chunk (uapi/linux/dm-cbt.h).
  */

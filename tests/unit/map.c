@@ -296,6 +296,40 @@ TEST_F(map, random_marks_merges_and_clears_agree_with_the_model)
 	}
 }
 
+static u64 model_find(const uint8_t *model, const uint8_t *minus, u64 first, u64 last)
+{
+	while (first <= last && !(model[first] && !(minus && minus[first])))
+		first++;
+	return first;
+}
+
+TEST_F(map, find_gives_the_first_block_of_the_range_that_only_the_first_map_has)
+{
+	unsigned int seed = new_seed();
+	static uint8_t other[NR_BLOCKS];
+
+	memset(other, 0, sizeof(other));
+	EXPECT_EQ(10U, cbt_map_find(&self->map, NULL, 3, 9));
+	EXPECT_EQ((u64)NR_BLOCKS, cbt_map_find(&self->map, &self->other, 0, NR_BLOCKS - 1));
+	for (int step = 0; step < 1500; step++) {
+		struct cbt_map *map = rand_r(&seed) % 3 ? &self->map : &self->other;
+		u64 first, last;
+
+		if (rand_r(&seed) % 100 == 0) {
+			cbt_map_clear(map);
+			memset(map == &self->map ? self->model : other, 0, NR_BLOCKS);
+		}
+		random_range(&seed, &first, &last);
+		ASSERT_TRUE(mark(map, first, last));
+		model_mark(map == &self->map ? self->model : other, first, last);
+		random_range(&seed, &first, &last);
+		ASSERT_EQ(model_find(self->model, NULL, first, last),
+			  cbt_map_find(&self->map, NULL, first, last));
+		ASSERT_EQ(model_find(self->model, other, first, last),
+			  cbt_map_find(&self->map, &self->other, first, last));
+	}
+}
+
 struct marker {
 	struct cbt_map *map;
 	unsigned int seed;
