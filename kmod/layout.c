@@ -162,7 +162,8 @@ void cbt_super_encode(const struct cbt_super *super, void *block)
 	memcpy(d->magic, CBT_DISK_SUPER_MAGIC, sizeof(d->magic));
 	d->version = cpu_to_le32(CBT_DISK_VERSION);
 	memcpy(d->uuid, super->id.uuid, 16);
-	d->generation = cpu_to_le64(super->id.generation);
+	d->generation = cpu_to_le64(super->generation);
+	d->lineage = cpu_to_le64(super->id.lineage);
 	d->sequence = cpu_to_le64(super->sequence);
 	geometry_encode(&super->geo, d);
 	d->flags = cpu_to_le32(super->flags);
@@ -189,7 +190,8 @@ static void super_read(struct cbt_super *s, const struct cbt_disk_super *d)
 	u32 i;
 
 	memcpy(s->id.uuid, d->uuid, 16);
-	s->id.generation = le64_to_cpu(d->generation);
+	s->generation = le64_to_cpu(d->generation);
+	s->id.lineage = le64_to_cpu(d->lineage);
 	s->sequence = le64_to_cpu(d->sequence);
 	geometry_decode(&s->geo, d);
 	s->flags = le32_to_cpu(d->flags);
@@ -215,7 +217,8 @@ static bool super_is_coherent(const struct cbt_super *s)
 {
 	u64 limit = 1ULL << 62;
 
-	return s->epoch && s->id.generation && s->epoch < limit && s->sequence < limit &&
+	return s->epoch && s->id.lineage && s->id.lineage <= s->generation &&
+	       s->generation < limit && s->epoch < limit && s->sequence < limit &&
 	       s->log_sequence < limit && s->committed < s->epoch && s->frozen_epoch < s->epoch &&
 	       (!s->frozen_epoch || s->frozen_epoch > s->committed);
 }
@@ -279,7 +282,7 @@ void cbt_log_begin(struct cbt_disk_log *log, const struct cbt_identity *id, u64 
 	memset(log, 0, sizeof(*log));
 	log->magic = cpu_to_le32(CBT_DISK_LOG_MAGIC);
 	memcpy(log->uuid, id->uuid, 16);
-	log->generation = cpu_to_le64(id->generation);
+	log->lineage = cpu_to_le64(id->lineage);
 	log->sequence = cpu_to_le64(sequence);
 	log->epoch = cpu_to_le64(epoch);
 	log->position = cpu_to_le32(position);
@@ -311,7 +314,7 @@ bool cbt_log_is_live(const struct cbt_disk_log *log, const struct cbt_super *sup
 	return le32_to_cpu(log->magic) == CBT_DISK_LOG_MAGIC &&
 	       le32_to_cpu(log->crc) == BLOCK_CRC(log) &&
 	       !memcmp(log->uuid, super->id.uuid, 16) &&
-	       le64_to_cpu(log->generation) == super->id.generation &&
+	       le64_to_cpu(log->lineage) == super->id.lineage &&
 	       sequence >= super->log_sequence && sequence % 2 == half &&
 	       le64_to_cpu(log->epoch) > super->committed &&
 	       le32_to_cpu(log->position) == position && nr_records <= CBT_DISK_RECORDS;
@@ -327,7 +330,7 @@ void cbt_bits_encode(struct cbt_disk_bits *block, u32 magic, const struct cbt_id
 	BUILD_BUG_ON(sizeof(*block) != CBT_DISK_BLOCK);
 	block->magic = cpu_to_le32(magic);
 	memcpy(block->uuid, id->uuid, 16);
-	block->generation = cpu_to_le64(id->generation);
+	block->lineage = cpu_to_le64(id->lineage);
 	block->tag = cpu_to_le64(tag);
 	block->number = cpu_to_le64(number);
 	memset(block->reserved, 0, sizeof(block->reserved));
@@ -354,7 +357,7 @@ enum cbt_bits_state cbt_bits_state(const struct cbt_disk_bits *block, u32 magic,
 	if (le32_to_cpu(block->magic) != magic || le32_to_cpu(block->crc) != BLOCK_CRC(block))
 		return is_zero_block(block) ? CBT_BITS_CLEAN : CBT_BITS_DAMAGED;
 	if (memcmp(block->uuid, super->id.uuid, 16) ||
-	    le64_to_cpu(block->generation) != super->id.generation)
+	    le64_to_cpu(block->lineage) != super->id.lineage)
 		return CBT_BITS_CLEAN;
 	if (le64_to_cpu(block->number) != number)
 		return CBT_BITS_DAMAGED;

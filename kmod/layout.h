@@ -34,7 +34,7 @@ struct cbt_geometry {
 /** struct cbt_identity - what every block of a store is signed with. */
 struct cbt_identity {
 	u8 uuid[16];
-	u64 generation;
+	u64 lineage;
 };
 
 struct cbt_super_outcome {
@@ -47,6 +47,7 @@ struct cbt_super_outcome {
 struct cbt_super {
 	struct cbt_identity id;
 	struct cbt_geometry geo;
+	u64 generation;
 	u64 sequence;
 	u32 flags;
 	u32 nr_outcomes;

@@ -16,9 +16,9 @@
  * A tracker's epochs are numbered from 1. A leaf is CBT_DISK_LEAF_BLOCKS tracking blocks of the
  * disk. What a store says is dirty is the union of
  *
- *	- the map pages that the index names, and that are *live*: UUID and generation match and the
+ *	- the map pages that the index names, and that are *live*: UUID and lineage match and the
  *	  tag (the epoch in which the page was written) is above super.committed;
- *	- the log records that are live: UUID and generation match, the half's sequence is not below
+ *	- the log records that are live: UUID and lineage match, the half's sequence is not below
  *	  super.log_sequence, and the epoch is above super.committed.
  *
  * So one write of the superblock with a new `committed` drops all of an epoch, and nothing else
@@ -78,6 +78,8 @@ struct cbt_disk_super {
 
 	__u8 uuid[16];			/* of the tracker */
 	__le64 generation;
+	__le64 lineage;			/* blocks are signed with it: the generation that this one
+					 * descends from without a break (growing), or itself */
 	__le64 sequence;		/* one more each time the superblock is written */
 
 	__le64 size_sectors;		/* of the origin */
@@ -106,7 +108,7 @@ struct cbt_disk_super {
 	struct cbt_disk_outcome outcomes[CBT_DISK_OUTCOMES];
 
 	__u8 label[CBT_DISK_LABEL_LEN];	/* the controller's; the module keeps it */
-	__u8 reserved[2856];
+	__u8 reserved[2848];
 };
 
 #define CBT_DISK_SUPER_MAGIC	"DMCBT-S1"
@@ -130,7 +132,7 @@ struct cbt_disk_log {
 	__le32 magic;			/* CBT_DISK_LOG_MAGIC */
 	__le32 crc;
 	__u8 uuid[16];
-	__le64 generation;
+	__le64 lineage;
 	__le64 sequence;		/* of the half; it lies in half sequence % 2 */
 	__le64 epoch;			/* all records belong to */
 	__le32 position;		/* block within the half */
@@ -152,7 +154,7 @@ struct cbt_disk_bits {
 	__le32 magic;			/* CBT_DISK_MAP_MAGIC or CBT_DISK_INDEX_MAGIC */
 	__le32 crc;
 	__u8 uuid[16];
-	__le64 generation;
+	__le64 lineage;
 	__le64 tag;			/* epoch in which it was written */
 	__le64 number;			/* block within the map or the index */
 	__u8 reserved[16];
