@@ -240,6 +240,10 @@ checkpatch: ## Show what checkpatch.pl says about the module (informative)
 demo: all modules-faults ## Reverse a replication in a virtual machine, end to end
 	@scripts/demo $(DEMO_ARGS)
 
+.PHONY: bench
+bench: tests ## Measure, beside the peers, and show build/bench.json; ONLY="stream" runs a part
+	@scripts/bench $(ONLY)
+
 # --- install ---
 
 workers := failback-send failback-receive
