@@ -122,6 +122,10 @@ enum cbt_tracker_attr {
 
 enum cbt_tracker_state {
 	CBT_STATE_VOLATILE,	/* tracking in RAM only (store "-"): a reboot loses the map */
+	CBT_STATE_ACTIVE,	/* tracking, and the map survives a crash */
+	CBT_STATE_COMMITTING,	/* a commit was begun and its outcome is not known yet */
+	CBT_STATE_LOST,		/* the store failed: writes go untracked, the map proves nothing */
+	CBT_STATE_BYPASSED,	/* the same, on purpose */
 };
 
 enum cbt_map_which {
@@ -150,6 +154,86 @@ enum cbt_chunk_attr {
 struct cbt_run {
 	__u32 start;
 	__u32 nr;
+};
+
+/* What a tracker counts, since its module was loaded or it came to be. */
+enum cbt_stats_attr {
+	CBT_STATS_A_UNSPEC,
+	CBT_STATS_A_PAD,
+
+	/* u64, counters */
+	CBT_STATS_A_QUEUED_WRITES,	/* writes that could not go at once, for whatever reason */
+	CBT_STATS_A_COLD_MISSES,	/* ... because the store did not cover their blocks */
+	CBT_STATS_A_GATE_WAITS,		/* ... because of a freeze */
+	CBT_STATS_A_COPY_WAITS,		/* ... because frozen blocks had to be copied first */
+	CBT_STATS_A_STORE_WRITES,	/* requests to the store: log, map, index, superblock */
+	CBT_STATS_A_STORE_FLUSHES,	/* flushes of the store, and writes with FUA */
+	CBT_STATS_A_STORE_BYTES,	/* written to the store, the diff area not counted */
+	CBT_STATS_A_STORE_ERRORS,
+	CBT_STATS_A_LOG_BLOCKS,		/* written, each with what waited by then */
+	CBT_STATS_A_REGION_RECORDS,
+	CBT_STATS_A_RANGE_RECORDS,
+	CBT_STATS_A_CHECKPOINTS,
+	CBT_STATS_A_CHECKPOINT_LEAVES,	/* map leaves written by checkpoints */
+	CBT_STATS_A_FREEZES,
+	CBT_STATS_A_COMMITS,
+	CBT_STATS_A_ABORTS,
+	CBT_STATS_A_BROKEN_EPOCHS,	/* overflow or a failed copy */
+	CBT_STATS_A_COPIED_BLOCKS,
+	CBT_STATS_A_COPIED_BYTES,
+	CBT_STATS_A_SPILLED_BYTES,	/* of them, written on to the diff area */
+	CBT_STATS_A_RELEASED_BLOCKS,
+
+	/* u64, gauges: how it is now */
+	CBT_STATS_A_HOT_REGIONS,
+	CBT_STATS_A_POOL_BYTES,		/* copies held in RAM */
+	CBT_STATS_A_WAITING_WRITES,
+
+	/* struct cbt_histogram; times in nanoseconds */
+	CBT_STATS_A_COLD_WAIT,		/* of a write for its coverage */
+	CBT_STATS_A_COPY_WAIT,		/* of a write for a copy */
+	CBT_STATS_A_GATE_WAIT,		/* of a write for the end of a freeze */
+	CBT_STATS_A_GROUP_SIZE,		/* writes served by one write of the log; no time */
+	CBT_STATS_A_STORE_WAIT,		/* of a request to the store */
+	CBT_STATS_A_FREEZE_TIME,	/* gates closed */
+	CBT_STATS_A_CHECKPOINT_TIME,
+	CBT_STATS_A_COMMIT_TIME,
+
+	__CBT_STATS_A_AFTER_LAST,
+	CBT_STATS_A_MAX = __CBT_STATS_A_AFTER_LAST - 1,
+
+	CBT_STATS_A_FIRST_COUNT = CBT_STATS_A_QUEUED_WRITES,
+	CBT_STATS_A_LAST_COUNT = CBT_STATS_A_WAITING_WRITES,
+	CBT_STATS_A_FIRST_HISTOGRAM = CBT_STATS_A_COLD_WAIT,
+	CBT_STATS_A_LAST_HISTOGRAM = CBT_STATS_A_COMMIT_TIME
+};
+
+#define CBT_HISTOGRAM_BUCKETS	40
+
+/**
+ * struct cbt_histogram - how many values there were of each size.
+ *
+ * Bucket i counts values from 2^i to 2^(i+1) - 1; bucket 0 zeroes too, the last one all above.
+ */
+struct cbt_histogram {
+	__u64 sum;
+	__u64 max;
+	__u64 bucket[CBT_HISTOGRAM_BUCKETS];
+};
+
+enum cbt_event_kind {
+	CBT_EVENT_UNSPEC,
+	CBT_EVENT_ADDED,		/* the tracker came */
+	CBT_EVENT_REMOVED,		/* the tracker went */
+	CBT_EVENT_STATE,		/* its state is another one */
+	CBT_EVENT_FROZEN,		/* an epoch was frozen */
+	CBT_EVENT_COMMITTED,		/* ... ended by COMMIT */
+	CBT_EVENT_ABORTED,		/* ... ended by ABORT */
+	CBT_EVENT_BROKEN,		/* ... can only be aborted: overflow, a failed copy */
+	CBT_EVENT_DIFF_WATERMARK,	/* little is left of the diff area */
+	CBT_EVENT_STORE_ERROR,		/* a request to the store failed or took too long */
+	CBT_EVENT_GENERATION,		/* a new generation began: what was known of it is void */
+	CBT_EVENT_LOST			/* writes are about to go untracked: answer with LOST_ACK */
 };
 
 #endif
