@@ -7,6 +7,7 @@
 #   kmod/Kbuild                       module build/kmod-KERNEL[-faults]/dm-cbt.ko
 #   tests/unit/NAME.c                 build/tests/unit/NAME, with ASan and UBSan
 #   tests/vm/NAME.c                   build/tests/vm/NAME, run in virtual machines
+#   tests/powercut/                   disks that remember, and what a power cut leaves of them
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -74,10 +75,14 @@ prog_src := $(wildcard user/prog/*.c)
 pure_src := $(wildcard kmod/map.c kmod/layout.c)
 unit_src := $(wildcard tests/unit/*.c)
 vm_src := $(wildcard tests/vm/*.c)
+# programs: powercut itself and the checks; the rest is what they share
+powercut_prog_src := $(wildcard tests/powercut/powercut.c tests/powercut/check_*.c)
+powercut_src := $(filter-out $(powercut_prog_src) tests/powercut/server.c,$(wildcard tests/powercut/*.c))
 
 programs := $(prog_src:user/prog/%.c=build/bin/%)
 unit_tests := $(unit_src:%.c=build/%)
 vm_tests := $(vm_src:%.c=build/%)
+powercut_programs := $(powercut_prog_src:%.c=build/%) build/tests/powercut/server.so
 san_programs := $(prog_src:user/prog/%.c=build/san/bin/%)
 
 .PHONY: programs
@@ -115,13 +120,14 @@ archive = $(Q)rm -f $@ && $(AR) rcs $@ $(filter %.o,$^)
 # Depends on the set of sources, not only on their contents.
 build/sources: FORCE
 	@mkdir -p $(@D)
-	@new='$(lib_src) $(pure_src)'; [ "$$new" = "$$(cat $@ 2>/dev/null)" ] || echo "$$new" >$@
+	@new='$(lib_src) $(pure_src) $(powercut_src)'; [ "$$new" = "$$(cat $@ 2>/dev/null)" ] || echo "$$new" >$@
 
 build/obj/libfailback.a: $(lib_src:%.c=build/obj/%.o) $(pure_src:%.c=build/obj/%.o) build/sources
 	$(call say,AR,$@)
 	$(archive)
 
-build/san/libfailback.a: $(lib_src:%.c=build/san/%.o) $(pure_src:%.c=build/san/%.o) build/sources
+build/san/libfailback.a: $(lib_src:%.c=build/san/%.o) $(pure_src:%.c=build/san/%.o) \
+		$(powercut_src:%.c=build/san/%.o) build/sources
 	$(call say,AR,$@)
 	$(archive)
 
@@ -142,6 +148,23 @@ build/tests/unit/%: build/san/tests/unit/%.o build/san/libfailback.a
 	$(Q)$(CC) $(link_flags) $(SANITIZE) -o $@ $^ $(pkg_libs)
 
 build/tests/vm/%: build/obj/tests/vm/%.o build/obj/libfailback.a
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(link_flags) -o $@ $^ $(pkg_libs)
+
+# Many cuts in little time: no sanitizers here; the unit tests have them. The server is loaded
+# into nbdkit, whence -fPIC.
+build/obj/tests/powercut/%.o: base_flags += -fPIC
+build/obj/tests/libpowercut.a: $(powercut_src:%.c=build/obj/%.o) build/sources
+	$(call say,AR,$@)
+	$(archive)
+
+build/tests/powercut/server.so: build/obj/tests/powercut/server.o build/obj/tests/libpowercut.a
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -shared $(link_flags) -o $@ $^
+
+build/tests/powercut/%: build/obj/tests/powercut/%.o build/obj/tests/libpowercut.a build/obj/libfailback.a
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(link_flags) -o $@ $^ $(pkg_libs)
@@ -212,7 +235,7 @@ modules-faults: $(modules_faults) ## ... and the flavour that injects faults, fo
 # --- checks ---
 
 .PHONY: tests check check-long check-debug-kernel sparse checkpatch
-tests: all modules-faults $(unit_tests) $(vm_tests) $(san_programs) ## Build everything that tests need
+tests: all modules-faults $(unit_tests) $(vm_tests) $(powercut_programs) $(san_programs) ## Build everything that tests need
 
 check: tests ## Run the tests; ONLY=regex runs a part, e.g. ONLY=unit/ or ONLY=@6.12
 	@scripts/run-tests $(if $(ONLY),--only '$(ONLY)')
