@@ -2,7 +2,7 @@
 #
 # Failback. `make help` lists the targets. Sources are found, not listed:
 #
-#   user/{base,lib,xfer,daemon}/*.c   one static library, with the pure files of kmod/
+#   user/{base,lib,xfer,daemon,cli}/*.c   one static library, with the pure files of kmod/
 #   user/prog/NAME.c                  program build/bin/NAME
 #   kmod/Kbuild                       module build/kmod-KERNEL[-faults]/dm-cbt.ko
 #   tests/unit/NAME.c                 build/tests/unit/NAME, with ASan and UBSan
@@ -70,7 +70,7 @@ pkg_libs = $(eval pkg_libs := $$(shell pkg-config --libs $(packages)))$(pkg_libs
 base_flags = -std=gnu11 $(OPT) $(WARN) $(CPPFLAGS) $(pkg_cflags) -pthread $(CFLAGS)
 link_flags = -Wl,--as-needed -Wl,-z,relro,-z,now -pthread $(LDFLAGS)
 
-lib_src := $(wildcard $(foreach d,base lib xfer daemon,user/$(d)/*.c))
+lib_src := $(wildcard $(foreach d,base lib xfer daemon cli,user/$(d)/*.c))
 prog_src := $(wildcard user/prog/*.c)
 pure_src := $(wildcard kmod/map.c kmod/layout.c)
 unit_src := $(wildcard tests/unit/*.c)

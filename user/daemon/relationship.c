@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The table [state][event]: at most one mode in which the event is legal in that state, and the
- * role it leads to. What is not in the table is not legal. A self-transition is listed too: it
- * says that the event may happen there.
+ * The table [state][event]: for each mode in which the event is legal in that state, the role that
+ * it leads to. What is not in the table is not legal. A self-transition is listed too: it says that
+ * the event may happen there. `failback help states` prints it.
  *
- * Reverse is two events on two hosts. The old primary takes REVERSED_BY_PEER first, the caller
- * REVERSE after it: a crash between the two leaves two replicas, never two primaries, and the
- * caller, still in state 5 or 6, may repeat it because REVERSED_BY_PEER is legal where it leads
- * to.
+ * Which host may run the VM is not decided here but by daemon/role_swap.c: its roles are what is
+ * the same here but for the replication (swap_role_of()).
  */
 #include "daemon/relationship.h"
 
@@ -18,45 +16,132 @@
 #include "base/macro.h"
 
 struct step {
-	enum relationship_mode from; /* MODE_NONE: not legal */
-	struct relationship_role to;
+	struct relationship_role to[MODE_REPLICA + 1]; /* by the mode that it happens in */
+	bool legal[MODE_REPLICA + 1];
 };
 
-#define STEP(from_mode, to_mode, to_state)                                           \
-	{                                                                            \
-		.from = MODE_##from_mode, .to = { MODE_##to_mode, STATE_##to_state } \
-	}
+#define NONE(mode, state) \
+	.to[MODE_NONE] = { MODE_##mode, STATE_##state }, .legal[MODE_NONE] = true
+#define P(mode, state) \
+	.to[MODE_PRIMARY] = { MODE_##mode, STATE_##state }, .legal[MODE_PRIMARY] = true
+#define R(mode, state) \
+	.to[MODE_REPLICA] = { MODE_##mode, STATE_##state }, .legal[MODE_REPLICA] = true
 
 static const struct step steps[NR_STATES][NR_EVENTS] = {
+	[STATE_DISABLED] = {
+		[EVENT_CREATE] = { NONE(PRIMARY, READY) },
+		[EVENT_CREATED_BY_PEER] = { NONE(REPLICA, WAITING_INITIAL) },
+	},
+	[STATE_READY] = {
+		[EVENT_REMOVE] = { P(NONE, DISABLED) },
+		[EVENT_START] = { P(PRIMARY, WAITING_INITIAL) },
+		[EVENT_YIELD] = { P(PRIMARY, CRITICAL) },
+		[EVENT_CONVERTED_BY_PEER] = { P(REPLICA, WAITING_INITIAL) },
+	},
+	[STATE_WAITING_INITIAL] = {
+		[EVENT_REMOVE] = { P(NONE, DISABLED), R(NONE, DISABLED) },
+		[EVENT_RESUME] = { P(PRIMARY, WAITING_INITIAL) },
+		[EVENT_DELTA_SENT] = { P(PRIMARY, REPLICATING) },
+		[EVENT_DELTA_FAILED] = { P(PRIMARY, WAITING_INITIAL) },
+		[EVENT_DELTA_REFUSED] = { P(PRIMARY, WAITING_INITIAL) },
+		[EVENT_YIELD] = { P(PRIMARY, CRITICAL) },
+		[EVENT_RECEIVE] = { R(REPLICA, WAITING_INITIAL) },
+		[EVENT_RECEIVED] = { R(REPLICA, REPLICATING) },
+		[EVENT_RECEIVE_FAILED] = { R(REPLICA, WAITING_INITIAL) },
+		[EVENT_REVERSED_BY_PEER] = { R(REPLICA, WAITING_INITIAL) },
+		[EVENT_CONVERTED_BY_PEER] = { P(REPLICA, WAITING_INITIAL),
+					      R(REPLICA, WAITING_INITIAL) },
+	},
 	[STATE_REPLICATING] = {
-		[EVENT_REVERSED_BY_PEER] = STEP(REPLICA, REPLICA, REPLICATING),
-		[EVENT_PREPARED] = STEP(PRIMARY, PRIMARY, PREPARED),
-		[EVENT_RESUME] = STEP(PRIMARY, PRIMARY, REPLICATING),
-		[EVENT_DELTA_SENT] = STEP(PRIMARY, PRIMARY, REPLICATING),
-		[EVENT_DELTA_FAILED] = STEP(PRIMARY, PRIMARY, REPLICATING),
-		[EVENT_DELTA_REFUSED] = STEP(PRIMARY, PRIMARY, CRITICAL),
-		[EVENT_RECEIVE] = STEP(REPLICA, REPLICA, REPLICATING),
-		[EVENT_RECEIVED] = STEP(REPLICA, REPLICA, REPLICATING),
-		[EVENT_RECEIVE_FAILED] = STEP(REPLICA, REPLICA, REPLICATING),
+		[EVENT_REMOVE] = { P(NONE, DISABLED), R(NONE, DISABLED) },
+		[EVENT_SUSPEND] = { P(PRIMARY, SUSPENDED), R(REPLICA, SUSPENDED) },
+		[EVENT_RESUME] = { P(PRIMARY, REPLICATING), R(REPLICA, REPLICATING) },
+		[EVENT_DELTA_SENT] = { P(PRIMARY, REPLICATING) },
+		[EVENT_DELTA_FAILED] = { P(PRIMARY, REPLICATING) },
+		[EVENT_DELTA_REFUSED] = { P(PRIMARY, CRITICAL) },
+		[EVENT_RESYNC_NEEDED] = { P(PRIMARY, WAITING_RESYNCHRONIZE) },
+		[EVENT_PREPARED] = { P(PRIMARY, PREPARED) },
+		[EVENT_YIELD] = { P(PRIMARY, CRITICAL) },
+		[EVENT_RECEIVE] = { R(REPLICA, REPLICATING) },
+		[EVENT_RECEIVED] = { R(REPLICA, REPLICATING) },
+		[EVENT_RECEIVE_FAILED] = { R(REPLICA, REPLICATING) },
+		[EVENT_FAILOVER] = { R(REPLICA, RECOVERED) },
+		[EVENT_REVERSED_BY_PEER] = { R(REPLICA, REPLICATING) },
+		[EVENT_CONVERTED_BY_PEER] = { P(REPLICA, WAITING_INITIAL),
+					      R(REPLICA, WAITING_INITIAL) },
 	},
 	[STATE_PREPARED] = {
-		[EVENT_REVERSED_BY_PEER] = STEP(PRIMARY, REPLICA, REPLICATING),
-		[EVENT_RESUME] = STEP(PRIMARY, PRIMARY, REPLICATING),
+		[EVENT_REMOVE] = { P(NONE, DISABLED) },
+		[EVENT_CANCEL_PREPARED] = { P(PRIMARY, REPLICATING) },
+		[EVENT_YIELD] = { P(PRIMARY, PREPARED) },
+		[EVENT_REVERSED_BY_PEER] = { P(REPLICA, REPLICATING) },
+		[EVENT_CONVERTED_BY_PEER] = { P(REPLICA, WAITING_INITIAL) },
 	},
 	[STATE_RECOVERED] = {
-		[EVENT_REVERSE] = STEP(REPLICA, PRIMARY, REPLICATING),
+		[EVENT_REMOVE] = { R(NONE, DISABLED) },
+		[EVENT_REVERT] = { R(REPLICA, REPLICATING) },
+		[EVENT_REVERT_WRITTEN] = { R(REPLICA, WAITING_INITIAL) },
+		[EVENT_COMMIT] = { R(REPLICA, COMMITTED) },
+		[EVENT_REVERSE] = { R(PRIMARY, REPLICATING) },
+		[EVENT_REVERSE_UNPLANNED] = { R(PRIMARY, READY) },
 	},
 	[STATE_COMMITTED] = {
-		[EVENT_REVERSE] = STEP(REPLICA, PRIMARY, REPLICATING),
+		[EVENT_REMOVE] = { R(NONE, DISABLED) },
+		[EVENT_REVERSE] = { R(PRIMARY, REPLICATING) },
+		[EVENT_REVERSE_UNPLANNED] = { R(PRIMARY, READY) },
+	},
+	[STATE_SUSPENDED] = {
+		[EVENT_REMOVE] = { P(NONE, DISABLED), R(NONE, DISABLED) },
+		[EVENT_RESUME] = { P(PRIMARY, REPLICATING), R(REPLICA, REPLICATING) },
+		[EVENT_RESYNCHRONIZE] = { P(PRIMARY, RESYNCHRONIZING) },
+		[EVENT_YIELD] = { P(PRIMARY, CRITICAL) },
+		[EVENT_FAILOVER] = { R(REPLICA, RECOVERED) },
+		[EVENT_REVERSED_BY_PEER] = { R(REPLICA, REPLICATING) },
+		[EVENT_CONVERTED_BY_PEER] = { P(REPLICA, WAITING_INITIAL),
+					      R(REPLICA, WAITING_INITIAL) },
 	},
 	[STATE_CRITICAL] = {
-		[EVENT_PREPARED] = STEP(PRIMARY, PRIMARY, PREPARED),
-		[EVENT_RESUME] = STEP(PRIMARY, PRIMARY, CRITICAL),
-		[EVENT_DELTA_SENT] = STEP(PRIMARY, PRIMARY, REPLICATING),
-		[EVENT_DELTA_FAILED] = STEP(PRIMARY, PRIMARY, CRITICAL),
-		[EVENT_DELTA_REFUSED] = STEP(PRIMARY, PRIMARY, CRITICAL),
+		[EVENT_REMOVE] = { P(NONE, DISABLED) },
+		[EVENT_SUSPEND] = { P(PRIMARY, SUSPENDED) },
+		[EVENT_RESUME] = { P(PRIMARY, CRITICAL) },
+		[EVENT_DELTA_SENT] = { P(PRIMARY, REPLICATING) },
+		[EVENT_DELTA_FAILED] = { P(PRIMARY, CRITICAL) },
+		[EVENT_DELTA_REFUSED] = { P(PRIMARY, CRITICAL) },
+		[EVENT_RESYNC_NEEDED] = { P(PRIMARY, WAITING_RESYNCHRONIZE) },
+		[EVENT_RESYNCHRONIZE] = { P(PRIMARY, RESYNCHRONIZING) },
+		[EVENT_PREPARED] = { P(PRIMARY, PREPARED) },
+		[EVENT_CANCEL_PREPARED] = { P(PRIMARY, CRITICAL) },
+		[EVENT_YIELD] = { P(PRIMARY, CRITICAL) },
+		[EVENT_CONVERTED_BY_PEER] = { P(REPLICA, WAITING_INITIAL) },
+	},
+	[STATE_WAITING_RESYNCHRONIZE] = {
+		[EVENT_REMOVE] = { P(NONE, DISABLED) },
+		[EVENT_RESYNCHRONIZE] = { P(PRIMARY, RESYNCHRONIZING) },
+		[EVENT_YIELD] = { P(PRIMARY, CRITICAL) },
+		[EVENT_CONVERTED_BY_PEER] = { P(REPLICA, WAITING_INITIAL) },
+	},
+	[STATE_RESYNCHRONIZING] = {
+		[EVENT_REMOVE] = { P(NONE, DISABLED) },
+		[EVENT_SUSPEND] = { P(PRIMARY, RESYNCHRONIZE_SUSPENDED) },
+		[EVENT_RESUME] = { P(PRIMARY, RESYNCHRONIZING) },
+		[EVENT_DELTA_SENT] = { P(PRIMARY, REPLICATING) },
+		[EVENT_DELTA_FAILED] = { P(PRIMARY, RESYNCHRONIZING) },
+		[EVENT_DELTA_REFUSED] = { P(PRIMARY, WAITING_RESYNCHRONIZE) },
+		[EVENT_YIELD] = { P(PRIMARY, CRITICAL) },
+		[EVENT_CONVERTED_BY_PEER] = { P(REPLICA, WAITING_INITIAL) },
+	},
+	[STATE_RESYNCHRONIZE_SUSPENDED] = {
+		[EVENT_REMOVE] = { P(NONE, DISABLED) },
+		[EVENT_RESUME] = { P(PRIMARY, RESYNCHRONIZING) },
+		[EVENT_RESYNCHRONIZE] = { P(PRIMARY, RESYNCHRONIZING) },
+		[EVENT_YIELD] = { P(PRIMARY, CRITICAL) },
+		[EVENT_CONVERTED_BY_PEER] = { P(REPLICA, WAITING_INITIAL) },
 	},
 };
+
+#undef NONE
+#undef P
+#undef R
 
 static const char *const mode_names[NR_MODES] = {
 	"None", "Primary", "Replica", "Test replica", "Extended replica",
@@ -91,29 +176,52 @@ static const char *const health_names[NR_HEALTHS] = { "Not applicable", "OK", "W
 						      "Critical" };
 
 static const char *const event_names[NR_EVENTS] = {
-	[EVENT_REVERSE] = "reverse",
-	[EVENT_REVERSED_BY_PEER] = "reversed by peer",
-	[EVENT_PREPARED] = "prepare for planned failover",
+	[EVENT_CREATE] = "create",
+	[EVENT_CREATED_BY_PEER] = "created by peer",
+	[EVENT_REMOVE] = "remove",
+	[EVENT_START] = "start the initial replication",
+	[EVENT_SUSPEND] = "suspend",
 	[EVENT_RESUME] = "resume",
 	[EVENT_DELTA_SENT] = "delta sent",
 	[EVENT_DELTA_FAILED] = "delta failed",
 	[EVENT_DELTA_REFUSED] = "delta refused",
+	[EVENT_RESYNC_NEEDED] = "resynchronisation needed",
+	[EVENT_RESYNCHRONIZE] = "resynchronise",
+	[EVENT_PREPARED] = "prepare for planned failover",
+	[EVENT_CANCEL_PREPARED] = "cancel a prepared failover",
+	[EVENT_YIELD] = "yield",
 	[EVENT_RECEIVE] = "receive",
 	[EVENT_RECEIVED] = "delta received",
 	[EVENT_RECEIVE_FAILED] = "receive failed",
+	[EVENT_FAILOVER] = "failover",
+	[EVENT_REVERT] = "revert",
+	[EVENT_REVERT_WRITTEN] = "revert, written to",
+	[EVENT_COMMIT] = "commit",
+	[EVENT_REVERSE] = "reverse",
+	[EVENT_REVERSE_UNPLANNED] = "reverse, unplanned",
+	[EVENT_REVERSED_BY_PEER] = "reversed by peer",
+	[EVENT_CONVERTED_BY_PEER] = "converted by peer",
 };
+
+static const struct step *find_step(struct relationship_role from, enum relationship_event event)
+{
+	const struct step *step;
+
+	if ((unsigned int)from.state >= NR_STATES || (unsigned int)event >= NR_EVENTS ||
+	    (unsigned int)from.mode > MODE_REPLICA)
+		return NULL;
+	step = &steps[from.state][event];
+	return step->legal[from.mode] ? step : NULL;
+}
 
 bool relationship_step(struct relationship_role from, enum relationship_event event,
 		       struct relationship_role *ret)
 {
-	const struct step *step;
+	const struct step *step = find_step(from, event);
 
-	if ((unsigned int)from.state >= NR_STATES || (unsigned int)event >= NR_EVENTS)
+	if (!step)
 		return false;
-	step = &steps[from.state][event];
-	if (step->from == MODE_NONE || step->from != from.mode)
-		return false;
-	*ret = step->to;
+	*ret = step->to[from.mode];
 	return true;
 }
 
@@ -144,14 +252,28 @@ void relationship_role_text(struct relationship_role role, char *buf, size_t siz
 void relationship_needs(enum relationship_event event, char *buf, size_t size)
 {
 	buf[0] = '\0';
-	for (unsigned int state = 0; state < NR_STATES; state++) {
-		const struct step *step = &steps[state][event];
+	for (unsigned int i = 0; i < NR_STATES * (MODE_REPLICA + 1); i++) {
+		struct relationship_role from = { i % (MODE_REPLICA + 1), i / (MODE_REPLICA + 1) };
 
-		if (step->from == MODE_NONE)
+		if (!find_step(from, event))
 			continue;
 		if (buf[0])
 			append(buf, size, " or ");
-		append_role(buf, size, (struct relationship_role){ step->from, state });
+		append_role(buf, size, from);
+	}
+}
+
+void relationship_cell_text(enum relationship_state state, enum relationship_event event, char *buf,
+			    size_t size)
+{
+	buf[0] = '\0';
+	for (unsigned int mode = MODE_NONE; mode <= MODE_REPLICA; mode++) {
+		struct relationship_role to;
+
+		if (!relationship_step((struct relationship_role){ mode, state }, event, &to))
+			continue;
+		append(buf, size, "%s%s -> %s %u", buf[0] ? ", " : "", mode_name(mode),
+		       mode_name(to.mode), (unsigned int)to.state);
 	}
 }
 

@@ -58,20 +58,35 @@ enum relationship_health {
 };
 
 /*
- * What can happen to a relationship. The host it happens on is in the name where only one role
+ * What can happen to a relationship. The host it happens on is in the comment where only one role
  * can see it.
  */
 enum relationship_event {
-	EVENT_REVERSE, /* replica: the peer has durably become our replica */
-	EVENT_REVERSED_BY_PEER, /* old primary: become the caller's replica */
-	EVENT_PREPARED, /* primary: the last delta before a planned failover is durable */
-	EVENT_RESUME, /* primary: replicate, or cancel a prepared failover */
+	EVENT_CREATE, /* the operator makes this host the primary */
+	EVENT_CREATED_BY_PEER, /* the peer's operator makes this host the replica */
+	EVENT_REMOVE,
+	EVENT_START, /* primary: the initial replication begins */
+	EVENT_SUSPEND, /* deltas neither go nor come; what is written stays marked */
+	EVENT_RESUME, /* primary: a delta is to be sent; both: go on after a suspension */
 	EVENT_DELTA_SENT, /* primary: the peer acknowledged a delta as durable */
 	EVENT_DELTA_FAILED, /* primary: a delta failed in a way that the next one heals */
 	EVENT_DELTA_REFUSED, /* primary: the peer will refuse every delta until someone acts */
+	EVENT_RESYNC_NEEDED, /* primary: no map proves what differs */
+	EVENT_RESYNCHRONIZE, /* primary: the whole disks are to be sent */
+	EVENT_PREPARED, /* primary: the last delta before a planned failover is durable */
+	EVENT_CANCEL_PREPARED, /* primary: the peer agreed that it did not take over */
+	EVENT_YIELD, /* primary: its operator chose it as the loser of a split brain */
 	EVENT_RECEIVE, /* replica: the peer wants to send a delta */
 	EVENT_RECEIVED, /* replica: a delta is applied and flushed */
 	EVENT_RECEIVE_FAILED, /* replica: a delta ended early */
+	EVENT_FAILOVER, /* replica: the VM may run here from now on */
+	EVENT_REVERT, /* replica: the VM did not write after the failover */
+	EVENT_REVERT_WRITTEN, /* replica: it did, the disks need a resynchronisation */
+	EVENT_COMMIT, /* replica: the failover is final */
+	EVENT_REVERSE, /* replica: the peer is durably our replica, equal but for our map */
+	EVENT_REVERSE_UNPLANNED, /* replica: the same, but what its disks hold is not known */
+	EVENT_REVERSED_BY_PEER, /* old primary, prepared: become the caller's replica */
+	EVENT_CONVERTED_BY_PEER, /* old primary, not prepared: the same */
 	NR_EVENTS
 };
 
@@ -79,6 +94,9 @@ struct relationship_role {
 	enum relationship_mode mode;
 	enum relationship_state state;
 };
+
+/* None in state 0: not in the database. */
+#define ROLE_NONE ((struct relationship_role){ MODE_NONE, STATE_DISABLED })
 
 /**
  * relationship_step - where @event leads from @from; false, with *@ret untouched, if it is not
@@ -92,6 +110,13 @@ bool relationship_step(struct relationship_role from, enum relationship_event ev
  * failover) or ...". Always NUL-terminated; cut off when @size is too small.
  */
 void relationship_needs(enum relationship_event event, char *buf, size_t size);
+
+/**
+ * relationship_cell_text - a cell of the table, as "Primary -> Primary 7, Replica -> Replica 7"; ""
+ * where the event is not legal.
+ */
+void relationship_cell_text(enum relationship_state state, enum relationship_event event, char *buf,
+			    size_t size);
 
 /** relationship_role_text - "Replica in state 5 (Recovered)". */
 void relationship_role_text(struct relationship_role role, char *buf, size_t size);

@@ -176,7 +176,7 @@ static struct job *cancel_prepared(struct vm *vm, struct failure *f)
 {
 	struct relationship_record next = vm->r;
 
-	if (vm_check_idle(vm, f) || vm_apply_event(vm, EVENT_RESUME, &next, f) ||
+	if (vm_check_idle(vm, f) || vm_apply_event(vm, EVENT_CANCEL_PREPARED, &next, f) ||
 	    vm_change(vm, &next, f))
 		return NULL;
 	return job_succeed(vm, JOB_CANCEL_PREPARED, f);

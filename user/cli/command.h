@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The commands of failback, and what they can be told. */
+#ifndef FAILBACK_CLI_COMMAND_H
+#define FAILBACK_CLI_COMMAND_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/failure.h"
+#include "lib/client.h"
+
+/* Options, as bits of what a command takes; --json and --bus-address go with every one. */
+enum command_option {
+	OPTION_NO_WAIT = 1 << 0,
+	OPTION_SETTINGS = 1 << 1,
+};
+
+struct options {
+	const char *bus_address;
+	const char *settings_file;
+	const char *operand;
+	bool json;
+	bool no_wait;
+};
+
+struct command {
+	const char *name;
+	const char *operand; /* NULL: none; in brackets: may be left out */
+	unsigned int options;
+	bool local; /* needs no failbackd */
+	int (*run)(struct client *client, const struct options *o, struct failure *f);
+	const char *doc;
+};
+
+/** commands - all, in the order of the help; *@ret_nr of them. */
+const struct command *commands(size_t *ret_nr);
+
+/** command_find - NULL: there is none. */
+const struct command *command_find(const char *name);
+
+/* Where a command has more to it than a call, it has a file of its own: command_NAME.c. */
+int command_apply(struct client *client, const struct options *o, struct failure *f);
+int command_export(struct client *client, const struct options *o, struct failure *f);
+int command_help(struct client *client, const struct options *o, struct failure *f);
+
+/**
+ * read_text_file - the whole of a file, "-" for standard input, as a string without NUL; at most
+ * @max bytes.
+ */
+int read_text_file(const char *path, size_t max, char **ret, struct failure *f);
+
+#endif

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "cli/follow.h"
+
+#include <errno.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "cli/print.h"
+#include "lib/output.h"
+#include "lib/progress_bar.h"
+
+#define POLL_NS	      (NS_PER_S / 5)
+#define LINE_EVERY_NS (5 * NS_PER_S) /* of progress, when nobody watches it move */
+
+struct follower {
+	struct client *client;
+	bool json;
+	bool terminal; /* a line may be written over */
+	unsigned int width;
+	bool line_open; /* of the bar */
+	char shown[640]; /* what was printed last */
+	uint64_t shown_ns;
+};
+
+static void follower_init(struct follower *w, struct client *client, bool json)
+{
+	struct winsize size;
+
+	memset(w, 0, sizeof(*w));
+	w->client = client;
+	w->json = json;
+	w->terminal = !json && isatty(STDOUT_FILENO);
+	if (w->terminal && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0)
+		w->width = size.ws_col;
+}
+
+static void format_job(const struct follower *w, const struct client_job *job, char *buf,
+		       size_t size)
+{
+	bool ended = client_job_has_ended(job);
+	struct progress_bar bar = {
+		.bytes_total = job->bytes_total,
+		.bytes_done = job->bytes_done,
+		.bytes_per_second = job->bytes_per_second,
+		.seconds_left = ended ? CLIENT_UNKNOWN : job->seconds_left,
+	};
+	char label[256];
+
+	(void)snprintf(label, sizeof(label), "%s: %s", job->name, job_state_text(job));
+	bar.label = label;
+	/* the last column stays free: there the cursor would wrap */
+	progress_bar_format(&bar, w->terminal && w->width ? w->width - 1 : 0, buf, size);
+}
+
+/*
+ * A terminal shows each change in place; elsewhere a new line comes when the step changes, and
+ * now and then.
+ */
+static void show_line(struct follower *w, const struct client_job *job)
+{
+	char line[sizeof(w->shown)];
+	uint64_t now = clock_ns();
+
+	format_job(w, job, line, sizeof(line));
+	if (w->terminal) {
+		(void)printf("\r\033[K%.*s", w->width ? (int)w->width - 1 : (int)strlen(line),
+			     line);
+		w->line_open = true;
+	} else if (client_job_has_ended(job) || now - w->shown_ns >= LINE_EVERY_NS ||
+		   strcmp(w->shown, job->status) != 0) {
+		(void)printf("%s\n", line);
+		(void)snprintf(w->shown, sizeof(w->shown), "%s", job->status);
+		w->shown_ns = now;
+	}
+	(void)fflush(stdout);
+}
+
+static int show_json(struct follower *w, const struct client_job *job, struct failure *f)
+{
+	char key[sizeof(w->shown)];
+	int rc;
+
+	(void)snprintf(key, sizeof(key), "%s %u %llu %s", job->id, job->state,
+		       (unsigned long long)job->bytes_done, job->status);
+	if (strcmp(key, w->shown) == 0)
+		return 0;
+	memcpy(w->shown, key, sizeof(key));
+	rc = print_job_json(job, f);
+	return rc ? rc : output_flush(f);
+}
+
+static int show_job(struct follower *w, const struct client_job *job, struct failure *f)
+{
+	if (w->json)
+		return show_json(w, job, f);
+	show_line(w, job);
+	return 0;
+}
+
+static void end_line(struct follower *w)
+{
+	if (w->line_open)
+		(void)printf("\n");
+	w->line_open = false;
+}
+
+/* Until the job has ended; the job's failure is this function's. */
+static int follow_one(struct follower *w, const char *path, struct client_job *ret,
+		      struct failure *f)
+{
+	static const struct timespec pause = { .tv_nsec = POLL_NS };
+	int rc;
+
+	w->shown[0] = '\0';
+	for (;;) {
+		rc = client_get_job(w->client, path, ret, f);
+		if (!rc)
+			rc = show_job(w, ret, f);
+		if (rc || client_job_has_ended(ret))
+			break;
+		(void)nanosleep(&pause, NULL);
+	}
+	end_line(w);
+	if (!rc && ret->code)
+		rc = failure_set(f, (enum code)ret->code, -EREMOTEIO, "%s", ret->text);
+	return rc;
+}
+
+/* The job, then the one that it led to. */
+int follow_jobs(struct client *client, const char *path, bool json, bool wait, struct failure *f)
+{
+	char next[BUS_PATH_MAX];
+	struct client_job job;
+	struct follower w;
+	int rc = 0;
+
+	follower_init(&w, client, json);
+	(void)snprintf(next, sizeof(next), "%s", path);
+	if (!wait) {
+		rc = client_get_job(client, path, &job, f);
+		return rc ? rc : show_job(&w, &job, f);
+	}
+	while (!rc && strcmp(next, "/") != 0) {
+		rc = follow_one(&w, next, &job, f);
+		memcpy(next, job.follow_up, sizeof(next));
+	}
+	return rc;
+}
+
+int follow_job(struct client *client, const char *path, bool json, struct client_job *ret,
+	       struct failure *f)
+{
+	struct follower w;
+
+	follower_init(&w, client, json);
+	return follow_one(&w, path, ret, f);
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A job is followed by asking for it a few times a second, which goes on working when signals are
+ * lost.
+ */
+#ifndef FAILBACK_CLI_FOLLOW_H
+#define FAILBACK_CLI_FOLLOW_H
+
+#include <stdbool.h>
+
+#include "lib/client.h"
+
+/**
+ * follow_job - show a job until it has ended; its failure is this function's.
+ * @ret: the job as it was then
+ */
+int follow_job(struct client *client, const char *path, bool json, struct client_job *ret,
+	       struct failure *f);
+
+/** follow_jobs - the job, then the one that it led to. @wait false: show how it stands, once. */
+int follow_jobs(struct client *client, const char *path, bool json, bool wait, struct failure *f);
+
+#endif

@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "cli/print.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/cleanup.h"
+#include "base/macro.h"
+#include "base/size.h"
+#include "lib/output.h"
+#include "lib/table.h"
+
+const char *time_text(uint64_t us, char *buf, size_t size)
+{
+	time_t seconds = (time_t)(us / 1000000);
+	struct tm local;
+
+	if (!us || !localtime_r(&seconds, &local) ||
+	    !strftime(buf, size, "%Y-%m-%d %H:%M:%S", &local))
+		(void)snprintf(buf, size, "-");
+	return buf;
+}
+
+static const char *dirty_text(uint64_t bytes, char buf[SIZE_TEXT_LEN])
+{
+	if (bytes == CLIENT_UNKNOWN) {
+		(void)snprintf(buf, SIZE_TEXT_LEN, "-");
+		return buf;
+	}
+	return size_format(bytes, buf);
+}
+
+const char *job_state_text(const struct client_job *job)
+{
+	switch (job->state) {
+	case 7:
+		return "completed";
+	case 8:
+		return "terminated";
+	case 10:
+		return "failed";
+	default:
+		return job->status;
+	}
+}
+
+static void add_known(struct json_object *object, const char *name, uint64_t number)
+{
+	if (number == CLIENT_UNKNOWN)
+		(void)json_object_object_add(object, name, NULL);
+	else
+		json_add_uint(object, name, number);
+}
+
+static int print_vm_json(const struct client_vm *vm, struct failure *f)
+{
+	cleanup_json struct json_object *object = output_document();
+
+	json_add_text(object, "vm", vm->id);
+	json_add_text(object, "name", vm->name);
+	json_add_uint(object, "mode", vm->mode);
+	json_add_text(object, "mode_name", vm->mode_name);
+	json_add_uint(object, "state", vm->state);
+	json_add_text(object, "state_name", vm->state_name);
+	json_add_uint(object, "health", vm->health);
+	json_add_text(object, "health_name", vm->health_name);
+	json_add_text(object, "peer", vm->peer);
+	(void)json_object_object_add(object, "consistent", json_object_new_boolean(vm->consistent));
+	add_known(object, "dirty_bytes", vm->dirty_bytes);
+	json_add_uint(object, "last_replication_us", vm->last_replication_us);
+	json_add_text(object, "last_error", vm->last_error);
+	return output_print(object, f);
+}
+
+int print_job_json(const struct client_job *job, struct failure *f)
+{
+	cleanup_json struct json_object *object = output_document();
+
+	json_add_text(object, "job", job->id);
+	json_add_uint(object, "type", job->type);
+	json_add_text(object, "name", job->name);
+	json_add_uint(object, "state", job->state);
+	json_add_text(object, "status", job->status);
+	json_add_uint(object, "percent", job->percent);
+	json_add_uint(object, "code", job->code);
+	json_add_text(object, "text", job->text);
+	json_add_uint(object, "elapsed_us", job->elapsed_us);
+	json_add_uint(object, "bytes_total", job->bytes_total);
+	json_add_uint(object, "bytes_done", job->bytes_done);
+	json_add_uint(object, "bytes_sent", job->bytes_sent);
+	json_add_uint(object, "bytes_per_second", job->bytes_per_second);
+	add_known(object, "seconds_left", job->seconds_left);
+	return output_print(object, f);
+}
+
+static int add_vm_row(struct table *table, const struct client_vm *vm)
+{
+	char state[96];
+	char dirty[SIZE_TEXT_LEN];
+	char last[32];
+	const char *cells[] = {
+		vm->name,
+		vm->mode_name,
+		state,
+		vm->consistent ? vm->health_name : "Inconsistent",
+		vm->peer,
+		dirty_text(vm->dirty_bytes, dirty),
+		time_text(vm->last_replication_us, last, sizeof(last)),
+	};
+
+	(void)snprintf(state, sizeof(state), "%u %s", vm->state, vm->state_name);
+	return table_add(table, cells);
+}
+
+static int print_vm_table(const struct client_vm *vms, size_t nr, struct failure *f)
+{
+	static const struct table_column columns[] = {
+		{ "VM", false },
+		{ "MODE", false },
+		{ "STATE", false },
+		{ "HEALTH", false },
+		{ "PEER", false },
+		{ "DIRTY", true },
+		{ "LAST REPLICATION", false },
+	};
+	_cleanup_(table_free_at) struct table *table = NULL;
+	int rc = table_new(columns, ARRAY_SIZE(columns), &table);
+
+	for (size_t i = 0; !rc && i < nr; i++)
+		rc = add_vm_row(table, &vms[i]);
+	if (rc)
+		return failure_set(f, CODE_OUT_OF_MEMORY, rc, "Out of memory.");
+	table_print(table, stdout);
+	for (size_t i = 0; i < nr; i++) {
+		if (vms[i].last_error[0])
+			(void)printf("\n%s: %s\n", vms[i].name, vms[i].last_error);
+	}
+	return 0;
+}
+
+int print_vms(const struct client_vm *vms, size_t nr, bool json, struct failure *f)
+{
+	int rc = 0;
+
+	if (!json && !nr) {
+		(void)printf("This host has no relationships; `failback apply FILE` makes them.\n");
+		return 0;
+	}
+	if (!json)
+		return print_vm_table(vms, nr, f);
+	for (size_t i = 0; !rc && i < nr; i++)
+		rc = print_vm_json(&vms[i], f);
+	return rc;
+}
+
+static int compare_jobs(const void *a, const void *b)
+{
+	const struct client_job *first = a;
+	const struct client_job *second = b;
+
+	return (first->start_us > second->start_us) - (first->start_us < second->start_us);
+}
+
+static int add_job_row(struct table *table, const struct client_job *job)
+{
+	char started[32];
+	char percent[16];
+	char elapsed[SIZE_TEXT_LEN];
+	char done[SIZE_TEXT_LEN];
+	char code[16];
+	const char *cells[] = {
+		time_text(job->start_us, started, sizeof(started)),
+		job->name,
+		job_state_text(job),
+		percent,
+		size_format(job->bytes_done, done),
+		duration_format(job->elapsed_us * 1000, elapsed),
+		code,
+	};
+
+	(void)snprintf(percent, sizeof(percent), "%u %%", job->percent);
+	(void)snprintf(code, sizeof(code), "%u", job->code);
+	return table_add(table, cells);
+}
+
+static int print_job_table(const struct client_job *jobs, size_t nr, struct failure *f)
+{
+	static const struct table_column columns[] = {
+		{ "STARTED", false }, { "JOB", false }, { "STATE", false }, { "DONE", true },
+		{ "BYTES", true },    { "TIME", true }, { "CODE", true },
+	};
+	_cleanup_(table_free_at) struct table *table = NULL;
+	int rc = table_new(columns, ARRAY_SIZE(columns), &table);
+
+	for (size_t i = 0; !rc && i < nr; i++)
+		rc = add_job_row(table, &jobs[i]);
+	if (rc)
+		return failure_set(f, CODE_OUT_OF_MEMORY, rc, "Out of memory.");
+	table_print(table, stdout);
+	return 0;
+}
+
+int print_jobs(struct client_job *jobs, size_t nr, bool json, struct failure *f)
+{
+	int rc = 0;
+
+	if (nr)
+		qsort(jobs, nr, sizeof(*jobs), compare_jobs);
+	if (!json && !nr)
+		(void)printf("No job ran in the last five minutes, or since failbackd was started.\n");
+	else if (!json)
+		return print_job_table(jobs, nr, f);
+	for (size_t i = 0; !rc && i < nr; i++)
+		rc = print_job_json(&jobs[i], f);
+	return rc;
+}
