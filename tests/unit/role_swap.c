@@ -499,7 +499,11 @@ static void report(const struct exploration *e, uint32_t at, const char *what)
 	}
 }
 
-TEST(two_hosts_never_face_the_vm_and_every_state_leads_to_an_end)
+FIXTURE(long_test) {};
+FIXTURE_SETUP(long_test) {}
+FIXTURE_TEARDOWN(long_test) {}
+
+TEST_F_TIMEOUT(long_test, two_hosts_never_face_the_vm_and_every_state_leads_to_an_end, 600)
 {
 	bool is_long = getenv("CHECK_LONG") != NULL;
 	struct scope scope = { .guards = SWAP_GUARDS_ALL, .cuts = is_long ? 2 : 1, .forces = 1,
