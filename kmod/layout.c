@@ -374,17 +374,21 @@ const struct cbt_super *cbt_recover_super(struct cbt_super slots[CBT_DISK_SUPER_
 					  cbt_read_fn read, void *context, void *buffer,
 					  int *ret_error, const char **why)
 {
+	const char *said[CBT_DISK_SUPER_SLOTS];
 	int error[CBT_DISK_SUPER_SLOTS];
 	u32 i;
 
 	for (i = 0; i < CBT_DISK_SUPER_SLOTS; i++) {
-		*why = "the superblock cannot be read";
+		said[i] = "the superblock cannot be read";
 		error[i] = read(context, cbt_super_slot(i), 1, buffer);
 		if (!error[i])
-			error[i] = cbt_super_decode(&slots[i], buffer, why);
+			error[i] = cbt_super_decode(&slots[i], buffer, &said[i]);
 	}
 	if (error[0] && error[1]) {
-		*ret_error = error[0] == -ENODATA ? error[1] : error[0];
+		/* A blank slot beside a damaged one is no reason to format the store. */
+		i = error[0] == -ENODATA;
+		*ret_error = error[i];
+		*why = said[i];
 		return NULL;
 	}
 	if (error[0] || error[1])

@@ -330,6 +330,129 @@ TEST_F(map, find_gives_the_first_block_of_the_range_that_only_the_first_map_has)
 	}
 }
 
+static bool model_covers(const uint8_t *model, u64 first, u64 last)
+{
+	while (first <= last && model[first])
+		first++;
+	return first > last;
+}
+
+TEST_F(map, covers_wants_every_block_of_the_range)
+{
+	unsigned int seed = new_seed();
+
+	for (int step = 0; step < 2000; step++) {
+		u64 first, last;
+
+		random_range(&seed, &first, &last);
+		if (rand_r(&seed) % 4 == 0) {
+			ASSERT_TRUE(mark(&self->map, first, last));
+			model_mark(self->model, first, last);
+		}
+		/* Near what is dirty, so that a block more or less decides. */
+		first -= min(first, (u64)(rand_r(&seed) % 2));
+		last = min(last + rand_r(&seed) % 2, (u64)NR_BLOCKS - 1);
+		ASSERT_EQ(model_covers(self->model, first, last),
+			  cbt_map_covers(&self->map, first, last));
+	}
+}
+
+/* Half a leaf, a word, or what is between, as pages of a store hold it. */
+static u64 random_stretch(unsigned int *seed, u32 *ret_nr)
+{
+	static const u32 lengths[] = { 64, 640, CBT_LEAF_BLOCKS / 2, CBT_LEAF_BLOCKS };
+	u32 nr = lengths[rand_r(seed) % 4];
+	u32 leaf = (u32)rand_r(seed) % 4;
+
+	*ret_nr = nr;
+	return leaf * CBT_LEAF_BLOCKS + (u32)rand_r(seed) % (CBT_LEAF_BLOCKS / nr) * nr;
+}
+
+static void random_words(unsigned int *seed, __le64 *bits)
+{
+	int density = 1 + rand_r(seed) % 100;
+
+	for (u32 i = 0; i < CBT_LEAF_WORDS; i++) {
+		u64 word = (u64)rand_r(seed) << 40 ^ (u64)rand_r(seed) << 20 ^ (u32)rand_r(seed);
+
+		bits[i] = cpu_to_le64(rand_r(seed) % density ? 0 : word);
+	}
+}
+
+static bool bit_of(const __le64 *bits, u32 i)
+{
+	return ((const uint8_t *)bits)[i / 8] >> (i % 8) & 1;
+}
+
+TEST_F(map, what_is_loaded_is_dirty_and_is_saved_again)
+{
+	static __le64 bits[CBT_LEAF_WORDS], saved[CBT_LEAF_WORDS], before[CBT_LEAF_WORDS];
+	unsigned int seed = new_seed();
+
+	for (int step = 0; step < 400; step++) {
+		bool found = false, any;
+		u64 nr_dirty = 0;
+		u32 nr;
+		u64 start = random_stretch(&seed, &nr);
+
+		if (rand_r(&seed) % 50 == 0) {
+			cbt_map_clear(&self->map);
+			memset(self->model, 0, NR_BLOCKS);
+		}
+		if (rand_r(&seed) % 30 == 0) {
+			u64 leaf = CBT_LEAF_BLOCKS * (u64)(rand_r(&seed) % 3);
+
+			ASSERT_TRUE(cbt_map_mark(&self->map, leaf, leaf + CBT_LEAF_BLOCKS - 1, NULL));
+			model_mark(self->model, leaf, leaf + CBT_LEAF_BLOCKS - 1);
+		}
+		random_words(&seed, bits);
+		cbt_map_load(&self->map, start, bits, nr);
+		for (u32 i = 0; i < nr && start + i < NR_BLOCKS; i++)
+			self->model[start + i] |= bit_of(bits, i);
+		for (u32 i = 0; i < NR_BLOCKS; i++)
+			nr_dirty += self->model[i];
+		ASSERT_EQ(nr_dirty, atomic64_read(&self->map.nr_dirty));
+		ASSERT_TRUE(agrees(&self->map, NULL, 0, self->model, &self->view));
+
+		start = random_stretch(&seed, &nr);
+		random_words(&seed, saved);
+		memcpy(before, saved, sizeof(saved));
+		any = cbt_map_save(&self->map, start, saved, nr);
+		for (u32 i = 0; i < CBT_LEAF_BLOCKS; i++) {
+			bool here = i < nr && start + i < NR_BLOCKS && self->model[start + i];
+
+			ASSERT_EQ(bit_of(before, i) || here, bit_of(saved, i));
+			found |= here;
+		}
+		ASSERT_EQ(found, any);
+	}
+}
+
+TEST_F(map, save_says_whether_there_was_a_dirty_block)
+{
+	static __le64 bits[CBT_LEAF_WORDS];
+
+	mark(&self->map, CBT_LEAF_BLOCKS + 64, CBT_LEAF_BLOCKS + 64);
+	EXPECT_FALSE(cbt_map_save(&self->map, 0, bits, CBT_LEAF_BLOCKS));
+	EXPECT_FALSE(cbt_map_save(&self->map, CBT_LEAF_BLOCKS, bits, 64));
+	EXPECT_EQ(0U, bits[0]);
+	EXPECT_TRUE(cbt_map_save(&self->map, CBT_LEAF_BLOCKS + 64, bits, 64));
+	EXPECT_EQ(1U, le64_to_cpu(bits[0]));
+}
+
+TEST_F(map, loading_without_memory_makes_the_leaf_wholly_dirty)
+{
+	static __le64 bits[CBT_LEAF_WORDS];
+
+	pages_left = 0;
+	cbt_map_load(&self->map, 3 * CBT_LEAF_BLOCKS, bits, CBT_LEAF_BLOCKS / 2);
+	EXPECT_EQ(0U, atomic64_read(&self->map.nr_dirty));
+	bits[3] = cpu_to_le64(16);
+	cbt_map_load(&self->map, 3 * CBT_LEAF_BLOCKS, bits, CBT_LEAF_BLOCKS / 2);
+	EXPECT_EQ(777U, atomic64_read(&self->map.nr_dirty));
+	EXPECT_TRUE(cbt_map_covers(&self->map, NR_BLOCKS - 777, NR_BLOCKS - 1));
+}
+
 struct marker {
 	struct cbt_map *map;
 	unsigned int seed;
