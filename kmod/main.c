@@ -2,6 +2,7 @@
 #include <linux/module.h>
 
 #include "genl.h"
+#include "image.h"
 #include "target.h"
 #include "track.h"
 
@@ -15,11 +16,16 @@ static int __init cbt_init(void)
 	error = cbt_target_init();
 	if (error)
 		goto track_exit;
-	error = cbt_genl_init();
+	error = cbt_image_init();
 	if (error)
 		goto target_exit;
+	error = cbt_genl_init();
+	if (error)
+		goto image_exit;
 	return 0;
 
+image_exit:
+	cbt_image_exit();
 target_exit:
 	cbt_target_exit();
 track_exit:
@@ -30,6 +36,7 @@ track_exit:
 static void __exit cbt_exit(void)
 {
 	cbt_genl_exit();
+	cbt_image_exit();
 	cbt_target_exit();
 	cbt_track_exit();
 }

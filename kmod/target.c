@@ -50,6 +50,11 @@ static void owner_go(struct cbt_write *write)
 	dm_submit_bio_remap(bio, NULL);
 }
 
+static void owner_drop(struct cbt_write *write)
+{
+	bio_endio(io_bio(container_of(write, struct cbt_io, write)));
+}
+
 static int owner_name(void *owner, char name[CBT_NAME_LEN + 1])
 {
 	BUILD_BUG_ON(CBT_NAME_LEN + 1 < DM_NAME_LEN);
@@ -63,6 +68,7 @@ static dev_t owner_dev(void *owner)
 
 static const struct cbt_owner_ops owner_ops = {
 	.go = owner_go,
+	.drop = owner_drop,
 	.name = owner_name,
 	.dev = owner_dev,
 };
@@ -230,11 +236,24 @@ static int cbt_preresume(struct dm_target *ti)
  * I/O
  */
 
+static enum cbt_write_kind write_kind(const struct bio *bio)
+{
+	switch (bio_op(bio)) {
+	case REQ_OP_DISCARD:
+		return CBT_WRITE_DISCARD;
+	case REQ_OP_SECURE_ERASE:
+		return CBT_WRITE_ERASE;
+	default:
+		return CBT_WRITE_DATA;
+	}
+}
+
 static int cbt_map(struct dm_target *ti, struct bio *bio)
 {
 	struct cbt_io *io = dm_per_bio_data(bio, sizeof(*io));
 	struct cbt_target *target = ti->private;
 	struct cbt_tracker *tracker = target->tracker;
+	enum cbt_admission admission;
 
 	/* The target begins at sector 0 of both devices: only the device changes. */
 	bio_set_dev(bio, target->origin->bdev);
@@ -245,14 +264,18 @@ static int cbt_map(struct dm_target *ti, struct bio *bio)
 
 	io->write.first = bio->bi_iter.bi_sector >> tracker->block_shift;
 	io->write.last = (bio_end_sector(bio) - 1) >> tracker->block_shift;
-	if (cbt_write_try(tracker, &io->write)) {
+	io->write.kind = write_kind(bio);
+	admission = cbt_write_try(tracker, &io->write);
+	if (admission == CBT_ADMITTED) {
 		io->counted = true;
 		return DM_MAPIO_REMAPPED;
 	}
-	if (bio->bi_opf & REQ_NOWAIT)
+	if (admission == CBT_NEEDLESS)
+		bio_endio(bio);
+	else if (bio->bi_opf & REQ_NOWAIT)
 		bio_wouldblock_error(bio);
 	else
-		cbt_write_queue(tracker, &io->write);
+		cbt_write_queue(tracker, &io->write, admission);
 	return DM_MAPIO_SUBMITTED;
 }
 

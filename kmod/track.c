@@ -34,18 +34,34 @@ static struct workqueue_struct *workers;
  * The write path
  */
 
-/* With spares, only a closed gate refuses. */
-static bool write_admit(struct cbt_tracker *t, struct cbt_write *write, struct cbt_spares *spares)
+/* It is marked and counted in, and frozen blocks of it have no copy yet. */
+static enum cbt_admission write_admit_frozen(struct cbt_tracker *t, struct cbt_write *write)
 {
-	if (!cbt_gate_pass(&t->gate))
-		return false;
-	if (cbt_fault_mark(t->active, write->first, write->last, spares))
-		return true;
+	if (write->kind == CBT_WRITE_ERASE) {
+		/* What it erases must not be read for a copy, nor be kept in one. */
+		cbt_cow_break(t->cow, CBT_BROKEN_SECURE_ERASE);
+		return CBT_ADMITTED;
+	}
 	cbt_gate_leave(&t->gate);
-	return false;
+	return write->kind == CBT_WRITE_DISCARD ? CBT_NEEDLESS : CBT_MUST_COPY;
 }
 
-bool cbt_write_try(struct cbt_tracker *t, struct cbt_write *write)
+/* With spares, only a closed gate and blocks that need a copy refuse. */
+static enum cbt_admission write_admit(struct cbt_tracker *t, struct cbt_write *write,
+				      struct cbt_spares *spares)
+{
+	if (!cbt_gate_pass(&t->gate))
+		return CBT_MUST_WAIT;
+	if (!cbt_fault_mark(t->active, write->first, write->last, spares)) {
+		cbt_gate_leave(&t->gate);
+		return CBT_MUST_WAIT;
+	}
+	if (t->cow && cbt_cow_blocks(t->cow, write->first, write->last))
+		return write_admit_frozen(t, write);
+	return CBT_ADMITTED;
+}
+
+enum cbt_admission cbt_write_try(struct cbt_tracker *t, struct cbt_write *write)
 {
 	return write_admit(t, write, NULL);
 }
@@ -55,13 +71,49 @@ void cbt_write_end(struct cbt_tracker *t)
 	cbt_gate_leave(&t->gate);
 }
 
-void cbt_write_queue(struct cbt_tracker *t, struct cbt_write *write)
+static void write_copy(struct cbt_tracker *t, struct cbt_write *write)
 {
+	write->copy.first = write->first;
+	write->copy.last = write->last;
+	cbt_cow_wait(t->cow, &write->copy);
+}
+
+void cbt_write_queue(struct cbt_tracker *t, struct cbt_write *write, enum cbt_admission admission)
+{
+	if (admission == CBT_MUST_COPY) {
+		write_copy(t, write);
+		return;
+	}
 	spin_lock(&t->waiting_lock);
 	list_add_tail(&write->link, &t->waiting);
 	spin_unlock(&t->waiting_lock);
 	queue_work(workers, &t->work);
 }
+
+/* Copies are done: the writes begin again, since a freeze may have come in between. */
+static void copies_resume(void *owner, struct list_head *waits)
+{
+	struct cbt_cow_wait *wait, *next;
+	struct cbt_tracker *t = owner;
+
+	spin_lock(&t->waiting_lock);
+	list_for_each_entry_safe(wait, next, waits, link)
+		list_add_tail(&container_of(wait, struct cbt_write, copy)->link, &t->waiting);
+	spin_unlock(&t->waiting_lock);
+	queue_work(workers, &t->work);
+}
+
+static void epoch_broken(void *owner, enum cbt_broken why)
+{
+	struct cbt_tracker *t = owner;
+
+	pr_warn("dm-cbt: tracker %pUb: %s\n", &t->uuid, cbt_broken_text(why));
+}
+
+static const struct cbt_cow_ops cow_ops = {
+	.resume = copies_resume,
+	.broken = epoch_broken,
+};
 
 static void writes_resume(struct work_struct *work)
 {
@@ -75,11 +127,19 @@ static void writes_resume(struct work_struct *work)
 	spin_unlock(&t->waiting_lock);
 
 	while ((write = list_first_entry_or_null(&writes, struct cbt_write, link))) {
+		enum cbt_admission admission;
+
 		cbt_spares_fill(&spares);
-		if (!write_admit(t, write, &spares))
+		admission = write_admit(t, write, &spares);
+		if (admission == CBT_MUST_WAIT)
 			break;
 		list_del(&write->link);
-		t->ops->go(write);
+		if (admission == CBT_MUST_COPY)
+			write_copy(t, write);
+		else if (admission == CBT_NEEDLESS)
+			t->ops->drop(write);
+		else
+			t->ops->go(write);
 	}
 	cbt_spares_drop(&spares);
 
@@ -97,6 +157,7 @@ static void tracker_free(struct cbt_tracker *t)
 {
 	if (!t)
 		return;
+	cbt_cow_put(t->cow);
 	cbt_map_exit(&t->maps[0]);
 	cbt_map_exit(&t->maps[1]);
 	cbt_gate_exit(&t->gate);
@@ -106,6 +167,25 @@ static void tracker_free(struct cbt_tracker *t)
 static u64 params_nr_blocks(const struct cbt_tracker_params *params)
 {
 	return DIV_ROUND_UP_ULL(params->size_sectors, params->block_sectors);
+}
+
+/* Copy-before-write needs a diff area. */
+static int tracker_init_cow(struct cbt_tracker *t, const struct cbt_tracker_params *params)
+{
+	const struct cbt_cow_params cow = {
+		.origin = params->origin_bdev,
+		.diff = params->diff,
+		.diff_start = params->diff_start,
+		.nr_slots = params->nr_diff_slots,
+		.size_sectors = t->size_sectors,
+		.block_shift = t->block_shift,
+		.ops = &cow_ops,
+		.owner = t,
+	};
+
+	if (params->diff)
+		t->cow = cbt_cow_new(&cow);
+	return params->diff && !t->cow ? -ENOMEM : 0;
 }
 
 static struct cbt_tracker *tracker_new(const struct cbt_tracker_params *params)
@@ -129,7 +209,7 @@ static struct cbt_tracker *tracker_new(const struct cbt_tracker_params *params)
 	INIT_WORK(&t->work, writes_resume);
 	t->active = &t->maps[0];
 	if (cbt_gate_init(&t->gate) || cbt_map_init(&t->maps[0], nr_blocks) ||
-	    cbt_map_init(&t->maps[1], nr_blocks)) {
+	    cbt_map_init(&t->maps[1], nr_blocks) || tracker_init_cow(t, params)) {
 		tracker_free(t);
 		return NULL;
 	}
@@ -223,6 +303,7 @@ void cbt_tracker_put(struct cbt_tracker *t)
 	mutex_unlock(&control);
 	if (!last)
 		return;
+	cbt_cow_stop(t->cow);
 	flush_work(&t->work);
 	WARN_ON_ONCE(!list_empty(&t->waiting));
 	tracker_free(t);
@@ -376,10 +457,34 @@ static void gates_open(struct cbt_tracker *const *trackers, u32 nr)
 	}
 }
 
+static int copies_prepare(struct cbt_tracker *const *trackers, u32 nr, struct cbt_refusal *why)
+{
+	u32 i;
+
+	for (i = 0; i < nr; i++) {
+		if (!cbt_cow_prepare(trackers[i]->cow))
+			continue;
+		refuse(why, -ENOMEM, i, "out of memory for copies: try again");
+		while (i--)
+			cbt_cow_cancel(trackers[i]->cow);
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+static void copies_cancel(struct cbt_tracker *const *trackers, u32 nr)
+{
+	u32 i;
+
+	for (i = 0; i < nr; i++)
+		cbt_cow_cancel(trackers[i]->cow);
+}
+
 static void epoch_swap(struct cbt_tracker *t, const uuid_t *epoch)
 {
 	t->frozen = t->active;
 	t->active = &t->maps[t->frozen == &t->maps[0]];
+	cbt_cow_begin(t->cow, t->frozen, t->epoch);
 	t->frozen_epoch = t->epoch++;
 	t->frozen_uuid = *epoch;
 	t->nr_changes++;
@@ -391,6 +496,8 @@ int cbt_freeze(struct cbt_tracker *const *trackers, u32 nr, const uuid_t *epoch,
 	int error = freeze_check(trackers, nr, epoch, why);
 	u32 i, busy;
 
+	if (!error)
+		error = copies_prepare(trackers, nr, why);
 	if (error)
 		return min(error, 0);
 	if (!gates_close(trackers, nr, &busy))
@@ -400,6 +507,8 @@ int cbt_freeze(struct cbt_tracker *const *trackers, u32 nr, const uuid_t *epoch,
 		for (i = 0; i < nr; i++)
 			epoch_swap(trackers[i], epoch);
 	gates_open(trackers, nr);
+	if (error)
+		copies_cancel(trackers, nr);
 	return error;
 }
 
@@ -415,8 +524,13 @@ static int end_check(struct cbt_tracker *const *trackers, u32 nr, const uuid_t *
 	for (i = 0; i < nr; i++) {
 		const struct cbt_outcome *outcome = outcome_find(trackers[i], epoch);
 
-		if (holds_frozen(trackers[i], epoch))
+		if (holds_frozen(trackers[i], epoch)) {
+			enum cbt_broken broken = cbt_cow_broken(trackers[i]->cow);
+
+			if (commit && broken)
+				return refuse(why, -ECANCELED, i, cbt_broken_text(broken));
 			continue;
+		}
 		if (!outcome)
 			return refuse(why, -ENOENT, i, "this tracker does not know the epoch");
 		if (commit && !outcome->committed)
@@ -452,6 +566,11 @@ static int epoch_end(struct cbt_tracker *const *trackers, u32 nr, const uuid_t *
 		return error;
 	for (i = 0; i < nr; i++)
 		if (holds_frozen(trackers[i], epoch))
+			cbt_cow_end(trackers[i]->cow);
+	/* ORDER: a write may still be looking at a frozen map, to see whether it needs a copy. */
+	synchronize_rcu_expedited();
+	for (i = 0; i < nr; i++)
+		if (holds_frozen(trackers[i], epoch))
 			tracker_end_epoch(trackers[i], commit);
 	return 0;
 }
@@ -468,17 +587,84 @@ int cbt_abort(struct cbt_tracker *const *trackers, u32 nr, const uuid_t *epoch,
 	return epoch_end(trackers, nr, epoch, false, why);
 }
 
+int cbt_release(struct cbt_tracker *t, const uuid_t *epoch, u64 first, u64 last,
+		struct cbt_refusal *why)
+{
+	enum cbt_broken broken = cbt_cow_broken(t->cow);
+
+	if (!holds_frozen(t, epoch))
+		return refuse(why, -ENOENT, 0, "this epoch is not the frozen one");
+	if (first > last || last >= t->frozen->nr_blocks)
+		return refuse(why, -ERANGE, 0, "the tracker has no such blocks");
+	if (broken)
+		return refuse(why, -ECANCELED, 0, cbt_broken_text(broken));
+	if (cbt_cow_release(t->cow, first, last))
+		return refuse(why, -ENOMEM, 0, "out of memory: release them again");
+	return 0;
+}
+
+/*--------------------------------------------------------------------------------------------------
+ * Images
+ */
+
+static int image_check(const struct cbt_tracker *t, const uuid_t *epoch, const char **why)
+{
+	if (!t) {
+		*why = "no such tracker";
+		return -ENODEV;
+	}
+	if (!t->cow) {
+		*why = "the tracker has no store, and so no images";
+		return -EOPNOTSUPP;
+	}
+	if (!holds_frozen(t, epoch)) {
+		*why = "this epoch is not the frozen one";
+		return -ENOENT;
+	}
+	*why = cbt_broken_text(cbt_cow_broken(t->cow));
+	return *why ? -ECANCELED : 0;
+}
+
+struct cbt_cow *cbt_tracker_image(const uuid_t *tracker, const uuid_t *epoch, u64 *ret_epoch,
+				  const char **why)
+{
+	struct cbt_tracker *t;
+	struct cbt_cow *cow;
+	int error;
+
+	mutex_lock(&control);
+	t = cbt_tracker_by_uuid(tracker);
+	error = image_check(t, epoch, why);
+	if (error) {
+		cow = ERR_PTR(error);
+	} else {
+		cow = cbt_cow_get(t->cow);
+		*ret_epoch = t->frozen_epoch;
+	}
+	mutex_unlock(&control);
+	return cow;
+}
+
 /*--------------------------------------------------------------------------------------------------
  * Module
  */
 
 int cbt_track_init(void)
 {
+	int error = cbt_cow_init();
+
+	if (error)
+		return error;
 	workers = alloc_workqueue("dm-cbt", WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
-	return workers ? 0 : -ENOMEM;
+	if (!workers) {
+		cbt_cow_exit();
+		return -ENOMEM;
+	}
+	return 0;
 }
 
 void cbt_track_exit(void)
 {
 	destroy_workqueue(workers);
+	cbt_cow_exit();
 }

@@ -20,26 +20,46 @@
 #include <linux/uuid.h>
 #include <linux/workqueue.h>
 
+#include "cow.h"
 #include "gate.h"
 #include "map.h"
 
 #define CBT_FREEZE_TIMEOUT_MS	500
 #define CBT_OUTCOMES		16	/* remembered, so that COMMIT and ABORT can be repeated */
 
+/** enum cbt_write_kind - what becomes of a write to frozen blocks that have no copy yet. */
+enum cbt_write_kind {
+	CBT_WRITE_DATA,			/* it waits for the copies */
+	CBT_WRITE_DISCARD,		/* it is marked, and needs not go down */
+	CBT_WRITE_ERASE,		/* it must go down: the epoch is broken */
+};
+
 /**
  * struct cbt_write - a write on its way through a tracker; embedded in the caller's per-I/O data.
- * @first, @last: blocks, both inclusive, set by the caller
+ * @first, @last: blocks, both inclusive, set by the caller, and @kind
  */
 struct cbt_write {
 	u64 first;
 	u64 last;
+	enum cbt_write_kind kind;
 	struct list_head link;		/* while it waits */
+	struct cbt_cow_wait copy;	/* while it waits for copies */
+};
+
+/** enum cbt_admission - what may be done with a write now. */
+enum cbt_admission {
+	CBT_ADMITTED,			/* marked and counted in: submit it */
+	CBT_NEEDLESS,			/* marked: complete it as well done */
+	CBT_MUST_WAIT,			/* for a gate or a leaf */
+	CBT_MUST_COPY,			/* for copies of frozen blocks */
 };
 
 /** struct cbt_owner_ops - what a tracker needs of the mapped device that it belongs to. */
 struct cbt_owner_ops {
 	/* The write may go now; it was counted in. Called from a worker. */
 	void (*go)(struct cbt_write *write);
+	/* The write is well done without going down; not counted in. Called from a worker. */
+	void (*drop)(struct cbt_write *write);
 	/* Write the device's name; -errno when it has none. Called under the control lock. */
 	int (*name)(void *owner, char name[CBT_NAME_LEN + 1]);
 	dev_t (*dev)(void *owner);
@@ -66,6 +86,7 @@ struct cbt_tracker {
 	spinlock_t waiting_lock;
 	struct list_head waiting;	/* LOCK: waiting_lock */
 	struct work_struct work;
+	struct cbt_cow *cow;		/* NULL: no diff area, no images */
 
 	/* LOCK: the control lock */
 	struct list_head link;
@@ -88,6 +109,11 @@ struct cbt_tracker_params {
 	const struct cbt_owner_ops *ops;
 	u64 size_sectors;
 	u32 block_sectors;		/* power of two, 8 to 2048 */
+	/* For copy-before-write; NULL when there is no diff area. */
+	struct block_device *origin_bdev;
+	struct block_device *diff;
+	sector_t diff_start;
+	unsigned long nr_diff_slots;
 };
 
 /**
@@ -136,16 +162,37 @@ void cbt_tracker_put(struct cbt_tracker *tracker);
  * cbt_write_try - mark a write's blocks and count it in, if that needs no waiting.
  * Context: any; does not sleep or allocate.
  *
- * Return: true when it may be submitted now; cbt_write_end() must follow when it is done. false
- * when it has to wait; nothing is held then, and the caller queues or fails it.
+ * Return: CBT_ADMITTED: cbt_write_end() must follow when it is done. With all others nothing is
+ * held, and what must wait is queued or failed by the caller.
  */
-bool cbt_write_try(struct cbt_tracker *tracker, struct cbt_write *write);
+enum cbt_admission cbt_write_try(struct cbt_tracker *tracker, struct cbt_write *write);
 
-/** cbt_write_queue - let a write wait; ops->go() follows when it is marked and counted in. */
-void cbt_write_queue(struct cbt_tracker *tracker, struct cbt_write *write);
+/**
+ * cbt_write_queue - let a write wait as @admission says; ops->go() follows when it is marked and
+ * counted in, or ops->drop() when it needs not go down.
+ */
+void cbt_write_queue(struct cbt_tracker *tracker, struct cbt_write *write,
+		     enum cbt_admission admission);
 
 /** cbt_write_end - a write that was counted in is done. Context: any, also interrupts. */
 void cbt_write_end(struct cbt_tracker *tracker);
+
+/*--------------------------------------------------------------------------------------------------
+ * For images
+ */
+
+/**
+ * cbt_tracker_image - what serves the image of a frozen epoch; to be given back with cbt_cow_put().
+ * @ret_epoch: the epoch's number
+ *
+ * It outlives the epoch and the tracker; then reads fail. Context: may sleep; takes the control
+ * lock.
+ *
+ * Return: an error and a sentence in @why: -ENODEV no such tracker; -EOPNOTSUPP it has no diff
+ * area; -ENOENT another epoch is frozen, or none; -ECANCELED the epoch is broken.
+ */
+struct cbt_cow *cbt_tracker_image(const uuid_t *tracker, const uuid_t *epoch, u64 *ret_epoch,
+				  const char **why);
 
 /*--------------------------------------------------------------------------------------------------
  * For control; all under the control lock, which may be waited for and under which they may sleep
@@ -178,5 +225,15 @@ int cbt_commit(struct cbt_tracker *const *trackers, u32 nr, const uuid_t *epoch,
 	       struct cbt_refusal *why);
 int cbt_abort(struct cbt_tracker *const *trackers, u32 nr, const uuid_t *epoch,
 	      struct cbt_refusal *why);
+
+/**
+ * cbt_release - blocks @first to @last of the frozen @epoch are with the receiver: they need no
+ * copy any more and their image is gone. They stay in the frozen map, for an abort.
+ *
+ * Return: -ENOENT the epoch is not the frozen one; -ERANGE a block past the end, or @first after
+ * @last; -ECANCELED the epoch is broken; -ENOMEM: some may be released, it can be repeated.
+ */
+int cbt_release(struct cbt_tracker *tracker, const uuid_t *epoch, u64 first, u64 last,
+		struct cbt_refusal *why);
 
 #endif
