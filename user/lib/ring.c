@@ -8,6 +8,10 @@
  * ready: what is in flight on sockets never holds up files, and the other way round only for the
  * length of one file operation.
  *
+ * Files in memory (tmpfs) never wait, and io_uring would hand each of their operations to a thread of the
+ * kernel: its memory then goes through two processors' caches. They take sync's way within
+ * io_uring's engine too, one operation at a time, whenever nothing else has ended.
+ *
  * io_uring's queues are submitted when ring_wait() finds nothing that has ended: a burst of
  * completions and the operations that their owners start in turn cost one system call.
  */
@@ -16,11 +20,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <liburing.h>
+#include <linux/magic.h>
 #include <poll.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/vfs.h>
 
 #include "base/clock.h"
 #include "base/macro.h"
@@ -41,11 +47,12 @@ struct ring {
 	unsigned int nr_in_flight;
 
 	int *fds;
+	bool *in_memory; /* of each descriptor: a file that never waits */
 	unsigned int nr_fds;
 	uint8_t *pool;
 	unsigned int nr_buffers;
 
-	/* sync */
+	/* sync, and files in memory */
 	struct queue files;
 	struct queue sockets; /* and polls */
 };
@@ -137,12 +144,57 @@ static int pool_alloc(struct ring *ring, unsigned int nr_buffers)
 	return 0;
 }
 
+static int errno_of(ssize_t rc)
+{
+	return rc < 0 ? -errno : (int)rc;
+}
+
+static bool is_file_op(const struct ring_op *op)
+{
+	return op->kind != RING_SEND && op->kind != RING_RECV && op->kind != RING_POLL;
+}
+
+static int file_run(const struct ring *ring, struct ring_op *op)
+{
+	int fd = ring->fds[op->file];
+
+	switch (op->kind) {
+	case RING_READ:
+		return errno_of(preadv(fd, op->iov, (int)op->nr_iov, (off_t)op->offset));
+	case RING_WRITE:
+		return errno_of(pwritev(fd, op->iov, (int)op->nr_iov, (off_t)op->offset));
+	case RING_FALLOCATE:
+		return errno_of(fallocate(fd, op->mode, (off_t)op->offset, (off_t)op->length));
+	default:
+		return errno_of(fdatasync(fd));
+	}
+}
+
+/* One step of the first file operation that waits for its turn. */
+static bool files_run(struct ring *ring, struct ring_op **ret, int *ret_rc)
+{
+	if (!ring->files.first)
+		return false;
+	*ret = ring->files.first;
+	queue_remove(&ring->files, &ring->files.first);
+	*ret_rc = file_run(ring, *ret);
+	return true;
+}
+
+static bool fd_is_in_memory(int fd)
+{
+	struct statfs fs;
+
+	return fstatfs(fd, &fs) == 0 && fs.f_type == TMPFS_MAGIC;
+}
+
 /* --- io_uring --- */
 
 static int uring_init(struct io_uring *uring)
 {
 	static const unsigned int flags[] = {
-		IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN,
+		IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
+			IORING_SETUP_TASKRUN_FLAG,
 		IORING_SETUP_COOP_TASKRUN,
 		0,
 	};
@@ -286,6 +338,10 @@ static int uring_next(struct ring *ring, int timeout_ms, struct ring_op **ret, i
 	int rc;
 
 	if (io_uring_peek_cqe(&ring->uring, &cqe) || !cqe) {
+		if (ring->files.first && io_uring_sq_ready(&ring->uring))
+			(void)io_uring_submit(&ring->uring);
+		if (files_run(ring, ret, ret_rc))
+			return 1;
 		rc = io_uring_submit_and_wait_timeout(&ring->uring, &cqe, 1, &timeout, NULL);
 		if (rc < 0 && rc != -ETIME && rc != -EINTR && rc != -EAGAIN && rc != -EBUSY)
 			return rc;
@@ -299,27 +355,6 @@ static int uring_next(struct ring *ring, int timeout_ms, struct ring_op **ret, i
 }
 
 /* --- sync --- */
-
-static int errno_of(ssize_t rc)
-{
-	return rc < 0 ? -errno : (int)rc;
-}
-
-static int file_run(const struct ring *ring, struct ring_op *op)
-{
-	int fd = ring->fds[op->file];
-
-	switch (op->kind) {
-	case RING_READ:
-		return errno_of(preadv(fd, op->iov, (int)op->nr_iov, (off_t)op->offset));
-	case RING_WRITE:
-		return errno_of(pwritev(fd, op->iov, (int)op->nr_iov, (off_t)op->offset));
-	case RING_FALLOCATE:
-		return errno_of(fallocate(fd, op->mode, (off_t)op->offset, (off_t)op->length));
-	default:
-		return errno_of(fdatasync(fd));
-	}
-}
 
 static int socket_run(const struct ring *ring, struct ring_op *op)
 {
@@ -374,21 +409,15 @@ static int sync_next(struct ring *ring, int timeout_ms, struct ring_op **ret, in
 
 	if (sockets_run(ring, ret, ret_rc))
 		return 1;
-	if (ring->files.first) {
-		*ret = ring->files.first;
-		queue_remove(&ring->files, &ring->files.first);
-		*ret_rc = file_run(ring, *ret);
+	if (files_run(ring, ret, ret_rc))
 		return 1;
-	}
 	rc = sockets_wait(ring, timeout_ms);
 	return rc < 0 && rc != -EINTR ? rc : 0;
 }
 
 static void sync_start(struct ring *ring, struct ring_op *op)
 {
-	bool is_file = op->kind != RING_SEND && op->kind != RING_RECV && op->kind != RING_POLL;
-
-	queue_push(is_file ? &ring->files : &ring->sockets, op);
+	queue_push(is_file_op(op) ? &ring->files : &ring->sockets, op);
 }
 
 /* --- either --- */
@@ -407,11 +436,14 @@ int ring_open(struct ring **ret, const int *fds, unsigned int nr_fds, unsigned i
 	queue_init(&ring->files);
 	queue_init(&ring->sockets);
 	ring->fds = calloc(nr_fds, sizeof(*fds));
-	if (!ring->fds || pool_alloc(ring, nr_buffers) < 0) {
+	ring->in_memory = calloc(nr_fds, sizeof(*ring->in_memory));
+	if (!ring->fds || !ring->in_memory || pool_alloc(ring, nr_buffers) < 0) {
 		ring_close(ring);
 		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "out of memory");
 	}
 	memcpy(ring->fds, fds, nr_fds * sizeof(*fds));
+	for (unsigned int i = 0; i < nr_fds; i++)
+		ring->in_memory[i] = fd_is_in_memory(fds[i]);
 	ring->nr_fds = nr_fds;
 	ring->is_uring = uring_open(ring);
 	*ret = ring;
@@ -428,6 +460,7 @@ void ring_close(struct ring *ring)
 		io_uring_queue_exit(&ring->uring);
 	}
 	free(ring->pool);
+	free(ring->in_memory);
 	free(ring->fds);
 	free(ring);
 }
@@ -450,7 +483,9 @@ uint8_t *ring_buffer(const struct ring *ring, unsigned int index)
 
 static void op_start(struct ring *ring, struct ring_op *op)
 {
-	if (ring->is_uring)
+	if (ring->is_uring && is_file_op(op) && ring->in_memory[op->file])
+		queue_push(&ring->files, op);
+	else if (ring->is_uring)
 		uring_start(ring, op);
 	else
 		sync_start(ring, op);
@@ -478,7 +513,7 @@ int ring_wait(struct ring *ring, int timeout_ms, struct ring_op **ret)
 			return rc;
 		if (!rc && !left_ms)
 			return -ETIMEDOUT;
-		if (!rc)
+		if (!rc || !op) /* no op: the cancellation of ring_drain() */
 			continue;
 		if (progress(op, op_rc)) {
 			ring->nr_in_flight--;
@@ -493,8 +528,11 @@ void ring_drain(struct ring *ring)
 {
 	struct io_uring_sqe *sqe;
 
+	while (ring->files.first) {
+		queue_remove(&ring->files, &ring->files.first);
+		ring->nr_in_flight--;
+	}
 	if (!ring->is_uring) {
-		queue_init(&ring->files);
 		queue_init(&ring->sockets);
 		ring->nr_in_flight = 0;
 		return;
