@@ -341,17 +341,14 @@ relationship 2 5 b "$(disk disk0 $size "$a0" twin0)" "$(disk disk1 $size "$a1" t
 make_tracker twin0 "$a0"
 make_tracker twin1 "$a1"
 on a failback apply "$TMPDIR/home.json" >/dev/null
-echo "9 1" >>"$FAKE_KERNEL/vm1-disk1/active"
-check_fails "an old primary that was written to after its last delta refuses the reverse" 12 \
-	'disk1 of VM vm1 was written to' on a failback reverse vm1
+check "a prepared VM's devices are not there under their names" test ! -e "$FAKE_KERNEL/vm1-disk1"
+echo "9 1" >>"$FAKE_KERNEL/vm1-disk1.replica/active"
+check_fails "an old primary that was written to after its last delta is not overwritten unasked" 17 \
+	'overwrite 4 KiB that only the old primary has' on a failback reverse vm1
 check_equal "and stays what it was" "$(role a), $(role b)" "2 5, 1 4"
-on b failback resume vm1 >/dev/null
-stop_daemon a
-rm -r "$TMPDIR/a.state" "$FAKE_KERNEL/twin0" "$FAKE_KERNEL/twin1"
-start_daemon a
-jq --argjson base "$(vm_property b Base)" '.relationships[0] += {mode: 2, state: 3, base: $base}' \
-	"$TMPDIR/a.json" >"$TMPDIR/away.json"
-on a failback apply "$TMPDIR/away.json" >/dev/null
+check_fails "it cannot go on while the other host has taken over" 17 'allows no resume' on b failback resume vm1
+check "the other host gives it up" on a failback revert vm1
+check "then it goes on" on b failback resume vm1
 check "a delta sends the write" on b failback resume vm1
 check "and the disks are identical" same_disks
 
@@ -377,32 +374,32 @@ check "and the next delta goes" on b failback resume vm1
 base=$(vm_property b Base)
 : >"$FAKE_KERNEL/vm1-disk0/renewed"
 start_job b RequestReplicationStateChange oq $vm_path 3
-check_job_fails "a tracker that is started anew just before the freeze is 32770" 32770 'compare'
+check_job_fails "a tracker that is started anew just before the freeze is 32770" 32770 'resynchronisation'
 rm "$FAKE_KERNEL/vm1-disk0/renewed"
 check_equal "no epoch stays frozen for it" "$(ls "$FAKE_KERNEL"/*/frozen 2>/dev/null)" ""
 check_equal "and the base stays what the peer holds" "$(vm_property b Base)" "$base"
 
 cat /proc/sys/kernel/random/uuid >"$FAKE_KERNEL/vm1-disk0/uuid"
 rm "$FAKE_KERNEL/vm1-disk0/base"
-check_refused "a tracker that was started anew is 32770: its map proves nothing" b 32770 'compare' \
+check_refused "a tracker that was started anew is 32770: its map proves nothing" b 32770 'resynchronisation' \
 	RequestReplicationStateChange oq $vm_path 3
 
 jq '.relationships[0].disks[0].tracker = "other"' "$TMPDIR/b.json" >"$TMPDIR/other.json"
 on b failback apply "$TMPDIR/other.json" >/dev/null
 on b failback apply "$TMPDIR/b.json" >/dev/null
-check_refused "also after another name was tried for it" b 32770 'compare' \
+check_refused "also after another name was tried for it" b 32770 'resynchronisation' \
 	RequestReplicationStateChange oq $vm_path 3
 jq 'del(.relationships[0].disks[0])' "$TMPDIR/b.json" >"$TMPDIR/fewer.json"
 on b failback apply "$TMPDIR/fewer.json" >/dev/null
 on b failback apply "$TMPDIR/b.json" >/dev/null
-check_refused "also after the disk was taken out and put in again" b 32770 'compare' \
+check_refused "also after the disk was taken out and put in again" b 32770 'resynchronisation' \
 	RequestReplicationStateChange oq $vm_path 3
 on b failback export >"$TMPDIR/export.json"
 stop_daemon b
 mv "$TMPDIR/b.state" "$TMPDIR/b.lost"
 start_daemon b
 on b failback apply "$TMPDIR/export.json" >/dev/null
-check_refused "also after the relationship was made anew" b 32770 'compare' \
+check_refused "also after the relationship was made anew" b 32770 'resynchronisation' \
 	RequestReplicationStateChange oq $vm_path 3
 cp "$FAKE_KERNEL/vm1-disk1/base" "$FAKE_KERNEL/vm1-disk0/base"
 check "a tracker that knows the base is believed then" on b failback resume vm1
@@ -431,8 +428,12 @@ start_daemon b
 jq '.relationships[0] += {mode: 2, state: 2}' "$TMPDIR/a.json" >"$TMPDIR/waiting.json"
 on a failback apply "$TMPDIR/waiting.json" >/dev/null
 on b failback apply "$TMPDIR/b.json" >/dev/null
-start_job b "${reverse[@]}" ""
-check_job_fails "a peer in state 2 is 32770: a compare is needed" 32770 'compare'
+dd if=/dev/urandom of="$a0" bs=1M count=2 seek=3 conv=notrunc,fsync status=none
+plan=$(on b failback plan --json vm1 | jq -c '[.needs_consent, .disks[0].method, .disks[0].reason]')
+check_equal "of a peer in state 2 nobody knows what its disks hold" "$plan" '[false,"full","unknown-contents"]'
+check "so it gets all of them" on b failback reverse vm1
+check_equal "then both replicate" "$(role a), $(role b)" "2 3, 1 3"
+check "and the disks are identical" same_disks
 
 # --- a delta that no repetition will deliver ---
 
@@ -455,29 +456,24 @@ check "a first delta gives both a base" on b failback resume vm1
 base=$(vm_property b Base | tr -d '"')
 host_a_holds "$(cat /proc/sys/kernel/random/uuid)"
 start_job b RequestReplicationStateChange oq $vm_path 3
-check_job_fails "a peer with another base is 32770, and repeating is not advised" 32770 'compare.*stays marked\."$'
-check_equal "that is critical" "$(role b)" "1 8"
+check_job_fails "a peer with another base is 32770, and repeating is not advised" 32770 'resynchronisation.*failback resync vm1` sends all'
+check_equal "that needs a resynchronisation" "$(role b)" "1 9"
 host_a_holds "$base"
 check "it goes on when the peer has the base" on b failback resume vm1
 check_equal "and replicates again" "$(role b)" "1 3"
 
-# --- home, as README.md says: prepared, relationships made anew with exchanged roles ---
+# --- home, as README.md says ---
 
 write_tracked vm1-disk0 9 9
 check "the last delta is sent" on b failback prepare vm1
-stop_daemon a
-stop_daemon b
-rm -r "$TMPDIR/a.state" "$TMPDIR/b.state"
-start_daemon a
-start_daemon b
-make_tracker home-disk0 "$a0"
-make_tracker home-disk1 "$a1"
-jq '.relationships[0] += {mode: 2, state: 5} | .relationships[0].disks[0].tracker = "home-disk0" |
-	.relationships[0].disks[1].tracker = "home-disk1"' "$TMPDIR/a.json" >"$TMPDIR/home.a.json"
-jq '.relationships[0] += {mode: 1, state: 4}' "$TMPDIR/b.json" >"$TMPDIR/home.b.json"
-on a failback apply "$TMPDIR/home.a.json" >/dev/null
-on b failback apply "$TMPDIR/home.b.json" >/dev/null
+make_tracker home-disk0.replica "$a0"
+make_tracker home-disk1.replica "$a1"
+jq '.relationships[0].disks[0].tracker = "home-disk0" | .relationships[0].disks[1].tracker = "home-disk1"' \
+	"$TMPDIR/a.json" >"$TMPDIR/home.json"
+on a failback apply "$TMPDIR/home.json" >/dev/null
+check "the VM is failed over to its home" on a failback failover vm1
+check "and has its devices there" test -e "$FAKE_KERNEL/home-disk0" -a -e "$FAKE_KERNEL/home-disk1"
 write_tracked home-disk1 3 100
-check "the VM runs at home, and the other way is replicated" on a failback reverse vm1
+check "the other way is replicated" on a failback reverse vm1
 check_equal "with exchanged roles" "$(role a), $(role b)" "1 3, 2 3"
 check "and the disks are identical" same_disks

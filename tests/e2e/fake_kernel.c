@@ -147,7 +147,7 @@ int nl_tracker_get(struct nl *nl, const char *tracker, struct tracker_info *ret,
 	if (fd < 0 || fstat(fd, &origin) < 0 || ioctl(fd, BLKGETSIZE64, &bytes) < 0)
 		return failure_set(f, CODE_FAILED, -EIO, "the origin %s is no block device", text);
 	(void)snprintf(info.name, sizeof(info.name), "%s", tracker);
-	info.origin_dev = origin.st_rdev;
+	info.dev = info.origin_dev = origin.st_rdev; /* what is written is marked by the writer */
 	info.size_sectors = bytes / SECTOR_BYTES;
 	if (read_line(tracker, "uuid", text, sizeof(text)))
 		(void)uuid_parse(text, &info.uuid);
@@ -324,5 +324,21 @@ int dm_open_count(const char *name, unsigned int *ret, struct failure *f)
 		return failure_set(f, CODE_NOT_AVAILABLE, -ENXIO, "There is no mapped device %s.",
 				   name);
 	*ret = exists(name, "open");
+	return 0;
+}
+
+bool dm_exists(const char *name)
+{
+	return exists(name, "origin");
+}
+
+int dm_rename(const char *name, const char *new_name, struct failure *f)
+{
+	char from[PATH_MAX];
+
+	(void)snprintf(from, sizeof(from), "%s", path_of(name, ""));
+	if (rename(from, path_of(new_name, "")) < 0)
+		return failure_set(f, CODE_FAILED, -errno, "Mapped device %s cannot be renamed.",
+				   name);
 	return 0;
 }

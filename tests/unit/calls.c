@@ -15,6 +15,7 @@
 #define VM    "\"vm\": \"11111111-2222-4333-8444-555555555555\""
 #define NIL   "00000000-0000-0000-0000-000000000000"
 #define DISKS "\"disks\": [{\"name\": \"disk0\", \"size\": 4096}]"
+#define SWAP  "\"term\": 4, \"expects\": 3, \"session\": 2, \"nonce\": 1"
 
 static uint32_t code_of(const char *text)
 {
@@ -48,11 +49,34 @@ TEST(a_call_is_read_as_it_was_written)
 	EXPECT_EQ(0, memcmp(&written, &read, sizeof(read)));
 }
 
+TEST(calls_that_ask_keep_their_terms)
+{
+	struct call call;
+
+	EXPECT_EQ(0, code_of("{\"call\": \"look\", \"version\": 2, " VM ", " DISKS "}"));
+	ASSERT_EQ(0, call_decode("{\"call\": \"resume\", \"version\": 2, " VM ", " DISKS ", " SWAP
+				 ", \"convert\": true}",
+				 &call, NULL));
+	EXPECT_EQ(SWAP_RESUME, call.swap.ask);
+	EXPECT_EQ(4, call.swap.term);
+	EXPECT_EQ(3, call.swap.expects);
+	EXPECT_EQ(2, call.swap.session);
+	EXPECT_EQ(1, call.swap.nonce);
+	EXPECT_TRUE(call.convert);
+	EXPECT_FALSE(call.full);
+}
+
 TEST(a_reply_is_read_as_it_was_written)
 {
 	struct reply written = { .code = CODE_IN_USE,
 				 .text = "it is \"mounted\"",
-				 .base = { { 7 } } };
+				 .base = { { 7 } },
+				 .mode = 2,
+				 .state = 5,
+				 .host = { .term = 9, .session = 8, .facing = true },
+				 .nonce = 6,
+				 .disks = { { "disk0", 512, true, 4096 } },
+				 .nr_disks = 1 };
 	struct reply read;
 	char *text = reply_encode(&written);
 
@@ -61,14 +85,20 @@ TEST(a_reply_is_read_as_it_was_written)
 	EXPECT_EQ(CODE_IN_USE, read.code);
 	EXPECT_STREQ(written.text, read.text);
 	EXPECT_TRUE(uuid_equal(&written.base, &read.base));
+	EXPECT_EQ(5, read.state);
+	EXPECT_EQ(0, memcmp(&written.host, &read.host, sizeof(read.host)));
+	EXPECT_EQ(6, read.nonce);
+	ASSERT_EQ(1, read.nr_disks);
+	EXPECT_EQ(4096, read.disks[0].dirty_bytes);
+	EXPECT_TRUE(read.disks[0].map_reaches_back);
 }
 
 TEST(another_version_or_call_is_not_supported)
 {
 	EXPECT_EQ(CODE_NOT_SUPPORTED,
-		  code_of("{\"call\": \"reverse\", \"version\": 2, \"new\": 1}"));
+		  code_of("{\"call\": \"reverse\", \"version\": 3, \"new\": 1}"));
 	EXPECT_EQ(CODE_NOT_SUPPORTED,
-		  code_of("{\"call\": \"explode\", \"version\": 1, " VM ", " DISKS "}"));
+		  code_of("{\"call\": \"explode\", \"version\": 2, " VM ", " DISKS "}"));
 }
 
 TEST(what_is_no_call_is_refused)
@@ -78,21 +108,24 @@ TEST(what_is_no_call_is_refused)
 		"1",
 		"{}",
 		"{\"call\": \"reverse\"}",
-		"{\"call\": 1, \"version\": 1}",
-		"{\"call\": \"reverse\", \"version\": 1, " DISKS "}",
-		"{\"call\": \"reverse\", \"version\": 1, " VM "}",
-		"{\"call\": \"reverse\", \"version\": 1, " VM ", \"disks\": []}",
-		"{\"call\": \"reverse\", \"version\": 1, " VM ", \"disks\": [1]}",
-		"{\"call\": \"reverse\", \"version\": 1, " VM ", \"disks\": [{\"name\": \"a\"}]}",
-		"{\"call\": \"reverse\", \"version\": 1, " VM
+		"{\"call\": 1, \"version\": 2}",
+		"{\"call\": \"reverse\", \"version\": 2, " DISKS "}",
+		"{\"call\": \"reverse\", \"version\": 2, " VM "}",
+		"{\"call\": \"reverse\", \"version\": 2, " VM ", \"disks\": []}",
+		"{\"call\": \"reverse\", \"version\": 2, " VM ", \"disks\": [1]}",
+		"{\"call\": \"reverse\", \"version\": 2, " VM ", \"disks\": [{\"name\": \"a\"}]}",
+		"{\"call\": \"reverse\", \"version\": 2, " VM
 		", \"disks\": [{\"name\": \"a\", \"size\": -1}]}",
-		"{\"call\": \"reverse\", \"version\": 1, " VM ", " DISKS ", \"x\": 1}",
-		"{\"call\": \"reverse\", \"version\": 1, " VM ", " DISKS ", \"base\": \"x\"}",
-		"{\"call\": \"receive\", \"version\": 1, " VM ", " DISKS "}",
-		"{\"call\": \"receive\", \"version\": 1, " VM ", " DISKS ", \"epoch\": \"\"}",
-		"{\"call\": \"receive\", \"version\": 1, " VM ", " DISKS ", \"epoch\": \"" NIL "\"}",
-		"{\"call\": \"reverse\", \"version\": 1, \"vm\": \"\", " DISKS "}",
-		"{\"call\": \"reverse\", \"version\": 1, " VM ", " DISKS ", \"aborted\": [{}]}",
+		"{\"call\": \"reverse\", \"version\": 2, " VM ", " DISKS ", \"x\": 1}",
+		"{\"call\": \"reverse\", \"version\": 2, " VM ", " DISKS "}",
+		"{\"call\": \"look\", \"version\": 2, " VM ", " DISKS ", \"convert\": 1}",
+		"{\"call\": \"create\", \"version\": 2, " VM ", " DISKS ", \"name\": \"a\"}",
+		"{\"call\": \"reverse\", \"version\": 2, " VM ", " DISKS ", \"base\": \"x\"}",
+		"{\"call\": \"receive\", \"version\": 2, " VM ", " DISKS "}",
+		"{\"call\": \"receive\", \"version\": 2, " VM ", " DISKS ", \"epoch\": \"\"}",
+		"{\"call\": \"receive\", \"version\": 2, " VM ", " DISKS ", \"epoch\": \"" NIL "\"}",
+		"{\"call\": \"reverse\", \"version\": 2, \"vm\": \"\", " DISKS "}",
+		"{\"call\": \"reverse\", \"version\": 2, " VM ", " DISKS ", \"aborted\": [{}]}",
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
@@ -105,7 +138,7 @@ TEST(what_is_no_call_is_refused)
 
 TEST(more_disks_or_epochs_than_there_is_room_for_are_refused)
 {
-	char text[32768] = "{\"call\": \"reverse\", \"version\": 1, " VM ", \"disks\": [";
+	char text[32768] = "{\"call\": \"look\", \"version\": 2, " VM ", \"disks\": [";
 	size_t len = strlen(text);
 
 	for (unsigned int i = 0; i <= CALL_DISKS_MAX; i++)

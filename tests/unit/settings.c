@@ -169,7 +169,6 @@ TEST_F(settings, what_this_version_lacks_is_not_supported)
 		"{\"RecoveryHistory\": 1}",
 		"{\"AutoResynchronizeEnabled\": true}",
 		"{\"ReplicationProvider\": \"{00000000-0000-0000-0000-000000000000}\"}",
-		"{\"AdditionalSettings\": \"x\"}",
 	};
 
 	for (unsigned int i = 0; i < ARRAY_SIZE(texts); i++) {

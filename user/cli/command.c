@@ -9,7 +9,6 @@
 #include "base/macro.h"
 #include "cli/follow.h"
 #include "cli/print.h"
-#include "lib/settings.h"
 
 #define JOB_STATE_TERMINATED 8
 
@@ -17,32 +16,8 @@
 enum {
 	STATE_REPLICATE = 3,
 	STATE_PREPARED = 4,
+	STATE_SUSPENDED = 7,
 };
-
-static int run_reverse(struct client *client, const struct options *o, struct failure *f)
-{
-	cleanup_free char *settings = NULL;
-	char path[BUS_PATH_MAX];
-	char job[BUS_PATH_MAX];
-	struct client_vm vm;
-	int rc = 0;
-
-	if (o->settings_file)
-		rc = read_text_file(o->settings_file, SETTINGS_TEXT_MAX, &settings, f);
-	if (!rc)
-		rc = client_find_vm(client, o->operand, path, f);
-	if (!rc)
-		rc = client_reverse(client, path, settings ? settings : "", job, f);
-	if (!rc)
-		rc = follow_jobs(client, job, o->json, !o->no_wait, f);
-	/* Reversed, but no delta was started: the job is fine, the relationship is not. */
-	if (!rc && !o->no_wait)
-		rc = client_get_vm(client, path, &vm, f);
-	if (!rc && !o->no_wait && vm.last_error[0])
-		rc = failure_set(f, CODE_FAILED, -EIO, "The roles are swapped, but: %s",
-				 vm.last_error);
-	return rc;
-}
 
 static int run_change(struct client *client, const struct options *o, uint16_t state,
 		      struct failure *f)
@@ -64,6 +39,73 @@ static int run_prepare(struct client *client, const struct options *o, struct fa
 static int run_resume(struct client *client, const struct options *o, struct failure *f)
 {
 	return run_change(client, o, STATE_REPLICATE, f);
+}
+
+static int run_suspend(struct client *client, const struct options *o, struct failure *f)
+{
+	return run_change(client, o, STATE_SUSPENDED, f);
+}
+
+static int run_failover(struct client *client, const struct options *o, struct failure *f)
+{
+	char path[BUS_PATH_MAX];
+	char job[BUS_PATH_MAX];
+	int rc = client_find_vm(client, o->operand, path, f);
+
+	if (!rc)
+		rc = client_failover(client, path, o->force, job, f);
+	return rc ? rc : follow_jobs(client, job, o->json, !o->no_wait, f);
+}
+
+static int act(struct client *client, const struct options *o, const char *method,
+	       struct failure *f)
+{
+	char path[BUS_PATH_MAX];
+	char job[BUS_PATH_MAX];
+	int rc = client_find_vm(client, o->operand, path, f);
+
+	if (!rc)
+		rc = client_act(client, method, path, job, f);
+	return rc ? rc : follow_jobs(client, job, o->json, !o->no_wait, f);
+}
+
+static int run_initial(struct client *client, const struct options *o, struct failure *f)
+{
+	return act(client, o, "StartReplication", f);
+}
+
+static int run_resync(struct client *client, const struct options *o, struct failure *f)
+{
+	return act(client, o, "Resynchronize", f);
+}
+
+static int run_revert(struct client *client, const struct options *o, struct failure *f)
+{
+	return act(client, o, "RevertFailover", f);
+}
+
+static int run_commit(struct client *client, const struct options *o, struct failure *f)
+{
+	return act(client, o, "CommitFailover", f);
+}
+
+static int run_yield(struct client *client, const struct options *o, struct failure *f)
+{
+	return act(client, o, "YieldToPeer", f);
+}
+
+static int run_remove(struct client *client, const struct options *o, struct failure *f)
+{
+	return act(client, o, "RemoveReplicationRelationship", f);
+}
+
+static int run_start(struct client *client, const struct options *o, struct failure *f)
+{
+	if (!o->force)
+		return failure_set(f, CODE_INVALID_PARAMETER, -EINVAL,
+				   "`failback start` is for a VM that its peer cannot release: be "
+				   "sure that it does not run there, and give --force.");
+	return act(client, o, "ForceStart", f);
 }
 
 static int run_status(struct client *client, const struct options *o, struct failure *f)
@@ -131,16 +173,46 @@ static int run_terminate(struct client *client, const struct options *o, struct 
 }
 
 static const struct command table[] = {
-	{ "reverse", "VM", OPTION_NO_WAIT | OPTION_SETTINGS, false, run_reverse,
-	  "after a failover, on the host where the VM runs now: replicate the other way" },
 	{ "status", "[VM]", 0, false, run_status, "how the replication of VMs stands" },
 	{ "jobs", NULL, 0, false, run_jobs, "what runs, and what ran in the last five minutes" },
-	{ "prepare", "VM", OPTION_NO_WAIT, false, run_prepare,
-	  "with the VM off: send the last delta before a planned failover" },
+	{ "log", NULL, 0, false, command_log, "what ran since failbackd was installed" },
+	{ "watch", NULL, 0, false, command_watch, "print every change as it happens" },
+	{ "wait", "VM", OPTION_WAIT_FOR, false, command_wait, "until a VM is in --state" },
+
+	{ "create", "FILE", OPTION_NO_WAIT | OPTION_SETTINGS, false, command_create,
+	  "on the primary: make a relationship, and the peer's half of it" },
+	{ "initial", "VM", OPTION_NO_WAIT, false, run_initial,
+	  "begin the initial replication: send all" },
+	{ "suspend", "VM", OPTION_NO_WAIT, false, run_suspend,
+	  "send, or receive, nothing until it is resumed" },
 	{ "resume", "VM", OPTION_NO_WAIT, false, run_resume,
-	  "send a delta now; cancel a prepared failover" },
+	  "send a delta now; go on after suspend; cancel a prepared failover" },
+	{ "resync", "VM", OPTION_NO_WAIT, false, run_resync,
+	  "send all again, where no map tells what differs" },
 	{ "terminate", "VM", OPTION_NO_WAIT, false, run_terminate,
 	  "end the job that runs on a VM; nothing is lost" },
+	{ "remove", "VM", OPTION_NO_WAIT, false, run_remove,
+	  "forget the relationship on this host" },
+
+	{ "prepare", "VM", OPTION_NO_WAIT, false, run_prepare,
+	  "with the VM off, on the primary: send the last delta before a planned failover" },
+	{ "failover", "VM", OPTION_NO_WAIT | OPTION_FORCE, false, run_failover,
+	  "on the replica: let the VM run here; --force when the primary is dead" },
+	{ "revert", "VM", OPTION_NO_WAIT, false, run_revert,
+	  "with the VM off: give the failover up" },
+	{ "commit", "VM", OPTION_NO_WAIT, false, run_commit, "make the failover final" },
+	{ "plan", "VM", OPTION_SETTINGS, false, command_plan,
+	  "what a reverse would send of each disk, why, and what would be lost" },
+	{ "reverse", "VM", OPTION_NO_WAIT | OPTION_SETTINGS | OPTION_CONSENT, false,
+	  command_reverse,
+	  "after a failover, on the host where the VM runs now: replicate the other way" },
+	{ "yield", "VM", OPTION_NO_WAIT, false, run_yield,
+	  "with the VM off: this primary gives it up to the host that failed over" },
+	{ "start", "VM", OPTION_NO_WAIT | OPTION_FORCE, false, run_start,
+	  "--force: let the VM run here, whatever the peer says" },
+
+	{ "settings", "VM", OPTION_SETTINGS, false, command_settings,
+	  "print the replication settings; with --settings, change them first" },
 	{ "apply", "FILE", 0, false, command_apply,
 	  "make relationships as FILE says (- for standard input)" },
 	{ "export", NULL, 0, false, command_export,

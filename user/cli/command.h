@@ -13,14 +13,21 @@
 enum command_option {
 	OPTION_NO_WAIT = 1 << 0,
 	OPTION_SETTINGS = 1 << 1,
+	OPTION_CONSENT = 1 << 2,
+	OPTION_FORCE = 1 << 3,
+	OPTION_WAIT_FOR = 1 << 4, /* --state, --timeout */
 };
 
 struct options {
 	const char *bus_address;
 	const char *settings_file;
 	const char *operand;
+	const char *consent;
+	const char *state;
+	const char *timeout;
 	bool json;
 	bool no_wait;
+	bool force;
 };
 
 struct command {
@@ -39,6 +46,13 @@ const struct command *commands(size_t *ret_nr);
 const struct command *command_find(const char *name);
 
 /* Where a command has more to it than a call, it has a file of its own: command_NAME.c. */
+int command_reverse(struct client *client, const struct options *o, struct failure *f);
+int command_plan(struct client *client, const struct options *o, struct failure *f);
+int command_create(struct client *client, const struct options *o, struct failure *f);
+int command_settings(struct client *client, const struct options *o, struct failure *f);
+int command_watch(struct client *client, const struct options *o, struct failure *f);
+int command_wait(struct client *client, const struct options *o, struct failure *f);
+int command_log(struct client *client, const struct options *o, struct failure *f);
 int command_apply(struct client *client, const struct options *o, struct failure *f);
 int command_export(struct client *client, const struct options *o, struct failure *f);
 int command_help(struct client *client, const struct options *o, struct failure *f);

@@ -109,11 +109,23 @@ static void end_line(struct follower *w)
 	w->line_open = false;
 }
 
+static const struct timespec pause_time = { .tv_nsec = POLL_NS };
+
+int await_job(struct client *client, const char *path, struct client_job *ret, struct failure *f)
+{
+	int rc;
+
+	while (!(rc = client_get_job(client, path, ret, f)) && !client_job_has_ended(ret))
+		(void)nanosleep(&pause_time, NULL);
+	if (!rc && ret->code)
+		rc = failure_set(f, (enum code)ret->code, -EREMOTEIO, "%s", ret->text);
+	return rc;
+}
+
 /* Until the job has ended; the job's failure is this function's. */
 static int follow_one(struct follower *w, const char *path, struct client_job *ret,
 		      struct failure *f)
 {
-	static const struct timespec pause = { .tv_nsec = POLL_NS };
 	int rc;
 
 	w->shown[0] = '\0';
@@ -123,7 +135,7 @@ static int follow_one(struct follower *w, const char *path, struct client_job *r
 			rc = show_job(w, ret, f);
 		if (rc || client_job_has_ended(ret))
 			break;
-		(void)nanosleep(&pause, NULL);
+		(void)nanosleep(&pause_time, NULL);
 	}
 	end_line(w);
 	if (!rc && ret->code)

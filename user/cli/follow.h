@@ -17,6 +17,9 @@
 int follow_job(struct client *client, const char *path, bool json, struct client_job *ret,
 	       struct failure *f);
 
+/** await_job - the same without showing it. */
+int await_job(struct client *client, const char *path, struct client_job *ret, struct failure *f);
+
 /** follow_jobs - the job, then the one that it led to. @wait false: show how it stands, once. */
 int follow_jobs(struct client *client, const char *path, bool json, bool wait, struct failure *f);
 

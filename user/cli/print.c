@@ -54,7 +54,7 @@ static void add_known(struct json_object *object, const char *name, uint64_t num
 		json_add_uint(object, name, number);
 }
 
-static int print_vm_json(const struct client_vm *vm, struct failure *f)
+int print_vm_json(const struct client_vm *vm, struct failure *f)
 {
 	cleanup_json struct json_object *object = output_document();
 
@@ -68,6 +68,8 @@ static int print_vm_json(const struct client_vm *vm, struct failure *f)
 	json_add_text(object, "health_name", vm->health_name);
 	json_add_text(object, "peer", vm->peer);
 	(void)json_object_object_add(object, "consistent", json_object_new_boolean(vm->consistent));
+	(void)json_object_object_add(object, "may_run", json_object_new_boolean(vm->may_run));
+	json_add_uint(object, "term", vm->term);
 	add_known(object, "dirty_bytes", vm->dirty_bytes);
 	json_add_uint(object, "last_replication_us", vm->last_replication_us);
 	json_add_text(object, "last_error", vm->last_error);
@@ -103,6 +105,7 @@ static int add_vm_row(struct table *table, const struct client_vm *vm)
 	const char *cells[] = {
 		vm->name,
 		vm->mode_name,
+		vm->may_run ? "yes" : "no",
 		state,
 		vm->consistent ? vm->health_name : "Inconsistent",
 		vm->peer,
@@ -119,6 +122,7 @@ static int print_vm_table(const struct client_vm *vms, size_t nr, struct failure
 	static const struct table_column columns[] = {
 		{ "VM", false },
 		{ "MODE", false },
+		{ "RUNS", false },
 		{ "STATE", false },
 		{ "HEALTH", false },
 		{ "PEER", false },

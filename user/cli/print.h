@@ -10,6 +10,8 @@
 
 int print_vms(const struct client_vm *vms, size_t nr, bool json, struct failure *f);
 
+int print_vm_json(const struct client_vm *vm, struct failure *f);
+
 /** print_jobs - the oldest first; sorts @jobs. */
 int print_jobs(struct client_job *jobs, size_t nr, bool json, struct failure *f);
 int print_job_json(const struct client_job *job, struct failure *f);

@@ -8,6 +8,7 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "daemon/create.h"
 #include "daemon/delta_receive.h"
 #include "daemon/trackers.h"
 #include "daemon/vm.h"
@@ -34,37 +35,59 @@ static int find_vm(struct daemon *d, const struct address *peer, const struct uu
 		uuid_format(uuid, vm_text), address_format(peer, text));
 }
 
-static int check_reverse(const struct vm *vm, const struct call *call, struct failure *f)
-{
-	struct relationship_record ignored = vm->r;
-	int disks[CALL_DISKS_MAX];
-	int rc;
+/* --- what is said in every reply --- */
 
-	if (vm->r.mode == MODE_REPLICA && vm->r.state == STATE_WAITING_INITIAL)
+static void describe(const struct vm *vm, struct reply *reply)
+{
+	reply->base = vm->r.base;
+	reply->mode = vm->r.mode;
+	reply->state = vm->r.state;
+	reply->ceded = vm->r.ceded;
+	reply->host = vm_swap_host(vm);
+}
+
+static void describe_disks(const struct vm *vm, struct reply *reply)
+{
+	for (size_t i = 0; i < vm->r.nr_disks; i++) {
+		const struct disk_record *disk = &vm->r.disks[i];
+		struct reply_disk *ret = &reply->disks[i];
+
+		(void)snprintf(ret->name, sizeof(ret->name), "%s", disk->name);
+		ret->size_bytes = disk->size_bytes;
+		trackers_facts(&vm->r, disk, &ret->map_reaches_back, &ret->dirty_bytes);
+	}
+	reply->nr_disks = vm->r.nr_disks;
+}
+
+/* --- the calls of role_swap.h --- */
+
+static int explain_verdict(const struct vm *vm, const struct call *call,
+			   enum swap_verdict verdict, struct failure *f)
+{
+	struct swap_host host = vm_swap_host(vm);
+	char role[96];
+
+	relationship_role_text(vm_role(vm), role, sizeof(role));
+	switch (verdict) {
+	case SWAP_SPLIT_BRAIN:
 		return failure_set(
-			f, CODE_NOT_SUPPORTED, -EOPNOTSUPP,
-			"VM %.64s is Replica in state 2 (Waiting to complete initial replication): "
-			"what its "
-			"disks hold is not known, a compare is needed, which this version lacks.",
-			vm->r.name);
-	rc = vm_apply_event(vm, EVENT_REVERSED_BY_PEER, &ignored, f);
-	if (!rc)
-		rc = vm_check_idle(vm, f);
-	if (!rc && vm->r.mode == MODE_PRIMARY)
-		rc = trackers_check_unwritten(&vm->r, f);
-	/* The caller was the receiver: its base has to be ours. */
-	if (!rc && !base_is_covered(&call->base, &call->epoch, &vm->r.base, NULL, 0))
-		rc = failure_set(
-			f, CODE_NOT_SUPPORTED, -ESTALE,
-			"The disks of VM %.64s on the two hosts were not equal at the failover: a "
-			"compare is "
-			"needed, which this version lacks.",
-			vm->r.name);
-	if (!rc)
-		rc = receive_open_disks(vm, call, disks, f);
-	for (size_t i = 0; !rc && i < call->nr_disks; i++)
-		(void)close_fd(disks[i]);
-	return rc;
+			f, CODE_INVALID_STATE, -EBADE,
+			"Split brain: VM %.64s may run on both hosts; here it is %s (%s, term "
+			"%llu), there in term %llu. Choose the host whose changes are given up: "
+			"shut the VM down there, and `failback yield %.64s` (a primary) or "
+			"`failback revert %.64s` (a failed-over replica) on it.",
+			vm->r.name, swap_role_name(host.role), role,
+			(unsigned long long)host.term, (unsigned long long)call->swap.term,
+			vm->r.name, vm->r.name);
+	case SWAP_STALE:
+		return failure_set(f, CODE_INVALID_STATE, -ESTALE,
+				   "VM %.64s has changed here meanwhile (%s, term %llu): repeat it.",
+				   vm->r.name, role, (unsigned long long)host.term);
+	default:
+		return failure_set(f, CODE_INVALID_STATE, -EBADE,
+				   "VM %.64s is %s: that allows no %s.", vm->r.name, role,
+				   swap_ask_name(call->swap.ask));
+	}
 }
 
 /*
@@ -79,21 +102,25 @@ static void forget_trackers(struct disk_record *disks, size_t nr)
 	}
 }
 
-static int become_replica(struct vm *vm, struct failure *f)
+/* Become the caller's replica: what all transfers begin with. */
+static int become_replica(struct vm *vm, const struct call *call, const struct swap_host *host,
+			  struct failure *f)
 {
 	struct relationship_record next = vm->r;
-	int rc = vm_apply_event(vm, EVENT_REVERSED_BY_PEER, &next, f);
+	int rc = vm_apply_event(vm, call->convert ? EVENT_CONVERTED_BY_PEER : EVENT_REVERSED_BY_PEER,
+				&next, f);
 
 	if (!rc)
 		rc = vm_copy_disks(vm, &next.disks, f);
 	if (rc)
 		return rc;
 	forget_trackers(next.disks, next.nr_disks);
+	vm_put_swap(vm, host, &next);
 	memset(&next.epoch, 0, sizeof(next.epoch));
 	next.nr_aborted = 0;
-	next.health = HEALTH_OK;
+	next.health = call->convert ? HEALTH_WARNING : HEALTH_OK;
 	next.last_error[0] = '\0';
-	rc = vm_change(vm, &next, f);
+	rc = vm_change_role(vm, &next, f);
 	if (rc)
 		free(next.disks);
 	else
@@ -101,23 +128,100 @@ static int become_replica(struct vm *vm, struct failure *f)
 	return rc;
 }
 
+static int check_disks(const struct vm *vm, const struct call *call, struct failure *f)
+{
+	int disks[CALL_DISKS_MAX];
+	int rc = receive_open_disks(vm, call, disks, f);
+
+	for (size_t i = 0; !rc && i < call->nr_disks; i++)
+		(void)close_fd(disks[i]);
+	return rc;
+}
+
+/* Without "convert", the caller will send nothing but its own map. */
+static int check_equal(const struct vm *vm, const struct call *call, struct failure *f)
+{
+	int rc = 0;
+
+	if (vm->r.mode == MODE_PRIMARY)
+		rc = trackers_check_unwritten(&vm->r, f);
+	if (!rc && !base_is_covered(&call->base, &call->epoch, &vm->r.base, NULL, 0))
+		rc = failure_set(f, CODE_INVALID_STATE, -ESTALE,
+				 "The disks of VM %.64s on the two hosts are not equal any more: "
+				 "make a new plan.",
+				 vm->r.name);
+	return rc;
+}
+
+static int agree(struct vm *vm, const struct call *call, struct reply *reply, struct failure *f)
+{
+	struct swap_host host = vm_swap_host(vm);
+	struct relationship_record next = vm->r;
+	enum swap_verdict verdict;
+	struct swap_reply agreed;
+	struct swap_host to;
+	int rc = vm_check_idle(vm, f);
+
+	if (rc)
+		return rc;
+	verdict = swap_answer(&host, &call->swap, SWAP_GUARDS_ALL, &to, &agreed);
+	if (verdict)
+		return explain_verdict(vm, call, verdict, f);
+	if (call->kind == CALL_REVERSE) {
+		rc = call->convert ? 0 : check_equal(vm, call, f);
+		if (!rc)
+			rc = check_disks(vm, call, f);
+		if (!rc)
+			rc = become_replica(vm, call, &to, f);
+	} else {
+		vm_put_swap(vm, &to, &next);
+		rc = vm_change_role(vm, &next, f);
+	}
+	reply->nonce = agreed.nonce;
+	return rc;
+}
+
+/* What would keep this host from becoming the caller's replica, before anything is chosen. */
+static int check_reverse(const struct vm *vm, const struct call *call, struct failure *f)
+{
+	struct swap_host host = vm_swap_host(vm);
+	struct call asked = *call;
+	struct relationship_record ignored = vm->r;
+	int rc = vm_check_idle(vm, f);
+
+	asked.swap.ask = SWAP_REVERSE;
+	if (!rc && host.facing)
+		rc = explain_verdict(vm, &asked, SWAP_SPLIT_BRAIN, f);
+	if (!rc)
+		rc = vm_apply_event(vm, EVENT_CONVERTED_BY_PEER, &ignored, f);
+	return rc ? rc : check_disks(vm, call, f);
+}
+
+/* --- calls --- */
+
 static int handle(struct daemon *d, const struct address *peer, const struct call *call,
 		  struct reply *reply, struct receive **ret_receive, struct failure *f)
 {
 	struct vm *vm = NULL;
-	int rc = find_vm(d, peer, &call->vm, &vm, f);
+	enum swap_ask ask;
+	int rc;
 
+	if (call->kind == CALL_CREATE)
+		return create_for_peer(d, peer, call, f);
+	rc = find_vm(d, peer, &call->vm, &vm, f);
 	if (rc)
 		return rc;
 	if (call->kind == CALL_RECEIVE) {
 		reply->code = CODE_JOB_STARTED;
 		rc = receive_prepare(vm, call, ret_receive, f);
-	} else {
+	} else if (call->kind == CALL_REVERSE_CHECK) {
 		rc = check_reverse(vm, call, f);
-		if (!rc && call->kind == CALL_REVERSE)
-			rc = become_replica(vm, f);
+	} else if (call_asks(call->kind, &ask)) {
+		rc = agree(vm, call, reply, f);
 	}
-	reply->base = vm->r.base;
+	describe(vm, reply);
+	if (call->kind == CALL_LOOK || call->kind == CALL_REVERSE_CHECK)
+		describe_disks(vm, reply);
 	return rc;
 }
 

@@ -225,7 +225,28 @@ static int change(struct vm *vm, struct relationship_record *r, struct failure *
 		return rc;
 	r->settings = NULL;
 	r->disks = NULL;
+	vm_sync_fence(vm);
 	return 0;
+}
+
+/*
+ * Who applies a relationship asserts what it says, and so also that the VM may run here, if its role
+ * allows it: until the next boot.
+ */
+static int add(struct daemon *d, struct relationship_record *r, struct failure *f)
+{
+	bool failed_over = r->state == STATE_RECOVERED || r->state == STATE_COMMITTED;
+	struct uuid uuid = r->vm;
+	int rc;
+
+	r->term = 1;
+	r->ceded = r->mode == MODE_PRIMARY && r->state == STATE_PREPARED;
+	if (r->mode == MODE_PRIMARY ? !r->ceded : failed_over)
+		(void)snprintf(r->boot, sizeof(r->boot), "%s", d->boot);
+	rc = vm_add(d, r, f);
+	if (!rc)
+		vm_sync_fence(vm_find(d, &uuid));
+	return rc;
 }
 
 struct batch {
@@ -317,7 +338,7 @@ int apply_relationships(struct daemon *d, const char *json, bool *ret_changed, c
 		struct vm *vm = vm_find(d, &batch.records[i].vm);
 
 		if (!vm) {
-			rc = vm_add(d, &batch.records[i], f);
+			rc = add(d, &batch.records[i], f);
 			nr_added++;
 		} else if (!same_configuration(&vm->r, &batch.records[i])) {
 			rc = change(vm, &batch.records[i], f);

@@ -6,16 +6,49 @@
 #include <string.h>
 
 #include "base/macro.h"
+#include "base/cleanup.h"
 #include "base/text.h"
+#include "daemon/relationship.h"
 #include "lib/json.h"
 
 static const char *const kind_names[NR_CALLS] = {
+	[CALL_LOOK] = "look",
 	[CALL_REVERSE_CHECK] = "reverse-check",
+	[CALL_FAILOVER] = "failover",
+	[CALL_RESUME] = "resume",
 	[CALL_REVERSE] = "reverse",
+	[CALL_CONFIRM] = "confirm",
+	[CALL_CREATE] = "create",
 	[CALL_RECEIVE] = "receive",
 };
 
+static const enum call_kind ask_kinds[NR_SWAP_ASKS] = {
+	[SWAP_FAILOVER] = CALL_FAILOVER,
+	[SWAP_RESUME] = CALL_RESUME,
+	[SWAP_REVERSE] = CALL_REVERSE,
+	[SWAP_CONFIRM] = CALL_CONFIRM,
+};
+
+bool call_asks(enum call_kind kind, enum swap_ask *ret)
+{
+	for (unsigned int i = 0; i < NR_SWAP_ASKS; i++) {
+		if (ask_kinds[i] != kind)
+			continue;
+		*ret = i;
+		return true;
+	}
+	return false;
+}
+
+enum call_kind call_of_ask(enum swap_ask ask)
+{
+	return ask_kinds[ask];
+}
+
 static const char what[] = "the message of the peer";
+
+/* Far from where adding one would overflow. */
+#define CALL_TERM_MAX (INT64_MAX / 2)
 
 void call_of_relationship(enum call_kind kind, const struct relationship_record *r,
 			  struct call *ret)
@@ -32,6 +65,11 @@ void call_of_relationship(enum call_kind kind, const struct relationship_record 
 		memcpy(ret->disks[i].name, r->disks[i].name, sizeof(ret->disks[i].name));
 		ret->disks[i].size_bytes = r->disks[i].size_bytes;
 	}
+}
+
+static void add_flag(struct json_object *object, const char *name, bool flag)
+{
+	(void)json_object_object_add(object, name, json_object_new_boolean(flag));
 }
 
 char *call_encode(const struct call *call)
@@ -57,10 +95,45 @@ char *call_encode(const struct call *call)
 
 		json_add_text(item, "name", call->disks[i].name);
 		json_add_uint(item, "size", call->disks[i].size_bytes);
+		if (call->kind == CALL_CREATE) {
+			json_add_text(item, "path", call->disks[i].path);
+			json_add_text(item, "tracker", call->disks[i].tracker);
+		}
 		(void)json_object_array_add(disks, item);
 	}
 	(void)json_object_object_add(object, "disks", disks);
+	if (call->kind == CALL_CREATE) {
+		json_add_text(object, "name", call->name);
+		json_add_uint(object, "port", call->port);
+	}
+	json_add_uint(object, "term", call->swap.term);
+	json_add_uint(object, "expects", call->swap.expects);
+	json_add_uint(object, "session", call->swap.session);
+	json_add_uint(object, "nonce", call->swap.nonce);
+	add_flag(object, "convert", call->convert);
+	add_flag(object, "full", call->full);
 	return json_text(object);
+}
+
+static int decode_swap(struct json_object *object, struct call *call, struct failure *f)
+{
+	enum swap_ask ask = SWAP_FAILOVER;
+	bool asks = call_asks(call->kind, &ask);
+	int rc;
+
+	call->swap.ask = ask;
+	rc = json_get_uint(what, object, "term", asks, CALL_TERM_MAX, &call->swap.term, f);
+	if (!rc)
+		rc = json_get_uint(what, object, "expects", asks, INT64_MAX, &call->swap.expects,
+				   f);
+	if (!rc)
+		rc = json_get_uint(what, object, "session", asks, INT64_MAX, &call->swap.session,
+				   f);
+	if (!rc)
+		rc = json_get_uint(what, object, "nonce", asks, INT64_MAX, &call->swap.nonce, f);
+	if (!rc)
+		rc = json_get_flag(what, object, "convert", &call->convert, f);
+	return rc ? rc : json_get_flag(what, object, "full", &call->full, f);
 }
 
 static int decode_kind(struct json_object *object, enum call_kind *ret, struct failure *f)
@@ -108,7 +181,7 @@ static int decode_aborted(struct json_object *object, struct call *call, struct 
 
 static int decode_disk(struct json_object *item, struct call_disk *ret, struct failure *f)
 {
-	static const char *const members[] = { "name", "size" };
+	static const char *const members[] = { "name", "size", "path", "tracker" };
 	int rc;
 
 	rc = json_check_members(what, item, members, ARRAY_SIZE(members), f);
@@ -116,7 +189,10 @@ static int decode_disk(struct json_object *item, struct call_disk *ret, struct f
 		rc = json_get_text(what, item, "name", true, ret->name, sizeof(ret->name), f);
 	if (!rc)
 		rc = json_get_uint(what, item, "size", true, INT64_MAX, &ret->size_bytes, f);
-	return rc;
+	if (!rc)
+		rc = json_get_text(what, item, "path", false, ret->path, sizeof(ret->path), f);
+	return rc ? rc : json_get_text(what, item, "tracker", false, ret->tracker,
+				       sizeof(ret->tracker), f);
 }
 
 static int decode_disks(struct json_object *object, struct call *call, struct failure *f)
@@ -133,10 +209,12 @@ static int decode_disks(struct json_object *object, struct call *call, struct fa
 
 int call_decode(const char *text, struct call *ret, struct failure *f)
 {
-	static const char *const members[] = { "call",	"version", "vm",   "base",
-					       "epoch", "aborted", "disks" };
+	static const char *const members[] = { "call",	  "version", "vm",	"name",	 "base",
+					       "epoch",	  "aborted", "disks",	"term",	 "expects",
+					       "session", "nonce",   "convert", "full",	 "port" };
 	cleanup_json struct json_object *object = NULL;
 	struct call call = { 0 };
+	uint64_t port = 0;
 	int rc;
 
 	rc = json_parse_object(what, text, &object, f);
@@ -152,6 +230,15 @@ int call_decode(const char *text, struct call *ret, struct failure *f)
 		rc = json_get_uuid(what, object, "epoch", call.kind == CALL_RECEIVE, &call.epoch,
 				   f);
 	if (!rc)
+		rc = json_get_text(what, object, "name", call.kind == CALL_CREATE, call.name,
+				   sizeof(call.name), f);
+	if (!rc)
+		rc = json_get_uint(what, object, "port", call.kind == CALL_CREATE, UINT16_MAX,
+				   &port, f);
+	call.port = (uint16_t)port;
+	if (!rc)
+		rc = decode_swap(object, &call, f);
+	if (!rc)
 		rc = decode_aborted(object, &call, f);
 	if (!rc)
 		rc = decode_disks(object, &call, f);
@@ -164,32 +251,103 @@ int call_decode(const char *text, struct call *ret, struct failure *f)
 char *reply_encode(const struct reply *reply)
 {
 	cleanup_json struct json_object *object = json_object_new_object();
+	struct json_object *disks = json_object_new_array();
 
 	json_add_uint(object, "code", reply->code);
 	json_add_text(object, "text", reply->text);
 	json_add_uuid(object, "base", &reply->base);
+	json_add_uint(object, "mode", reply->mode);
+	json_add_uint(object, "state", reply->state);
+	add_flag(object, "ceded", reply->ceded);
+	add_flag(object, "facing", reply->host.facing);
+	json_add_uint(object, "term", reply->host.term);
+	json_add_uint(object, "session", reply->host.session);
+	json_add_uint(object, "nonce", reply->nonce);
+	for (size_t i = 0; i < reply->nr_disks; i++) {
+		struct json_object *item = json_object_new_object();
+
+		json_add_text(item, "name", reply->disks[i].name);
+		json_add_uint(item, "size", reply->disks[i].size_bytes);
+		add_flag(item, "map", reply->disks[i].map_reaches_back);
+		json_add_uint(item, "dirty", reply->disks[i].dirty_bytes);
+		(void)json_object_array_add(disks, item);
+	}
+	(void)json_object_object_add(object, "disks", disks);
 	return json_text(object);
+}
+
+static int decode_reply_disks(struct json_object *object, struct reply *reply, struct failure *f)
+{
+	struct json_object *array = NULL;
+	int rc = json_get_array(what, object, "disks", false, CALL_DISKS_MAX, &array, f);
+
+	for (size_t i = 0; !rc && array && i < json_object_array_length(array); i++) {
+		struct json_object *item = json_object_array_get_idx(array, i);
+		struct reply_disk *disk = &reply->disks[i];
+
+		rc = json_get_text(what, item, "name", true, disk->name, sizeof(disk->name), f);
+		if (!rc)
+			rc = json_get_uint(what, item, "size", true, INT64_MAX, &disk->size_bytes,
+					   f);
+		if (!rc)
+			rc = json_get_uint(what, item, "dirty", false, INT64_MAX,
+					   &disk->dirty_bytes, f);
+		if (!rc)
+			rc = json_get_flag(what, item, "map", &disk->map_reaches_back, f);
+		reply->nr_disks = i + 1;
+	}
+	return rc;
+}
+
+static int decode_reply_role(struct json_object *object, struct reply *reply, struct failure *f)
+{
+	uint64_t mode = 0;
+	uint64_t state = 0;
+	int rc;
+
+	rc = json_get_uint(what, object, "mode", false, NR_MODES - 1, &mode, f);
+	if (!rc)
+		rc = json_get_uint(what, object, "state", false, NR_STATES - 1, &state, f);
+	if (!rc)
+		rc = json_get_flag(what, object, "ceded", &reply->ceded, f);
+	if (!rc)
+		rc = json_get_flag(what, object, "facing", &reply->host.facing, f);
+	if (!rc)
+		rc = json_get_uint(what, object, "term", false, CALL_TERM_MAX, &reply->host.term,
+				   f);
+	if (!rc)
+		rc = json_get_uint(what, object, "session", false, INT64_MAX,
+				   &reply->host.session, f);
+	reply->mode = (unsigned int)mode;
+	reply->state = (unsigned int)state;
+	return rc ? rc : json_get_uint(what, object, "nonce", false, INT64_MAX, &reply->nonce, f);
 }
 
 int reply_decode(const char *text, struct reply *ret, struct failure *f)
 {
 	cleanup_json struct json_object *object = NULL;
-	struct reply reply = { 0 };
-	char raw[sizeof(reply.text)] = "";
+	cleanup_free struct reply *reply = calloc(1, sizeof(*reply));
+	char raw[sizeof(reply->text)] = "";
 	uint64_t code = 0;
 	int rc;
 
+	if (!reply)
+		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
 	rc = json_parse_object(what, text, &object, f);
 	if (!rc)
 		rc = json_get_uint(what, object, "code", true, CODE_FILE_NOT_FOUND, &code, f);
 	if (!rc)
 		rc = json_get_text(what, object, "text", false, raw, sizeof(raw), f);
 	if (!rc)
-		rc = json_get_uuid(what, object, "base", false, &reply.base, f);
+		rc = json_get_uuid(what, object, "base", false, &reply->base, f);
+	if (!rc)
+		rc = decode_reply_role(object, reply, f);
+	if (!rc)
+		rc = decode_reply_disks(object, reply, f);
 	if (rc)
 		return rc;
-	reply.code = (uint32_t)code;
-	text_make_printable(raw, strlen(raw), reply.text, sizeof(reply.text));
-	*ret = reply;
+	reply->code = (uint32_t)code;
+	text_make_printable(raw, strlen(raw), reply->text, sizeof(reply->text));
+	*ret = *reply;
 	return 0;
 }

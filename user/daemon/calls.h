@@ -2,56 +2,101 @@
 /*
  * What two daemons say to each other before a transfer: the JSON in CALL and REPLY. PURE.
  *
- *	"reverse-check"	may the listener, the old primary, become the caller's replica?
- *	"reverse"	become it. REPLY code 0 means that the new role is durable there.
- *	"receive"	take a delta. After REPLY code 4096 the connection is the workers'.
+ *	"look"		how do you stand? Changes nothing.
+ *	"reverse-check"	the same, and: what would keep you from becoming my replica?
+ *	"failover", "resume", "reverse", "confirm"
+ *			the calls of daemon/role_swap.h. REPLY code 0: agreed, and durable there.
+ *			"convert" in reverse: also when your disks are not what mine were
+ *	"create"	become the replica of a VM that is new to you
+ *	"receive"	take a delta. After REPLY code 4096 the connection is the workers'. "full": of
+ *			whole disks, whatever yours hold
  *
- *	CALL	{"call", "version": 1, "vm", "base", "epoch", "aborted": [{"epoch"}],
- *		 "disks": [{"name", "size"}]}
- *	REPLY	{"code", "text", "base"}
+ *	CALL	{"call", "version": 2, "vm", "name", "base", "epoch", "aborted": [{"epoch"}],
+ *		 "disks": [{"name", "size", "path", "tracker"}],
+ *		 "term", "expects", "session", "nonce", "convert", "full", "port"}
+ *	REPLY	{"code", "text", "base", "mode", "state", "facing", "term", "session", "nonce",
+ *		 "disks": [{"name", "size", "map", "dirty"}]}
  *
- * "epoch" is, in reverse, the one that the caller received last and may hold (see
- * base_is_covered()); in receive, the one that comes. "base" is that of the host that speaks.
+ * "epoch" is, in reverse and failover, the one that the caller received last and may hold (see
+ * base_is_covered()); in receive, the one that comes. "base" is that of the host that speaks. "map":
+ * the tracker there knows all that was written since the base, "dirty" says how much that is.
  *
- * Unknown members are refused: a later version that adds one that matters also raises
- * CALLS_VERSION.
+ * Unknown members are refused in a CALL: a later version that adds one that matters also raises
+ * CALLS_VERSION. In a REPLY they are skipped.
  */
 #ifndef FAILBACK_DAEMON_CALLS_H
 #define FAILBACK_DAEMON_CALLS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "base/failure.h"
 #include "base/uuid.h"
+#include "daemon/role_swap.h"
 #include "lib/store.h"
 
-#define CALLS_VERSION  1
+#define CALLS_VERSION  2
 #define CALL_DISKS_MAX 256
 
-enum call_kind { CALL_REVERSE_CHECK, CALL_REVERSE, CALL_RECEIVE, NR_CALLS };
+enum call_kind {
+	CALL_LOOK,
+	CALL_REVERSE_CHECK,
+	CALL_FAILOVER,
+	CALL_RESUME,
+	CALL_REVERSE,
+	CALL_CONFIRM,
+	CALL_CREATE,
+	CALL_RECEIVE,
+	NR_CALLS
+};
 
 struct call_disk {
 	char name[DISK_NAME_MAX + 1];
 	uint64_t size_bytes;
+	char path[PATH_MAX / 4]; /* create: on the callee's side */
+	char tracker[CBT_NAME_LEN + 1]; /* create */
 };
 
 struct call {
 	enum call_kind kind;
 	struct uuid vm;
+	char name[VM_NAME_MAX + 1]; /* create */
 	struct uuid base; /* of the caller; nil: none */
 	struct uuid epoch; /* nil: none; never in CALL_RECEIVE */
 	struct uuid aborted[ABORTED_MAX];
 	size_t nr_aborted;
 	struct call_disk disks[CALL_DISKS_MAX];
 	size_t nr_disks;
+	uint16_t port; /* create: where the caller listens */
+	struct swap_call swap; /* of the calls of role_swap.h */
+	bool convert;
+	bool full;
+};
+
+struct reply_disk {
+	char name[DISK_NAME_MAX + 1];
+	uint64_t size_bytes;
+	bool map_reaches_back;
+	uint64_t dirty_bytes;
 };
 
 struct reply {
 	uint32_t code;
 	char text[512];
 	struct uuid base;
+	unsigned int mode;
+	unsigned int state;
+	struct swap_host host; /* without its role: that is in mode and state, unless `ceded` */
+	bool ceded;
+	uint64_t nonce;
+	struct reply_disk disks[CALL_DISKS_MAX];
+	size_t nr_disks;
 };
+
+/** call_asks - which of role_swap.h's calls is it? False: none. */
+bool call_asks(enum call_kind kind, enum swap_ask *ret);
+enum call_kind call_of_ask(enum swap_ask ask);
 
 /**
  * call_of_relationship - @kind about @r's VM and disks, with its base, epoch and aborted epochs.

@@ -7,6 +7,7 @@
 #include "daemon/daemon.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -21,6 +22,9 @@
 #include "daemon/job.h"
 #include "daemon/listener.h"
 #include "daemon/objects.h"
+#include "daemon/schedule.h"
+#include "daemon/takeover.h"
+#include "daemon/talk.h"
 #include "daemon/vm.h"
 #include "lib/bus.h"
 
@@ -30,6 +34,9 @@
 static void daemon_clear(struct daemon *d)
 {
 	listener_stop(d);
+	schedule_stop(d);
+	for (struct vm *vm = d->vms; vm; vm = vm->next)
+		takeover_forget(vm);
 	job_free_all(d);
 	vm_free_all(d);
 	store_close(d->store);
@@ -148,17 +155,39 @@ static void settle_epochs(struct daemon *d)
 	}
 }
 
+/* Which boot of the host is this, and which start of the daemon? */
+static int read_boot(struct daemon *d, struct failure *f)
+{
+	const char *path = d->config.boot_id_file;
+	cleanup_fd int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t len = fd < 0 ? -1 : read(fd, d->boot, sizeof(d->boot) - 1);
+
+	if (len <= 0)
+		return failure_set(f, CODE_FAILED, -EIO,
+				   "Cannot read %s, which tells one boot from another; see the setting "
+				   "boot-id-file.",
+				   path);
+	d->boot[strcspn(d->boot, "\n")] = '\0';
+	return talk_nonce(&d->session, f);
+}
+
 static int remember(struct daemon *d, struct failure *f)
 {
-	int rc = open_store(d, f);
+	int rc = read_boot(d, f);
+
+	if (!rc)
+		rc = open_store(d, f);
 
 	if (!rc)
 		rc = settle_jobs(d, f);
 	if (!rc)
 		rc = vm_load_all(d, f);
-	if (!rc)
-		settle_epochs(d);
-	return rc;
+	if (rc)
+		return rc;
+	for (struct vm *vm = d->vms; vm; vm = vm->next)
+		vm_sync_fence(vm);
+	settle_epochs(d);
+	return 0;
 }
 
 /* --- stopping --- */
@@ -281,7 +310,7 @@ static int start(struct daemon *d, struct failure *f)
 		rc = listener_start(d, f);
 	if (!rc)
 		rc = join_bus(d, f);
-	return rc;
+	return rc ? rc : schedule_start(d, f);
 }
 
 int daemon_run(const struct host_config *config, struct failure *f)

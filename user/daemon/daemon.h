@@ -4,10 +4,14 @@
  * loop, and no turn waits for a peer or a transfer.
  *
  *	*_object				what D-Bus shows
- *	reverse, delta, delta_receive, answer	operations: one at a time on a VM, with a job
- *	peer, listener, worker, trackers	what operations talk to
+ *	reverse, takeover, delta, delta_receive, answer
+ *						operations: one at a time on a VM, with a job
+ *	schedule				begins deltas when they are due
+ *	peer, talk, listener, worker, trackers, fence
+ *						what operations talk to
  *	vm, job					what is remembered
- *	relationship, calls, progress		pure
+ *	relationship, role_swap, reverse_plan, calls, progress
+ *						pure
  */
 #ifndef FAILBACK_DAEMON_DAEMON_H
 #define FAILBACK_DAEMON_DAEMON_H
@@ -25,6 +29,7 @@
 
 struct job;
 struct listener;
+struct schedule;
 struct vm;
 
 struct daemon {
@@ -38,6 +43,9 @@ struct daemon {
 	struct vm *vms;
 	struct job *jobs; /* newest first */
 	size_t nr_ended; /* of them */
+	char boot[BOOT_TEXT_MAX]; /* of this boot of the host */
+	uint64_t session; /* of this start of the daemon */
+	struct schedule *schedule;
 	bool stopping; /* what runs may end, nothing starts */
 };
 

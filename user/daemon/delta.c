@@ -30,6 +30,7 @@
 #include "base/realtime.h"
 #include "base/text.h"
 #include "daemon/calls.h"
+#include "daemon/fence.h"
 #include "daemon/peer.h"
 #include "daemon/trackers.h"
 #include "daemon/transfer_plan.h"
@@ -42,6 +43,7 @@ struct delta {
 	struct conn *conn;
 	struct worker *worker;
 	struct tracker_info *infos; /* as of the freeze, in the order of the disks */
+	bool full; /* whole disks: what the peer's hold is not known */
 };
 
 static void delta_free_at(struct delta **at)
@@ -98,16 +100,25 @@ static bool heals_by_itself(uint32_t code)
 	}
 }
 
+/* In these states nobody knows what the peer's disks hold, until all was sent. */
+static bool sends_all(const struct vm *vm)
+{
+	return vm->r.state == STATE_WAITING_INITIAL || vm->r.state == STATE_RESYNCHRONIZING;
+}
+
 static void record_failure(struct vm *vm, const struct failure *why)
 {
 	bool heals = heals_by_itself(why->code);
+	enum relationship_event event = heals ? EVENT_DELTA_FAILED : EVENT_DELTA_REFUSED;
 	struct relationship_record next = vm->r;
 	struct failure store;
 
+	if (why->code == CODE_NOT_SUPPORTED && !sends_all(vm))
+		event = EVENT_RESYNC_NEEDED;
+
 	next.health = heals ? HEALTH_WARNING : HEALTH_CRITICAL;
 	(void)snprintf(next.last_error, sizeof(next.last_error), "%s", why->text);
-	if (vm_apply_event(vm, heals ? EVENT_DELTA_FAILED : EVENT_DELTA_REFUSED, &next, &store) ||
-	    vm_change(vm, &next, &store))
+	if (vm_apply_event(vm, event, &next, &store) || vm_change(vm, &next, &store))
 		log_error("VM %s: the failed delta cannot be recorded: %s", vm->r.name, store.text);
 }
 
@@ -120,8 +131,8 @@ static void tell_way_forward(const struct vm *vm, const struct failure *why, str
 		(void)snprintf(way, sizeof(way),
 			       "the next delta covers it; `failback resume %.64s` sends it",
 			       vm->r.name);
-	else if (why->code == CODE_NOT_SUPPORTED)
-		(void)snprintf(way, sizeof(way), "what was written stays marked");
+	else if (why->code == CODE_NOT_SUPPORTED && !sends_all(vm))
+		(void)snprintf(way, sizeof(way), "`failback resync %.64s` sends all", vm->r.name);
 	else
 		(void)snprintf(way, sizeof(way),
 			       "when that is mended, `failback resume %.64s` sends it",
@@ -166,16 +177,16 @@ static int commit(struct delta *delta, struct failure *f)
 	return rc ? rc : vm_change(vm, &next, f);
 }
 
-/* After the last delta nothing may have been written, and nothing may write any more. */
-static int finish_prepare(struct delta *delta, struct failure *f)
+/* The fence is up: has nothing been written since the delta, and may the VM go? */
+static int cede(struct delta *delta, struct failure *f)
 {
 	struct vm *vm = delta->vm;
+	struct swap_host host = vm_swap_host(vm);
 	struct relationship_record next = vm->r;
+	struct swap_host ceded;
 	int rc;
 
-	rc = trackers_check_closed(&vm->r, f);
-	if (!rc)
-		rc = trackers_get(&vm->r, delta->infos, f);
+	rc = trackers_get(&vm->r, delta->infos, f);
 	if (!rc)
 		rc = trackers_check(&vm->r, delta->infos, f);
 	if (rc)
@@ -186,8 +197,26 @@ static int finish_prepare(struct delta *delta, struct failure *f)
 			"VM %.64s was written to while its last delta was sent; shut it down and "
 			"repeat.",
 			vm->r.name);
+	if (swap_order(&host, SWAP_CEDE, &ceded))
+		return failure_set(f, CODE_INVALID_STATE, -EBADE, "VM %.64s is no primary any more.",
+				   vm->r.name);
 	rc = vm_apply_event(vm, EVENT_PREPARED, &next, f);
-	return rc ? rc : vm_change(vm, &next, f);
+	if (rc)
+		return rc;
+	vm_put_swap(vm, &ceded, &next);
+	return vm_change_role(vm, &next, f);
+}
+
+/* After the last delta nothing may have been written, and nothing may write any more. */
+static int finish_prepare(struct delta *delta, struct failure *f)
+{
+	int rc = fence_raise(&delta->vm->r, f);
+
+	if (!rc)
+		rc = cede(delta, f);
+	if (rc)
+		vm_sync_fence(delta->vm);
+	return rc;
 }
 
 static void succeed(struct delta *delta)
@@ -255,7 +284,7 @@ static int hand_over(struct delta *delta, const struct reply *reply, struct fail
 	cleanup_fd int fd = -1;
 	int rc;
 
-	rc = send_plan(&delta->vm->r, delta->infos, &plan, f);
+	rc = send_plan(&delta->vm->r, delta->infos, delta->full, &plan, f);
 	if (!rc)
 		rc = note_handover(delta->vm, &reply->base, f);
 	if (rc)
@@ -311,7 +340,7 @@ static int freeze(struct delta *delta, struct failure *f)
 	}
 	rc = trackers_freeze(&delta->vm->r, &delta->vm->r.epoch, delta->infos, f);
 	/* One may have been started anew, with an empty map, since the checks. */
-	return rc ? rc : trackers_check(&delta->vm->r, delta->infos, f);
+	return rc || delta->full ? rc : trackers_check(&delta->vm->r, delta->infos, f);
 }
 
 static int call_receive(struct delta *delta, struct failure *f)
@@ -320,6 +349,9 @@ static int call_receive(struct delta *delta, struct failure *f)
 	struct call call;
 
 	call_of_relationship(CALL_RECEIVE, &delta->vm->r, &call);
+	call.full = delta->full;
+	if (delta->full)
+		memset(&call.base, 0, sizeof(call.base));
 	text = call_encode(&call);
 	if (!text)
 		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
@@ -359,24 +391,52 @@ static void on_cancel(void *context)
 	fail(delta, &why);
 }
 
+static enum relationship_event event_of_type(enum job_type type)
+{
+	switch (type) {
+	case JOB_PREPARE:
+		return EVENT_PREPARED;
+	case JOB_RESYNCHRONIZE:
+		return EVENT_RESYNCHRONIZE;
+	case JOB_SEND_INITIAL:
+		return EVENT_START;
+	default:
+		return EVENT_RESUME;
+	}
+}
+
 static int check(struct delta *delta, enum job_type type, struct failure *f)
 {
 	struct vm *vm = delta->vm;
-	struct relationship_record ignored = vm->r;
+	struct relationship_record next = vm->r;
 	int rc;
 
-	rc = vm_apply_event(vm, type == JOB_PREPARE ? EVENT_PREPARED : EVENT_RESUME, &ignored, f);
+	rc = vm_apply_event(vm, event_of_type(type), &next, f);
 	if (!rc)
 		rc = vm_check_idle(vm, f);
 	if (!rc)
 		rc = delta_settle(vm, f);
 	if (!rc)
 		rc = trackers_get(&vm->r, delta->infos, f);
+	delta->full = sends_all(vm) || type == JOB_RESYNCHRONIZE || type == JOB_SEND_INITIAL;
 	if (!rc)
-		rc = trackers_check(&vm->r, delta->infos, f);
+		rc = delta->full ? trackers_check_sizes(&vm->r, delta->infos, f) :
+				   trackers_check(&vm->r, delta->infos, f);
 	if (!rc && type == JOB_PREPARE)
 		rc = trackers_check_closed(&vm->r, f);
 	return rc;
+}
+
+/* From here on the state says that all is to be sent, until it was. */
+static int begin_sending_all(struct vm *vm, enum job_type type, struct failure *f)
+{
+	struct relationship_record next = vm->r;
+	int rc;
+
+	if (type != JOB_RESYNCHRONIZE && type != JOB_SEND_INITIAL)
+		return 0;
+	rc = vm_apply_event(vm, event_of_type(type), &next, f);
+	return rc ? rc : vm_change(vm, &next, f);
 }
 
 struct job *delta_start(struct vm *vm, enum job_type type, struct failure *f)
@@ -393,7 +453,14 @@ struct job *delta_start(struct vm *vm, enum job_type type, struct failure *f)
 	}
 	delta->daemon = vm->daemon;
 	delta->vm = vm;
-	if (check(delta, type, f))
+	if (check(delta, type, &why)) {
+		/* No delta will do from here on, whoever asks for it. */
+		if (why.code == CODE_NOT_SUPPORTED)
+			record_failure(vm, &why);
+		(void)failure_set(f, (enum code)why.code, -EINVAL, "%s", why.text);
+		return NULL;
+	}
+	if (begin_sending_all(vm, type, f))
 		return NULL;
 	job = job_start(vm, type, f);
 	if (!job)

@@ -8,8 +8,8 @@
 
 /**
  * delta_start - check the trackers and begin; the rest happens in the job.
- * @type: JOB_SEND, or JOB_PREPARE: nothing may have the disks open, and the VM is in state 4 when
- *	all is sent
+ * @type: JOB_SEND; JOB_PREPARE: nothing may have the disks open, and the VM is in state 4 when all
+ *	is sent; JOB_SEND_INITIAL, JOB_RESYNCHRONIZE: all of the disks, whatever the peer's hold
  *
  * NULL with a failure: nothing was started.
  */

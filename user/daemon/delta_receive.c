@@ -21,6 +21,7 @@
 #include "base/macro.h"
 #include "base/realtime.h"
 #include "daemon/job.h"
+#include "daemon/trackers.h"
 #include "daemon/transfer_plan.h"
 #include "daemon/worker.h"
 #include "lib/devid.h"
@@ -92,9 +93,14 @@ int receive_open_disks(const struct vm *vm, const struct call *call, int *ret, s
 
 	for (size_t i = 0; !rc && i < call->nr_disks; i++) {
 		const struct disk_record *disk = find_disk(vm, call->disks[i].name);
+		char device[PATH_MAX];
 
 		ret[i] = -1;
-		if (!disk->path[0])
+		trackers_device(disk, device);
+		if (device[0])
+			rc = devid_open_target(disk->name, device, call->disks[i].size_bytes,
+					       &ret[i], f);
+		else if (!disk->path[0])
 			rc = failure_set(
 				f, CODE_FILE_NOT_FOUND, -ENOENT,
 				"Disk %s of VM %.64s has no path to receive into on this host; "
@@ -127,6 +133,26 @@ static void fail(struct receive *receive, const struct failure *why)
 	job_end(owned->job, why);
 }
 
+/*
+ * Trackers that do not follow keep more than they need: the next reverse sends it in vain, and
+ * nothing is missed.
+ */
+static void note_trackers(const struct vm *vm, const struct uuid *epoch)
+{
+	struct failure why;
+
+	for (size_t i = 0; i < vm->r.nr_disks; i++) {
+		char device[PATH_MAX];
+
+		trackers_device(&vm->r.disks[i], device);
+		if (!device[0])
+			return;
+	}
+	if (trackers_note_received(&vm->r, epoch, &why))
+		log_warning("VM %s: the trackers of the replica keep what was received as dirty: %s",
+			    vm->r.name, why.text);
+}
+
 static int record_received(struct receive *receive, struct failure *f)
 {
 	struct vm *vm = receive->vm;
@@ -135,6 +161,7 @@ static int record_received(struct receive *receive, struct failure *f)
 
 	if (rc)
 		return rc;
+	note_trackers(vm, &receive->call.epoch);
 	next.base = receive->call.epoch;
 	memset(&next.epoch, 0, sizeof(next.epoch));
 	next.inconsistent = false;
@@ -192,14 +219,18 @@ static int check(const struct vm *vm, const struct call *call, struct failure *f
 	rc = vm_apply_event(vm, EVENT_RECEIVE, &ignored, f);
 	if (!rc)
 		rc = vm_check_idle(vm, f);
-	if (!rc && !base_is_covered(&vm->r.base, &vm->r.epoch, &call->base, call->aborted,
-				    call->nr_aborted))
-		rc = failure_set(
-			f, CODE_NOT_SUPPORTED, -ESTALE,
-			"The disks of VM %.64s here do not hold what the delta starts from: a "
-			"compare of the disks "
-			"is needed, which this version lacks.",
-			vm->r.name);
+	if (!rc && !call->full && vm->r.state == STATE_WAITING_INITIAL)
+		rc = failure_set(f, CODE_NOT_SUPPORTED, -ESTALE,
+				 "What the disks of VM %.64s here hold is not known: only a "
+				 "resynchronisation will do.",
+				 vm->r.name);
+	if (!rc && !call->full &&
+	    !base_is_covered(&vm->r.base, &vm->r.epoch, &call->base, call->aborted,
+			     call->nr_aborted))
+		rc = failure_set(f, CODE_NOT_SUPPORTED, -ESTALE,
+				 "The disks of VM %.64s here do not hold what the delta starts "
+				 "from: a resynchronisation is needed.",
+				 vm->r.name);
 	return rc;
 }
 

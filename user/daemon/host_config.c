@@ -26,6 +26,20 @@ static const struct config_setting settings[] = {
 	  .default_value = "32", .doc = "connections of peers at once" },
 	{ .name = "call-timeout", UINT(call_timeout), .min = 1, .max = 600, .default_value = "10",
 	  .doc = "seconds in which a peer has to answer or to finish what it says" },
+	{ .name = "guard-timeout", UINT(guard_timeout), .min = 0, .max = 86400,
+	  .default_value = "300",
+	  .doc = "seconds after a boot in which a peer has to confirm that it did not take over" },
+	{ .name = "guard-policy", TEXT(guard_policy), .default_value = "hold",
+	  .doc = "what follows when it does not: hold the VM (`failback start --force` releases it), or start" },
+	{ .name = "max-transfers", UINT(max_transfers), .min = 1, .max = 1024,
+	  .default_value = "3", .doc = "deltas sent at once" },
+	{ .name = "replica-paths", TEXT(replica_paths), .default_value = "",
+	  .doc = "paths, separated by spaces, under which peers may name disks for new replicas; none: they may not" },
+	{ .name = "boot-id-file", TEXT(boot_id_file),
+	  .default_value = "/proc/sys/kernel/random/boot_id",
+	  .doc = "file whose text differs from boot to boot" },
+	{ .name = "second-ms", UINT(second_ms), .min = 1, .max = 1000, .default_value = "1000",
+	  .doc = "milliseconds to a second of intervals and guard-timeout; for tests" },
 };
 
 const struct config_table host_config_table = {

@@ -20,6 +20,12 @@ struct host_config {
 	char bus_address[512];
 	uint64_t max_connections;
 	uint64_t call_timeout; /* seconds */
+	uint64_t guard_timeout; /* seconds */
+	char guard_policy[16];
+	uint64_t max_transfers;
+	char replica_paths[1024];
+	char boot_id_file[PATH_MAX / 2];
+	uint64_t second_ms;
 };
 
 extern const struct config_table host_config_table;

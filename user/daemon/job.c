@@ -26,12 +26,23 @@ static const struct {
 	unsigned int type;
 	const char *name;
 } type_names[] = {
+	{ JOB_CREATE, "creating a relationship" },
+	{ JOB_MODIFY, "changing settings" },
+	{ JOB_REMOVE, "removing a relationship" },
+	{ JOB_START, "starting the initial replication" },
 	{ JOB_STATE_CHANGE, "changing the replication state" },
+	{ JOB_FAILOVER, "failing over" },
+	{ JOB_REVERT, "reverting a failover" },
+	{ JOB_COMMIT, "committing a failover" },
 	{ JOB_PREPARE, "preparing a planned failover" },
 	{ JOB_CANCEL_PREPARED, "cancelling a planned failover" },
 	{ JOB_REVERSE, "reversing the replication" },
 	{ JOB_SEND, "sending a delta" },
 	{ JOB_RECEIVE, "receiving a delta" },
+	{ JOB_RESYNCHRONIZE, "resynchronising" },
+	{ JOB_STATISTICS, "reading statistics" },
+	{ JOB_TEST_CONNECTION, "testing the connection" },
+	{ JOB_SEND_INITIAL, "sending the initial replica" },
 };
 
 static const char *const state_names[] = {
@@ -85,6 +96,7 @@ struct job *job_find(struct daemon *d, const struct uuid *id)
 static void job_free(struct job *job)
 {
 	(void)sd_event_source_disable_unref(job->removal);
+	free(job->result);
 	free(job);
 }
 

@@ -16,12 +16,23 @@
 #define JOB_RETENTION_S 300
 
 enum job_type {
+	JOB_CREATE = 91,
+	JOB_MODIFY = 92,
+	JOB_REMOVE = 93,
+	JOB_START = 94,
 	JOB_STATE_CHANGE = 96,
+	JOB_FAILOVER = 97,
+	JOB_REVERT = 98,
+	JOB_COMMIT = 99,
 	JOB_PREPARE = 100,
 	JOB_CANCEL_PREPARED = 101,
 	JOB_REVERSE = 104,
 	JOB_SEND = 105,
 	JOB_RECEIVE = 106,
+	JOB_RESYNCHRONIZE = 107,
+	JOB_STATISTICS = 111,
+	JOB_TEST_CONNECTION = 115,
+	JOB_SEND_INITIAL = 116,
 };
 
 enum job_state {
@@ -46,6 +57,7 @@ struct job {
 	struct job_record r;
 	struct progress progress;
 	char status[128]; /* what it is doing */
+	char *result; /* JSON; malloc()ed, NULL: none */
 	struct uuid follow_up; /* a job that was started because this one completed; nil: none */
 	uint64_t started_ns;
 	uint64_t ended_ns;

@@ -96,9 +96,13 @@ BUS_GETTER(get_u16)
 BUS_GETTER(get_text)
 {
 	const struct job *job = context;
+	const char *text = job->r.text;
 
-	return sd_bus_message_append(
-		reply, "s", strcmp(property, "JobStatus") == 0 ? job->status : job->r.text);
+	if (strcmp(property, "JobStatus") == 0)
+		text = job->status;
+	else if (strcmp(property, "Result") == 0)
+		text = job->result ? job->result : "";
+	return sd_bus_message_append(reply, "s", text);
 }
 
 BUS_GETTER(get_u64)
@@ -208,6 +212,7 @@ static const sd_bus_vtable vtable[] = {
 	BUS_PROPERTY_CHANGING("PercentComplete", "q", get_u16),
 	BUS_PROPERTY_CHANGING("ErrorCode", "q", get_u16),
 	BUS_PROPERTY_CHANGING("ErrorDescription", "s", get_text),
+	BUS_PROPERTY_CHANGING("Result", "s", get_text),
 	BUS_PROPERTY_CHANGING("ElapsedTime", "t", get_u64),
 	BUS_PROPERTY_CONST("StartTime", "t", get_u64),
 	BUS_PROPERTY_CONST("TimeBeforeRemoval", "t", get_u64),
@@ -254,7 +259,7 @@ void job_object_changed(struct job *job)
 		return;
 	(void)sd_bus_emit_properties_changed(
 		job->daemon->bus, bus_path(BUS_JOB_PREFIX, &job->r.id, path), BUS_JOB_INTERFACE,
-		"JobState", "JobStatus", "PercentComplete", "ErrorCode", "ErrorDescription",
+		"JobState", "JobStatus", "PercentComplete", "ErrorCode", "ErrorDescription", "Result",
 		"ElapsedTime", "BytesTotal", "BytesDone", "BytesSent", "BytesPerSecond",
 		"SecondsLeft", "Cancellable", "FollowUpJob", NULL);
 }

@@ -24,6 +24,7 @@ int job_object_export(struct daemon *d);
 
 void relationship_object_added(struct vm *vm);
 void relationship_object_changed(struct vm *vm);
+void relationship_object_removed(struct vm *vm);
 
 void job_object_added(struct job *job);
 void job_object_changed(struct job *job);

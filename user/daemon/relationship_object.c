@@ -112,6 +112,18 @@ BUS_GETTER(get_last_time)
 	return sd_bus_message_append(reply, "t", vm->r.last_replication_us);
 }
 
+BUS_GETTER(get_may_run)
+{
+	return sd_bus_message_append(reply, "b", vm_swap_host(context).facing);
+}
+
+BUS_GETTER(get_term)
+{
+	const struct vm *vm = context;
+
+	return sd_bus_message_append(reply, "t", vm->r.term);
+}
+
 BUS_GETTER(get_consistent)
 {
 	const struct vm *vm = context;
@@ -143,6 +155,8 @@ static const sd_bus_vtable vtable[] = {
 	BUS_PROPERTY_CHANGING("Peer", "s", get_text),
 	BUS_PROPERTY_CHANGING("Base", "s", get_uuid),
 	BUS_PROPERTY_CHANGING("Consistent", "b", get_consistent),
+	BUS_PROPERTY_CHANGING("MayRun", "b", get_may_run),
+	BUS_PROPERTY_CHANGING("Term", "t", get_term),
 	BUS_PROPERTY_CHANGING("LastReplicationTime", "t", get_last_time),
 	BUS_PROPERTY_CHANGING("LastError", "s", get_text),
 	BUS_PROPERTY_CHANGING("ReplicationSettingData", "s", get_text),
@@ -180,6 +194,15 @@ void relationship_object_changed(struct vm *vm)
 					     "ReplicationMode", "ReplicationModeName",
 					     "ReplicationState", "ReplicationStateName",
 					     "ReplicationHealth", "ReplicationHealthName", "Peer",
-					     "Base", "Consistent", "LastReplicationTime",
+					     "Base", "Consistent", "MayRun", "Term",
+					     "LastReplicationTime",
 					     "LastError", "ReplicationSettingData", "Disks", NULL);
+}
+
+void relationship_object_removed(struct vm *vm)
+{
+	char path[BUS_PATH_MAX];
+
+	if (vm->daemon->bus)
+		(void)sd_bus_emit_object_removed(vm->daemon->bus, vm_path(vm, path));
 }

@@ -1,44 +1,47 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- *	caller (replica, 5 or 6)             peer (primary, 4)
- *	  | reverse-check  ----------------->  |  role, disks, base: nothing changes
- *	  | reverse  ----------------------->  |  the same checks, then (replica, 3), durable
+ *	caller (failed over)                 peer (prepared, held, or replica by now)
+ *	  | reverse-check  ----------------->  |  role, disks, bases, maps: nothing changes
+ *	  | makes the plan                     |
+ *	  | reverse  ----------------------->  |  the same checks, then replica, durable
  *	  |  <-------------------------- code 0 |
- *	(primary, 3), durable                  |
- *	  | a delta                             |
+ *	primary, durable                       |
+ *	  | a delta, or all                    |
  *
- * CRASH: the peer's step comes first, so that no crash and no lost message leaves two primaries.
- * After it and before the caller's, the caller is still in state 5 or 6: repeating the method
- * finds the peer in (replica, 3), where the same call is legal and changes nothing.
+ * CRASH: the peer's step comes first; after it and before the caller's, repeating the method finds
+ * the peer a replica, and completes. See role_swap.h for why nothing else can have happened.
  *
- * That both hosts' disks were equal when the VM was failed over is not proved here but asserted
- * by the peer's state 4: it only gets there when a last delta was acknowledged with the VM off,
- * and refuses when its trackers saw a write since.
+ * A plan that is all deltas leads to (primary, 3), where what differs is in the caller's maps. Any
+ * other leads to (primary, 1): the initial replication begins at once, and until it is done the
+ * peer's disks are in state 2, of unknown contents, and are not failed over to.
  */
 #include "daemon/reverse.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "base/macro.h"
-#include "daemon/calls.h"
+#include "base/size.h"
 #include "daemon/delta.h"
-#include "daemon/peer.h"
+#include "daemon/reverse_plan.h"
+#include "daemon/talk.h"
 #include "daemon/trackers.h"
-#include "lib/settings.h"
+#include "daemon/vm_settings.h"
+#include "lib/json.h"
 
 struct reverse {
-	struct daemon *daemon;
 	struct vm *vm;
 	struct job *job;
-	struct conn *conn;
-	char peer[PEER_TEXT_MAX];
-	char *settings; /* as they will be */
+	struct talk *talk;
+	bool plan_only;
+	struct vm_settings settings; /* as they will be */
 	struct tracker_info *infos;
-	enum call_kind calling;
+	struct reverse_plan plan;
+	struct swap_call call;
 };
 
 static void reverse_free_at(struct reverse **at)
@@ -47,8 +50,9 @@ static void reverse_free_at(struct reverse **at)
 
 	if (!rev)
 		return;
-	conn_free_at(&rev->conn);
-	free(rev->settings);
+	talk_free_at(&rev->talk);
+	vm_settings_clear(&rev->settings);
+	free(rev->plan.disks);
 	free(rev->infos);
 	free(rev);
 }
@@ -58,136 +62,85 @@ static int out_of_memory(struct failure *f)
 	return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
 }
 
-/* --- settings --- */
+/* --- the plan --- */
 
-static bool is_last_part(const char *text, const char *name)
-{
-	size_t len = strlen(text);
-	size_t name_len = strlen(name);
+/* This build has no MARK that imports a map, and no worker that compares. */
+static const struct plan_abilities abilities = { .two_sided = false, .compare = false };
 
-	return len > name_len && strcmp(text + len - name_len, name) == 0 &&
-	       strchr("\\/", text[len - name_len - 1]);
-}
-
-static const struct disk_record *find_disk(const struct relationship_record *r, const char *text)
-{
-	for (size_t i = 0; i < r->nr_disks; i++) {
-		const struct disk_record *disk = &r->disks[i];
-
-		if (strcmp(text, disk->name) == 0 || strcmp(text, disk->path) == 0 ||
-		    is_last_part(text, disk->name))
-			return disk;
-	}
-	return NULL;
-}
-
-static int check_disks(const struct relationship_record *r, const struct settings *s,
-		       struct failure *f)
-{
-	const struct setting_value *disks = &s->values[SETTING_INCLUDED_DISKS];
-
-	if (!disks->set)
-		return 0;
-	for (size_t i = 0; i < disks->nr_texts; i++) {
-		if (!find_disk(r, disks->texts[i]))
-			return failure_set(
-				f, CODE_INVALID_PARAMETER, -ENOENT,
-				"IncludedDisks is not valid: VM %.64s has no disk \"%.128s\".",
-				r->name, disks->texts[i]);
-	}
-	for (size_t i = 0; i < r->nr_disks; i++) {
-		size_t j = 0;
-
-		while (j < disks->nr_texts && find_disk(r, disks->texts[j]) != &r->disks[i])
-			j++;
-		if (j == disks->nr_texts)
-			return failure_set(
-				f, CODE_NOT_SUPPORTED, -EOPNOTSUPP,
-				"IncludedDisks leaves out disk %s: this version replicates all "
-				"disks of a VM "
-				"or none.",
-				r->disks[i].name);
-	}
-	return 0;
-}
-
-static int check_vm(const struct relationship_record *r, const struct settings *s,
-		    struct failure *f)
-{
-	const char *id = settings_text(s, SETTING_VIRTUAL_SYSTEM_IDENTIFIER);
-	struct uuid uuid;
-
-	if (id[0] && (uuid_parse(id, &uuid) || !uuid_equal(&uuid, &r->vm)))
-		return failure_set(f, CODE_INVALID_PARAMETER, -EINVAL,
-				   "The setting data belongs to VM %.64s, not to VM %.64s.", id,
-				   r->name);
-	return 0;
-}
-
-/* Where to send: what the settings say, else the peer of the relationship. */
-static int choose_peer(const struct relationship_record *r, const struct settings *s, char *ret,
-		       struct failure *f)
-{
-	const char *host = settings_text(s, SETTING_RECOVERY_CONNECTION_POINT);
-	uint16_t port = settings_number(s, SETTING_RECOVERY_SERVER_PORT_NUMBER);
-	struct address current;
-	struct address address;
-	int rc;
-
-	rc = address_parse(r->peer, PEER_PORT, &current, f);
-	if (rc)
-		return rc;
-	address = current;
-	if (host[0])
-		rc = address_parse(host, port ? port : address_port(&current), &address, f);
-	if (rc)
-		return rc;
-	if (port)
-		address_set_port(&address, port);
-	(void)address_format(&address, ret);
-	return 0;
-}
-
-/* What is kept for the next time: not where to send, which is the peer's address from now on. */
-static int merge_settings(const struct relationship_record *r, const struct settings *given,
-			  char **ret, struct failure *f)
-{
-	static const enum setting passing[] = {
-		SETTING_RECOVERY_CONNECTION_POINT,
-		SETTING_RECOVERY_SERVER_PORT_NUMBER,
-		SETTING_VIRTUAL_SYSTEM_IDENTIFIER,
-		SETTING_INCLUDED_DISKS,
-	};
-	_cleanup_(settings_clear) struct settings merged = { 0 };
-	int rc;
-
-	rc = settings_parse(r->settings ? r->settings : "", &merged, f);
-	if (rc)
-		return rc;
-	if (settings_merge(&merged, given))
-		return out_of_memory(f);
-	for (size_t i = 0; i < ARRAY_SIZE(passing); i++)
-		settings_unset(&merged, passing[i]);
-	*ret = settings_to_json(&merged);
-	return *ret ? 0 : out_of_memory(f);
-}
-
-static int take_settings(struct reverse *rev, const char *setting_data, struct failure *f)
+static int make_plan(struct reverse *rev, const struct reply *peer, struct failure *f)
 {
 	const struct relationship_record *r = &rev->vm->r;
-	_cleanup_(settings_clear) struct settings given = { 0 };
-	int rc;
+	cleanup_free bool *maps = calloc(r->nr_disks, sizeof(*maps));
+	cleanup_free uint64_t *dirty = calloc(r->nr_disks, sizeof(*dirty));
+	struct plan_facts facts = { .r = r, .map_reaches_back = maps, .dirty_bytes = dirty,
+				    .peer = peer, .abilities = abilities };
 
-	rc = settings_parse(setting_data, &given, f);
-	if (!rc)
-		rc = check_vm(r, &given, f);
-	if (!rc)
-		rc = check_disks(r, &given, f);
-	if (!rc)
-		rc = choose_peer(r, &given, rev->peer, f);
-	if (!rc)
-		rc = merge_settings(r, &given, &rev->settings, f);
-	return rc;
+	if (!maps || !dirty)
+		return out_of_memory(f);
+	for (size_t i = 0; i < r->nr_disks; i++)
+		trackers_facts(r, &r->disks[i], &maps[i], &dirty[i]);
+	reverse_plan_make(&facts, &rev->plan);
+	return 0;
+}
+
+static void add_bytes(struct json_object *object, const char *name, uint64_t bytes)
+{
+	if (bytes == PLAN_UNKNOWN)
+		(void)json_object_object_add(object, name, NULL);
+	else
+		json_add_uint(object, name, bytes);
+}
+
+static char *plan_to_json(const struct reverse *rev)
+{
+	const struct reverse_plan *plan = &rev->plan;
+	cleanup_json struct json_object *object = json_object_new_object();
+	struct json_object *disks = json_object_new_array();
+
+	json_add_uint(object, "schema", 1);
+	json_add_uuid(object, "vm", &rev->vm->r.vm);
+	json_add_text(object, "name", rev->vm->r.name);
+	json_add_text(object, "peer", rev->settings.peer);
+	json_add_text(object, "digest", plan->digest);
+	(void)json_object_object_add(object, "needs_consent",
+				     json_object_new_boolean(plan->needs_consent));
+	json_add_uint(object, "cost_bytes", plan->cost_bytes);
+	add_bytes(object, "lost_bytes", plan->lost_bytes);
+	for (size_t i = 0; i < plan->nr_disks; i++) {
+		struct json_object *item = json_object_new_object();
+
+		json_add_text(item, "name", plan->disks[i].name);
+		json_add_text(item, "method", plan_method_name(plan->disks[i].method));
+		json_add_text(item, "reason", plan_reason_code(plan->disks[i].reason));
+		json_add_text(item, "text", plan_reason_text(plan->disks[i].reason));
+		json_add_uint(item, "cost_bytes", plan->disks[i].cost_bytes);
+		add_bytes(item, "lost_bytes", plan->disks[i].lost_bytes);
+		(void)json_object_array_add(disks, item);
+	}
+	(void)json_object_object_add(object, "disks", disks);
+	return json_text(object);
+}
+
+static int check_consent(const struct reverse *rev, struct failure *f)
+{
+	const struct reverse_plan *plan = &rev->plan;
+	char lost[SIZE_TEXT_LEN];
+
+	if (rev->settings.consent[0] && strcmp(rev->settings.consent, plan->digest) != 0)
+		return failure_set(f, CODE_INVALID_STATE, -ESTALE,
+				   "The plan that was agreed to does not hold any more: look at the "
+				   "new one (`failback plan %.64s`), its digest is %s.",
+				   rev->vm->r.name, plan->digest);
+	if (!plan->needs_consent || rev->settings.consent[0])
+		return 0;
+	return failure_set(
+		f, CODE_INVALID_STATE, -EPERM,
+		"The reverse would overwrite %s that only the old primary has (%s). See `failback "
+		"plan %.64s`; to agree: `failback reverse --consent %s %.64s`.",
+		plan->lost_bytes == PLAN_UNKNOWN ? "an unknown number of bytes" :
+						   size_format(plan->lost_bytes, lost),
+		plan_reason_text(plan->disks[0].reason), rev->vm->r.name, plan->digest,
+		rev->vm->r.name);
 }
 
 /* --- the end --- */
@@ -199,30 +152,40 @@ static void fail(struct reverse *rev, const struct failure *why)
 	job_end(owned->job, why);
 }
 
-static int become_primary(struct reverse *rev, const struct uuid *peer_base, struct failure *f)
+static int become_primary(struct reverse *rev, const struct reply *reply, struct failure *f)
 {
+	struct swap_reply agreed = { .term = reply->host.term, .nonce = reply->nonce };
 	struct vm *vm = rev->vm;
+	struct swap_host host = vm_swap_host(vm);
 	struct relationship_record next = vm->r;
-	int rc = vm_apply_event(vm, EVENT_REVERSE, &next, f);
+	struct swap_host to;
+	int rc;
 
+	if (swap_take(&host, &rev->call, &agreed, SWAP_GUARDS_ALL, &to))
+		return failure_set(f, CODE_INVALID_STATE, -ESTALE,
+				   "VM %.64s has changed here meanwhile: repeat the reverse.",
+				   vm->r.name);
+	rc = vm_apply_event(vm, rev->plan.planned ? EVENT_REVERSE : EVENT_REVERSE_UNPLANNED, &next,
+			    f);
 	if (!rc)
 		rc = vm_copy_disks(vm, &next.disks, f);
 	if (rc)
 		return rc;
 	trackers_note(next.disks, next.nr_disks, rev->infos);
-	(void)strcpy(next.peer, rev->peer);
-	next.settings = rev->settings;
-	next.base = *peer_base;
+	vm_put_swap(vm, &to, &next);
+	(void)strcpy(next.peer, rev->settings.peer);
+	next.settings = rev->settings.kept;
+	next.base = reply->base;
 	memset(&next.epoch, 0, sizeof(next.epoch));
 	next.epoch_durable = false;
 	next.nr_aborted = 0;
 	next.health = HEALTH_OK;
 	next.last_error[0] = '\0';
-	rc = vm_change(vm, &next, f);
+	rc = vm_change_role(vm, &next, f);
 	if (rc)
 		free(next.disks);
 	else
-		rev->settings = NULL; /* the record owns them now */
+		rev->settings.kept = NULL; /* the record owns them now */
 	return rc;
 }
 
@@ -231,7 +194,7 @@ static void record_idle(struct vm *vm, const struct failure *why)
 {
 	struct relationship_record next = vm->r;
 
-	log_error("VM %s: no delta was started after the reverse: %s", vm->r.name, why->text);
+	log_error("VM %s: no transfer was started after the reverse: %s", vm->r.name, why->text);
 	next.health = HEALTH_WARNING;
 	memcpy(next.last_error, why->text, sizeof(next.last_error));
 	(void)vm_change(vm, &next, NULL);
@@ -243,88 +206,77 @@ static void succeed(struct reverse *rev)
 	struct vm *vm = rev->vm;
 	struct job *job = rev->job;
 	struct failure why;
-	struct job *delta;
+	struct job *transfer;
 
 	job_end(owned->job, NULL);
-	delta = delta_start(vm, JOB_SEND, &why);
-	if (delta)
-		job_set_follow_up(job, delta);
+	transfer = delta_start(vm, rev->plan.planned ? JOB_SEND : JOB_SEND_INITIAL, &why);
+	if (transfer)
+		job_set_follow_up(job, transfer);
 	else
 		record_idle(vm, &why);
 }
 
+static void show_plan(struct reverse *rev)
+{
+	_cleanup_(reverse_free_at) struct reverse *owned = rev;
+
+	owned->job->result = plan_to_json(owned);
+	job_end(owned->job, NULL);
+}
+
 /* --- the conversation --- */
 
-static int call_next(struct reverse *rev, enum call_kind kind, struct failure *f);
-
-static int take_reply(struct reverse *rev, const char *text, struct failure *f)
+static int on_looked(void *context, const struct reply *reply, struct call *ret, struct failure *f)
 {
-	struct reply reply;
-	int rc = reply_decode(text, &reply, f);
+	struct reverse *rev = context;
+	struct swap_host host = vm_swap_host(rev->vm);
+	int rc = make_plan(rev, reply, f);
 
 	if (rc)
 		return rc;
-	if (reply.code != CODE_COMPLETED)
-		return failure_set(f, (enum code)reply.code, -EREMOTEIO, "Peer %s refuses: %.440s",
-				   rev->peer, reply.text);
-	if (rev->calling == CALL_REVERSE_CHECK)
-		return call_next(rev, CALL_REVERSE, f);
-	rc = become_primary(rev, &reply.base, f);
-	if (!rc)
+	if (rev->plan_only)
+		return 1;
+	rc = check_consent(rev, f);
+	if (rc)
+		return rc;
+	if (swap_ask(&host, SWAP_REVERSE, &reply->host, &rev->call))
+		return failure_set(f, CODE_INVALID_STATE, -EBADE,
+				   "VM %.64s is not failed over here any more.", rev->vm->r.name);
+	rc = talk_nonce(&rev->call.nonce, f);
+	if (rc)
+		return rc;
+	call_of_relationship(CALL_REVERSE, &rev->vm->r, ret);
+	ret->swap = rev->call;
+	ret->convert = !rev->plan.planned;
+	rev->job->cancel = NULL; /* the peer may have agreed already */
+	job_set_status(rev->job, "swapping the roles");
+	return 0;
+}
+
+static void on_end(void *context, const struct failure *why, const struct reply *reply, bool asked)
+{
+	struct reverse *rev = context;
+	struct failure failure;
+	int rc = 0;
+
+	if (why && asked)
+		rc = failure_set(&failure, (enum code)why->code, -EREMOTEIO,
+				 "%.380s The peer may have become the replica already: repeat the "
+				 "reverse to complete it.",
+				 why->text);
+	else if (why)
+		rc = failure_set(&failure, (enum code)why->code, -EREMOTEIO, "%s", why->text);
+	else if (!rev->plan_only)
+		rc = become_primary(rev, reply, &failure);
+	if (rc)
+		fail(rev, &failure);
+	else if (rev->plan_only)
+		show_plan(rev);
+	else
 		succeed(rev);
-	return rc;
 }
 
-static void on_reply(void *context, int error, const struct failure *why, const char *text)
-{
-	struct reverse *rev = context;
-	struct failure failure;
-	int rc = error;
-
-	if (error && rev->calling == CALL_REVERSE)
-		(void)failure_set(
-			&failure, (enum code)why->code, error,
-			"%.380s The peer may have become the replica already: repeat the reverse "
-			"to complete it.",
-			why->text);
-	else if (error)
-		failure = *why;
-	else
-		rc = take_reply(rev, text, &failure);
-	if (rc)
-		fail(rev, &failure);
-}
-
-static int call_next(struct reverse *rev, enum call_kind kind, struct failure *f)
-{
-	cleanup_free char *text = NULL;
-	struct call call;
-
-	rev->calling = kind;
-	if (kind == CALL_REVERSE)
-		rev->job->cancel = NULL;
-	job_set_status(rev->job, kind == CALL_REVERSE ? "swapping the roles" : "checking the peer");
-	call_of_relationship(kind, &rev->vm->r, &call);
-	text = call_encode(&call);
-	if (!text)
-		return out_of_memory(f);
-	return conn_call(rev->conn, text, peer_timeout_us(rev->daemon), on_reply, rev, f);
-}
-
-static void on_connected(void *context, int error, const struct failure *why, const char *text)
-{
-	struct reverse *rev = context;
-	struct failure failure;
-	int rc = error;
-
-	(void)text;
-	if (error)
-		failure = *why;
-	else
-		rc = call_next(rev, CALL_REVERSE_CHECK, &failure);
-	if (rc)
-		fail(rev, &failure);
-}
+static const struct talk_events events = { on_looked, on_end };
 
 static void on_cancel(void *context)
 {
@@ -343,7 +295,7 @@ static int check(struct reverse *rev, const char *setting_data, struct failure *
 	struct relationship_record ignored = vm->r;
 	int rc;
 
-	rc = take_settings(rev, setting_data, f);
+	rc = vm_settings_take(&vm->r, setting_data, &rev->settings, f);
 	if (!rc)
 		rc = vm_apply_event(vm, EVENT_REVERSE, &ignored, f);
 	if (!rc)
@@ -352,26 +304,35 @@ static int check(struct reverse *rev, const char *setting_data, struct failure *
 		rc = vm_check_disks(vm, f);
 	if (!rc)
 		rc = trackers_get(&vm->r, rev->infos, f);
-	if (!rc)
-		rc = trackers_check(&vm->r, rev->infos, f);
-	return rc;
+	return rc ? rc : trackers_check_sizes(&vm->r, rev->infos, f);
 }
 
-struct job *reverse_start(struct vm *vm, const char *setting_data, struct failure *f)
+static struct reverse *reverse_new(struct vm *vm, bool plan_only, struct failure *f)
 {
 	_cleanup_(reverse_free_at) struct reverse *rev = calloc(1, sizeof(*rev));
-	struct failure why;
-	struct job *job;
 
-	if (rev)
+	if (rev) {
+		rev->vm = vm;
+		rev->plan_only = plan_only;
 		rev->infos = calloc(vm->r.nr_disks, sizeof(*rev->infos));
-	if (!rev || !rev->infos) {
+		rev->plan.disks = calloc(vm->r.nr_disks, sizeof(*rev->plan.disks));
+	}
+	if (!rev || !rev->infos || !rev->plan.disks) {
 		(void)out_of_memory(f);
 		return NULL;
 	}
-	rev->daemon = vm->daemon;
-	rev->vm = vm;
-	if (check(rev, setting_data, f))
+	return steal_ptr(rev);
+}
+
+struct job *reverse_start(struct vm *vm, const char *setting_data, bool plan_only,
+			  struct failure *f)
+{
+	_cleanup_(reverse_free_at) struct reverse *rev = reverse_new(vm, plan_only, f);
+	struct failure why;
+	struct call first;
+	struct job *job;
+
+	if (!rev || check(rev, setting_data, f))
 		return NULL;
 	job = job_start(vm, JOB_REVERSE, f);
 	if (!job)
@@ -379,8 +340,9 @@ struct job *reverse_start(struct vm *vm, const char *setting_data, struct failur
 	job->operation = rev;
 	job->cancel = on_cancel;
 	rev->job = job;
-	job_set_status(job, "connecting to %s", rev->peer);
-	if (peer_connect(rev->daemon, rev->peer, on_connected, rev, &rev->conn, &why))
+	job_set_status(job, "connecting to %s", rev->settings.peer);
+	call_of_relationship(CALL_REVERSE_CHECK, &vm->r, &first);
+	if (talk_start(vm, rev->settings.peer, &first, &events, rev, &rev->talk, &why))
 		fail(steal_ptr(rev), &why);
 	else
 		(void)steal_ptr(rev);

@@ -102,10 +102,9 @@ enum swap_verdict swap_answer(const struct swap_host *h, const struct swap_call 
 				  .term = max_of(h->term, call->term),
 				  .session = h->session };
 
-	if (rules & ANSWER_ROLE)
-		return h->facing ? SWAP_SPLIT_BRAIN : SWAP_WRONG_ROLE;
-	if (rules & ANSWER_FENCED && h->facing)
-		return call->ask == SWAP_FAILOVER ? SWAP_WRONG_ROLE : SWAP_SPLIT_BRAIN;
+	/* Only who asks for a reverse faces the VM, too. */
+	if (rules & ANSWER_ROLE || (rules & ANSWER_FENCED && h->facing))
+		return call->ask == SWAP_REVERSE ? SWAP_SPLIT_BRAIN : SWAP_WRONG_ROLE;
 	if ((rules & ANSWER_EXPECTED &&
 	     (call->expects != h->term || call->session != h->session)) ||
 	    (rules & ANSWER_NEWER && call->term <= h->term))

@@ -3,39 +3,52 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #include "base/cleanup.h"
 #include "base/macro.h"
+#include "daemon/fence.h"
 #include "daemon/relationship.h"
+#include "lib/devid.h"
 #include "lib/dm.h"
 
 #define SECTOR_BYTES 512U
 
-/* Names in the order of the disks; refuses a disk without one. *@ret is malloc()ed. */
-static int names_of(const struct relationship_record *r, const char ***ret, struct failure *f)
-{
-	const char **names = calloc(max_of(r->nr_disks, (size_t)1), sizeof(*names));
+/* The names that the trackers have now, in the order of the disks. */
+struct names {
+	char (*texts)[FENCE_NAME_MAX];
+	const char **list;
+};
 
-	if (!names)
+static void names_clear(struct names *names)
+{
+	free(names->texts);
+	free(names->list);
+}
+
+/* Refuses a disk without a tracker. */
+static int names_of(const struct relationship_record *r, struct names *names, struct failure *f)
+{
+	names->list = calloc(max_of(r->nr_disks, (size_t)1), sizeof(*names->list));
+	names->texts = calloc(max_of(r->nr_disks, (size_t)1), sizeof(*names->texts));
+	if (!names->list || !names->texts)
 		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
 	for (size_t i = 0; i < r->nr_disks; i++) {
-		names[i] = r->disks[i].tracker;
-		if (names[i][0])
-			continue;
-		free(names);
-		return failure_set(
-			f, CODE_INVALID_PARAMETER, -ENOENT,
-			"Disk %s of VM %.64s has no tracker; name one with `failback apply`.",
-			r->disks[i].name, r->name);
+		if (!r->disks[i].tracker[0])
+			return failure_set(
+				f, CODE_INVALID_PARAMETER, -ENOENT,
+				"Disk %s of VM %.64s has no tracker; name one with `failback "
+				"apply`.",
+				r->disks[i].name, r->name);
+		names->list[i] = fence_name(&r->disks[i], names->texts[i]);
 	}
-	*ret = names;
 	return 0;
 }
 
 int trackers_get(const struct relationship_record *r, struct tracker_info *ret, struct failure *f)
 {
 	_cleanup_(nl_close_at) struct nl *nl = NULL;
-	cleanup_free const char **names = NULL;
+	_cleanup_(names_clear) struct names names = { 0 };
 	int rc = names_of(r, &names, f);
 
 	if (!rc)
@@ -43,14 +56,14 @@ int trackers_get(const struct relationship_record *r, struct tracker_info *ret, 
 	for (size_t i = 0; !rc && i < r->nr_disks; i++) {
 		struct failure why;
 
-		rc = nl_tracker_get(nl, names[i], &ret[i], &why);
+		rc = nl_tracker_get(nl, names.list[i], &ret[i], &why);
 		if (rc == -ENODEV)
 			(void)failure_set(
 				f, CODE_NOT_AVAILABLE, rc,
 				"Disk %s of VM %.64s has no tracker %s: put the disk under a cbt "
 				"target of "
 				"that name (dmsetup), or name another one with `failback apply`.",
-				r->disks[i].name, r->name, names[i]);
+				r->disks[i].name, r->name, r->disks[i].tracker);
 		else if (rc)
 			(void)failure_set(f, (enum code)why.code, rc, "%s", why.text);
 	}
@@ -78,8 +91,8 @@ static bool reaches_back(const struct relationship_record *r, const struct disk_
 	return info->has_base && uuid_equal(&info->base_uuid, &r->base);
 }
 
-static int check_one(const struct relationship_record *r, const struct disk_record *disk,
-		     const struct tracker_info *info, struct failure *f)
+static int check_size(const struct relationship_record *r, const struct disk_record *disk,
+		      const struct tracker_info *info, struct failure *f)
 {
 	uint64_t size_bytes = info->size_sectors * SECTOR_BYTES;
 
@@ -91,26 +104,39 @@ static int check_one(const struct relationship_record *r, const struct disk_reco
 			"has %llu; correct the size with `failback apply`.",
 			disk->name, r->name, (unsigned long long)disk->size_bytes, disk->tracker,
 			(unsigned long long)size_bytes);
-	if (!reaches_back(r, disk, info))
-		return failure_set(
-			f, CODE_NOT_SUPPORTED, -ESTALE,
-			"The map of tracker %s was started anew or is another disk's, and does not "
-			"reach back to the last replication of disk %s: a compare of the disks is "
-			"needed, which this version lacks.",
-			disk->tracker, disk->name);
 	return 0;
+}
+
+static int check_map(const struct relationship_record *r, const struct disk_record *disk,
+		     const struct tracker_info *info, struct failure *f)
+{
+	if (reaches_back(r, disk, info))
+		return 0;
+	return failure_set(f, CODE_NOT_SUPPORTED, -ESTALE,
+			   "The map of tracker %s was started anew or is another disk's, and does not "
+			   "reach back to the last replication of disk %s: a resynchronisation is "
+			   "needed (`failback resync %.64s`).",
+			   disk->tracker, disk->name, r->name);
+}
+
+int trackers_check_sizes(const struct relationship_record *r, const struct tracker_info *infos,
+			 struct failure *f)
+{
+	int rc = 0;
+
+	for (size_t i = 0; !rc && i < r->nr_disks; i++)
+		rc = check_size(r, &r->disks[i], &infos[i], f);
+	return rc;
 }
 
 int trackers_check(const struct relationship_record *r, const struct tracker_info *infos,
 		   struct failure *f)
 {
-	for (size_t i = 0; i < r->nr_disks; i++) {
-		int rc = check_one(r, &r->disks[i], &infos[i], f);
+	int rc = trackers_check_sizes(r, infos, f);
 
-		if (rc)
-			return rc;
-	}
-	return 0;
+	for (size_t i = 0; !rc && i < r->nr_disks; i++)
+		rc = check_map(r, &r->disks[i], &infos[i], f);
+	return rc;
 }
 
 void trackers_note(struct disk_record *disks, size_t nr, const struct tracker_info *infos)
@@ -125,12 +151,12 @@ int trackers_freeze(const struct relationship_record *r, const struct uuid *epoc
 		    struct tracker_info *ret, struct failure *f)
 {
 	_cleanup_(nl_close_at) struct nl *nl = NULL;
-	cleanup_free const char **names = NULL;
+	_cleanup_(names_clear) struct names names = { 0 };
 	int rc = names_of(r, &names, f);
 
 	if (!rc)
 		rc = nl_open(&nl, f);
-	return rc ? rc : nl_freeze(nl, names, r->nr_disks, epoch, ret, f);
+	return rc ? rc : nl_freeze(nl, names.list, r->nr_disks, epoch, ret, f);
 }
 
 typedef int (*end_fn)(struct nl *nl, const char *const *trackers, size_t nr,
@@ -147,7 +173,7 @@ static int end_on_each(end_fn end, const struct relationship_record *r, const st
 		       struct failure *f)
 {
 	_cleanup_(nl_close_at) struct nl *nl = NULL;
-	cleanup_free const char **names = NULL;
+	_cleanup_(names_clear) struct names names = { 0 };
 	struct failure why;
 	int rc = names_of(r, &names, f);
 
@@ -157,7 +183,7 @@ static int end_on_each(end_fn end, const struct relationship_record *r, const st
 	if (rc)
 		return rc == -ENOPROTOOPT ? 0 : rc; /* no module, no epochs */
 	for (size_t i = 0; i < r->nr_disks; i++) {
-		int one = end(nl, &names[i], 1, epoch, NULL, &why);
+		int one = end(nl, &names.list[i], 1, epoch, NULL, &why);
 
 		if (!one || nothing_is_frozen(one))
 			continue;
@@ -180,8 +206,9 @@ int trackers_abort(const struct relationship_record *r, const struct uuid *epoch
 int trackers_check_closed(const struct relationship_record *r, struct failure *f)
 {
 	for (size_t i = 0; i < r->nr_disks; i++) {
+		char name[FENCE_NAME_MAX];
 		unsigned int count;
-		int rc = dm_open_count(r->disks[i].tracker, &count, f);
+		int rc = dm_open_count(fence_name(&r->disks[i], name), &count, f);
 
 		if (rc)
 			return rc;
@@ -190,7 +217,7 @@ int trackers_check_closed(const struct relationship_record *r, struct failure *f
 				f, CODE_IN_USE, -EBUSY,
 				"Disk %s of VM %.64s is open (/dev/mapper/%s): shut the VM down "
 				"first.",
-				r->disks[i].name, r->name, r->disks[i].tracker);
+				r->disks[i].name, r->name, name);
 	}
 	return 0;
 }
@@ -204,9 +231,10 @@ int trackers_check_unwritten(const struct relationship_record *r, struct failure
 	for (size_t i = 0; i < r->nr_disks; i++) {
 		const struct disk_record *disk = &r->disks[i];
 		struct tracker_info info;
+		char name[FENCE_NAME_MAX];
 
 		if (uuid_is_nil(&disk->tracker_uuid) ||
-		    nl_tracker_get(nl, disk->tracker, &info, NULL) || !is_noted(disk, &info) ||
+		    nl_tracker_get(nl, fence_name(disk, name), &info, NULL) || !is_noted(disk, &info) ||
 		    !(info.dirty_active + info.dirty_frozen))
 			continue;
 		return failure_set(
@@ -217,6 +245,49 @@ int trackers_check_unwritten(const struct relationship_record *r, struct failure
 			disk->name, r->name, disk->tracker);
 	}
 	return 0;
+}
+
+void trackers_facts(const struct relationship_record *r, const struct disk_record *disk,
+		    bool *ret_reaches_back, uint64_t *ret_dirty_bytes)
+{
+	_cleanup_(nl_close_at) struct nl *nl = NULL;
+	char name[FENCE_NAME_MAX];
+	struct tracker_info info;
+
+	*ret_reaches_back = false;
+	*ret_dirty_bytes = 0;
+	if (!disk->tracker[0] || nl_open(&nl, NULL) ||
+	    nl_tracker_get(nl, fence_name(disk, name), &info, NULL) || !reaches_back(r, disk, &info))
+		return;
+	*ret_reaches_back = true;
+	*ret_dirty_bytes = (info.dirty_active + info.dirty_frozen) * info.block_sectors *
+			   SECTOR_BYTES;
+}
+
+int trackers_note_received(const struct relationship_record *r, const struct uuid *epoch,
+			   struct failure *f)
+{
+	int rc = trackers_freeze(r, epoch, NULL, f);
+
+	return rc ? rc : trackers_commit(r, epoch, f);
+}
+
+void trackers_device(const struct disk_record *disk, char ret[PATH_MAX])
+{
+	_cleanup_(nl_close_at) struct nl *nl = NULL;
+	char name[FENCE_NAME_MAX];
+	struct tracker_info info;
+	struct stat origin;
+
+	ret[0] = '\0';
+	if (!disk->tracker[0] || nl_open(&nl, NULL) ||
+	    nl_tracker_get(nl, fence_name(disk, name), &info, NULL))
+		return;
+	/* The name may be another disk's. */
+	if (disk->path[0] && (stat(disk->path, &origin) < 0 || origin.st_rdev != info.origin_dev))
+		return;
+	if (devid_path(info.dev, ret, NULL))
+		ret[0] = '\0';
 }
 
 int trackers_dirty_bytes(const struct relationship_record *r, uint64_t *ret, struct failure *f)

@@ -25,6 +25,10 @@ int trackers_get(const struct relationship_record *r, struct tracker_info *ret, 
 int trackers_check(const struct relationship_record *r, const struct tracker_info *infos,
 		   struct failure *f);
 
+/** trackers_check_sizes - are they on disks of the right size? Whatever their maps say. */
+int trackers_check_sizes(const struct relationship_record *r, const struct tracker_info *infos,
+			 struct failure *f);
+
 /** trackers_note - into @disks: from now on these are the trackers to be found. */
 void trackers_note(struct disk_record *disks, size_t nr, const struct tracker_info *infos);
 
@@ -51,6 +55,26 @@ int trackers_check_closed(const struct relationship_record *r, struct failure *f
  * last delta. Trackers that were not noted, or are not there any more, prove nothing: they pass.
  */
 int trackers_check_unwritten(const struct relationship_record *r, struct failure *f);
+
+/**
+ * trackers_facts - of one disk: does its map say all that was written since the base, and how much is
+ * that? False and 0 when it has no tracker, or none that was noted.
+ */
+void trackers_facts(const struct relationship_record *r, const struct disk_record *disk,
+		    bool *ret_reaches_back, uint64_t *ret_dirty_bytes);
+
+/**
+ * trackers_note_received - the disks were written through their trackers, up to @epoch: it becomes
+ * their base, and what they recorded meanwhile is dropped.
+ */
+int trackers_note_received(const struct relationship_record *r, const struct uuid *epoch,
+			   struct failure *f);
+
+/**
+ * trackers_device - the path that opens the mapped device over the disk at @disk->path; "" when the
+ * disk is under no tracker of its own.
+ */
+void trackers_device(const struct disk_record *disk, char ret[PATH_MAX]);
 
 /** trackers_dirty_bytes - what a delta would cover now. */
 int trackers_dirty_bytes(const struct relationship_record *r, uint64_t *ret, struct failure *f);

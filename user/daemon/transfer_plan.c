@@ -42,11 +42,13 @@ static int plan_text(struct json_object *plan, char **ret, struct failure *f)
 	return 0;
 }
 
-int send_plan(const struct relationship_record *r, const struct tracker_info *infos, char **ret,
-	      struct failure *f)
+int send_plan(const struct relationship_record *r, const struct tracker_info *infos, bool full,
+	      char **ret, struct failure *f)
 {
+	static const struct uuid nil;
 	struct json_object *disks;
-	cleanup_json struct json_object *plan = plan_new(&r->vm, &r->epoch, &r->base, &disks);
+	cleanup_json struct json_object *plan =
+		plan_new(&r->vm, &r->epoch, full ? &nil : &r->base, &disks);
 
 	for (size_t i = 0; i < r->nr_disks; i++) {
 		struct json_object *disk =
@@ -55,7 +57,10 @@ int send_plan(const struct relationship_record *r, const struct tracker_info *in
 		char path[PATH_MAX];
 		int rc = devid_path(infos[i].origin_dev, path, f);
 
-		json_add_text(source, "tracker", r->disks[i].tracker);
+		if (full)
+			(void)json_object_object_add(source, "all", json_object_new_boolean(true));
+		else
+			json_add_text(source, "tracker", infos[i].name);
 		(void)json_object_object_add(disk, "source", source);
 		if (rc)
 			return rc;

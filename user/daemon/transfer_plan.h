@@ -10,10 +10,10 @@
 
 /**
  * send_plan - the frozen maps of @r's trackers as epoch r->epoch over r->base, read from the
- * origins below them.
+ * origins below them. @full: all of the origins instead, over nothing.
  */
-int send_plan(const struct relationship_record *r, const struct tracker_info *infos, char **ret,
-	      struct failure *f);
+int send_plan(const struct relationship_record *r, const struct tracker_info *infos, bool full,
+	      char **ret, struct failure *f);
 
 /**
  * receive_plan - what @call announced, into descriptors from @first_fd on, in the order of its

@@ -2,11 +2,14 @@
 #include "daemon/vm.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/log.h"
 #include "base/macro.h"
+#include "daemon/fence.h"
 #include "daemon/job.h"
 #include "daemon/objects.h"
 #include "lib/bus.h"
@@ -81,6 +84,89 @@ int vm_change(struct vm *vm, const struct relationship_record *next, struct fail
 	vm->r = *next;
 	relationship_object_changed(vm);
 	return 0;
+}
+
+int vm_change_role(struct vm *vm, const struct relationship_record *next, struct failure *f)
+{
+	bool faces = next->boot[0] != '\0';
+	int rc = faces ? 0 : fence_raise(&vm->r, f);
+	struct failure why;
+
+	if (rc)
+		return rc;
+	rc = vm_change(vm, next, f);
+	if (rc) {
+		if (vm->r.boot[0])
+			(void)fence_lower(&vm->r, NULL);
+		return rc;
+	}
+	if (faces && fence_lower(&vm->r, &why))
+		log_error("VM %s may run here, but: %s", vm->r.name, why.text);
+	return 0;
+}
+
+void vm_sync_fence(struct vm *vm)
+{
+	struct failure why;
+	int rc;
+
+	if (vm_swap_host(vm).facing)
+		rc = fence_lower(&vm->r, &why);
+	else
+		rc = fence_raise(&vm->r, &why);
+	if (rc)
+		log_error("VM %s %s run here, but: %s", vm->r.name,
+			  vm_swap_host(vm).facing ? "may" : "must not", why.text);
+}
+
+int vm_remove(struct vm *vm, struct failure *f)
+{
+	struct daemon *d = vm->daemon;
+	struct vm **at = &d->vms;
+	int rc = store_delete_relationship(d->store, &vm->r.vm, f);
+
+	if (rc)
+		return rc;
+	while (*at != vm)
+		at = &(*at)->next;
+	*at = vm->next;
+	for (struct job *job = d->jobs; job; job = job->next) {
+		if (job->vm == vm)
+			job->vm = NULL;
+	}
+	relationship_object_removed(vm);
+	relationship_record_clear(&vm->r);
+	free(vm);
+	return 0;
+}
+
+struct swap_host vm_swap_host(const struct vm *vm)
+{
+	const struct relationship_record *r = &vm->r;
+	bool failed_over = r->state == STATE_RECOVERED || r->state == STATE_COMMITTED;
+	struct swap_host host = { .term = r->term, .session = vm->daemon->session };
+
+	if (r->mode == MODE_PRIMARY)
+		host.role = r->ceded ? SWAP_CEDED : SWAP_PRIMARY;
+	else
+		host.role = failed_over ? SWAP_FAILED_OVER : SWAP_REPLICA;
+	host.facing = swap_may_face(host.role) && strcmp(r->boot, vm->daemon->boot) == 0;
+	return host;
+}
+
+void vm_put_swap(const struct vm *vm, const struct swap_host *host,
+		 struct relationship_record *next)
+{
+	next->term = host->term;
+	next->ceded = host->role == SWAP_CEDED;
+	(void)snprintf(next->boot, sizeof(next->boot), "%s", host->facing ? vm->daemon->boot : "");
+}
+
+bool vm_is_held(const struct vm *vm)
+{
+	struct swap_host host = vm_swap_host(vm);
+
+	return swap_may_face(host.role) && !host.facing;
 }
 
 int vm_copy_disks(const struct vm *vm, struct disk_record **ret, struct failure *f)

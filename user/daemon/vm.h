@@ -5,12 +5,18 @@
 
 #include "daemon/daemon.h"
 #include "daemon/relationship.h"
+#include "daemon/role_swap.h"
+
+struct takeover;
 
 struct vm {
 	struct vm *next;
 	struct daemon *daemon;
 	struct relationship_record r; /* as it is in the store; changed by vm_change() only */
 	struct job *job; /* that runs on it; NULL: none */
+	struct takeover *confirming; /* that the VM may run here after a boot; NULL: nobody asks */
+	uint64_t due_ns; /* when the schedule looks at it next; 0: at once */
+	uint64_t guard_ns; /* when the host began to wait for the peer's word after a boot */
 };
 
 /** vm_load_all - what the store holds. */
@@ -38,7 +44,32 @@ int vm_copy_disks(const struct vm *vm, struct disk_record **ret, struct failure 
 int vm_apply_event(const struct vm *vm, enum relationship_event event,
 		   struct relationship_record *next, struct failure *f);
 
+/**
+ * vm_change_role - vm_change(), with the fence on the right side of it.
+ *
+ * CRASH: where the VM may no longer run, its devices are out of its sight before the record says so;
+ * where it may run from now on, they come into sight after it. fence_sync() makes up for a crash in
+ * between. CODE_IN_USE: a device that has to go is open; nothing changed.
+ */
+int vm_change_role(struct vm *vm, const struct relationship_record *next, struct failure *f);
+
+/** vm_sync_fence - after a start, or when devices came: put the fence where the record says. */
+void vm_sync_fence(struct vm *vm);
+
+/** vm_remove - forget the relationship; frees @vm. */
+int vm_remove(struct vm *vm, struct failure *f);
+
 struct relationship_role vm_role(const struct vm *vm);
+
+/** vm_swap_host - the VM's relationship as daemon/role_swap.h sees it. */
+struct swap_host vm_swap_host(const struct vm *vm);
+
+/** vm_put_swap - into @next: term, ceded and released as @host says. Mode and state are events'. */
+void vm_put_swap(const struct vm *vm, const struct swap_host *host,
+		 struct relationship_record *next);
+
+/** vm_is_held - it may run here, as far as its role goes, but was not released since the boot. */
+bool vm_is_held(const struct vm *vm);
 
 struct vm *vm_find(struct daemon *d, const struct uuid *uuid);
 

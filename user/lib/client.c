@@ -45,6 +45,9 @@ static const struct property vm_properties[] = {
 	PROPERTY(client_vm, health_name, "ReplicationHealthName", 's'),
 	PROPERTY(client_vm, peer, "Peer", 's'),
 	PROPERTY(client_vm, consistent, "Consistent", 'b'),
+	PROPERTY(client_vm, may_run, "MayRun", 'b'),
+	PROPERTY(client_vm, term, "Term", 't'),
+	PROPERTY(client_vm, settings, "ReplicationSettingData", 's'),
 	PROPERTY(client_vm, dirty_bytes, "DirtyBytes", 't'),
 	PROPERTY(client_vm, last_replication_us, "LastReplicationTime", 't'),
 	PROPERTY(client_vm, last_error, "LastError", 's'),
@@ -66,6 +69,7 @@ static const struct property job_properties[] = {
 	PROPERTY(client_job, bytes_sent, "BytesSent", 't'),
 	PROPERTY(client_job, bytes_per_second, "BytesPerSecond", 't'),
 	PROPERTY(client_job, seconds_left, "SecondsLeft", 't'),
+	PROPERTY(client_job, result, "Result", 's'),
 	PROPERTY(client_job, vm_path, "ComputerSystem", 'o'),
 	PROPERTY(client_job, follow_up, "FollowUpJob", 'o'),
 };
@@ -419,20 +423,60 @@ static int call_for_job(struct client *client, sd_bus_message *message, char ret
 	return failure_set(f, (enum code)code, -EREMOTEIO, "%s", job.text);
 }
 
-int client_reverse(struct client *client, const char *vm_path, const char *setting_data,
-		   char ret[BUS_PATH_MAX], struct failure *f)
+int client_act(struct client *client, const char *method, const char *vm_path,
+	       char ret[BUS_PATH_MAX], struct failure *f)
 {
 	_cleanup_(unref_message_at) sd_bus_message *message = NULL;
 	int rc;
 
-	rc = new_service_call(client, "ReverseReplicationRelationship", &message, f);
+	rc = new_service_call(client, method, &message, f);
 	if (rc)
 		return rc;
-	rc = sd_bus_message_append(message, "os", vm_path, setting_data);
+	rc = sd_bus_message_append(message, "o", vm_path);
+	return rc < 0 ? explain_reply(rc, f) : call_for_job(client, message, ret, f);
+}
+
+static int act_with_text(struct client *client, const char *method, const char *signature,
+			 const char *first, const char *text, char ret[BUS_PATH_MAX],
+			 struct failure *f)
+{
+	_cleanup_(unref_message_at) sd_bus_message *message = NULL;
+	int rc;
+
+	rc = new_service_call(client, method, &message, f);
+	if (rc)
+		return rc;
+	rc = sd_bus_message_append(message, signature, first, text);
 	if (rc < 0)
 		return failure_set(f, CODE_INCORRECT_DATA_TYPE, rc,
-				   "The setting data is not valid UTF-8 text.");
+				   "The data is not valid UTF-8 text.");
 	return call_for_job(client, message, ret, f);
+}
+
+int client_act_with(struct client *client, const char *method, const char *vm_path,
+		    const char *setting_data, char ret[BUS_PATH_MAX], struct failure *f)
+{
+	return act_with_text(client, method, "os", vm_path, setting_data, ret, f);
+}
+
+int client_create(struct client *client, const char *json, const char *setting_data,
+		  char ret[BUS_PATH_MAX], struct failure *f)
+{
+	return act_with_text(client, "CreateReplicationRelationship", "ss", json, setting_data,
+			     ret, f);
+}
+
+int client_failover(struct client *client, const char *vm_path, bool force,
+		    char ret[BUS_PATH_MAX], struct failure *f)
+{
+	_cleanup_(unref_message_at) sd_bus_message *message = NULL;
+	int rc;
+
+	rc = new_service_call(client, "InitiateFailover", &message, f);
+	if (rc)
+		return rc;
+	rc = sd_bus_message_append(message, "osb", vm_path, "", (int)force);
+	return rc < 0 ? explain_reply(rc, f) : call_for_job(client, message, ret, f);
 }
 
 int client_change_state(struct client *client, const char *vm_path, uint16_t state,
@@ -518,6 +562,29 @@ int client_export(struct client *client, char **ret, struct failure *f)
 	rc = new_service_call(client, "ExportRelationships", &message, f);
 	if (!rc)
 		rc = call(client, message, &reply, f);
+	if (rc)
+		return rc;
+	rc = sd_bus_message_read(reply, "s", &text);
+	if (rc < 0)
+		return explain_reply(rc, f);
+	*ret = strdup(text);
+	return *ret ? 0 : failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+}
+
+int client_history(struct client *client, uint32_t max, char **ret, struct failure *f)
+{
+	_cleanup_(unref_message_at) sd_bus_message *message = NULL;
+	_cleanup_(unref_message_at) sd_bus_message *reply = NULL;
+	const char *text;
+	int rc;
+
+	rc = new_service_call(client, "GetJobHistory", &message, f);
+	if (rc)
+		return rc;
+	rc = sd_bus_message_append(message, "u", max);
+	if (rc < 0)
+		return explain_reply(rc, f);
+	rc = call(client, message, &reply, f);
 	if (rc)
 		return rc;
 	rc = sd_bus_message_read(reply, "s", &text);

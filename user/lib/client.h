@@ -31,6 +31,9 @@ struct client_vm {
 	char health_name[64];
 	char peer[64];
 	bool consistent;
+	bool may_run; /* the VM, here, now */
+	uint64_t term;
+	char settings[4096]; /* JSON */
 	uint64_t dirty_bytes;
 	uint64_t last_replication_us;
 	char last_error[512];
@@ -53,6 +56,7 @@ struct client_job {
 	uint64_t bytes_sent;
 	uint64_t bytes_per_second;
 	uint64_t seconds_left;
+	char result[16384]; /* JSON; "": none */
 	char vm_path[BUS_PATH_MAX];
 	char follow_up[BUS_PATH_MAX]; /* "/": none */
 };
@@ -75,12 +79,22 @@ int client_list_vms(struct client *client, struct client_vm **ret, size_t *ret_n
 int client_list_jobs(struct client *client, struct client_job **ret, size_t *ret_nr,
 		     struct failure *f);
 
-/**
- * client_reverse, client_change_state - call the method; @ret is the job's path. A refusal by
- * failbackd is a failure with its code and the sentence of its job.
+/*
+ * These call a method of ReplicationService; @ret is the job's path. A refusal by failbackd is a
+ * failure with its code and the sentence of its job.
  */
-int client_reverse(struct client *client, const char *vm_path, const char *setting_data,
-		   char ret[BUS_PATH_MAX], struct failure *f);
+
+/** client_act - a method that takes nothing but the VM: "CommitFailover" and so on. */
+int client_act(struct client *client, const char *method, const char *vm_path,
+	       char ret[BUS_PATH_MAX], struct failure *f);
+
+/** client_act_with - one that takes the VM and ReplicationSettingData: "PlanReverse" and so on. */
+int client_act_with(struct client *client, const char *method, const char *vm_path,
+		    const char *setting_data, char ret[BUS_PATH_MAX], struct failure *f);
+int client_create(struct client *client, const char *json, const char *setting_data,
+		  char ret[BUS_PATH_MAX], struct failure *f);
+int client_failover(struct client *client, const char *vm_path, bool force,
+		    char ret[BUS_PATH_MAX], struct failure *f);
 int client_change_state(struct client *client, const char *vm_path, uint16_t state,
 			char ret[BUS_PATH_MAX], struct failure *f);
 
@@ -97,6 +111,9 @@ int client_apply(struct client *client, const char *json, bool *ret_changed, cha
 
 /** client_export - JSON, malloc()ed. */
 int client_export(struct client *client, char **ret, struct failure *f);
+
+/** client_history - the newest @max jobs as a JSON array, malloc()ed. */
+int client_history(struct client *client, uint32_t max, char **ret, struct failure *f);
 
 bool client_job_has_ended(const struct client_job *job);
 

@@ -47,3 +47,31 @@ int dm_open_count(const char *name, unsigned int *ret, struct failure *f)
 	*ret = (unsigned int)info.open_count;
 	return 0;
 }
+
+bool dm_exists(const char *name)
+{
+	unsigned int count;
+
+	return dm_open_count(name, &count, NULL) == 0;
+}
+
+/* Without udev the library makes the node itself; with it, the name is there when this returns. */
+int dm_rename(const char *name, const char *new_name, struct failure *f)
+{
+	_cleanup_(destroy_task_at) struct dm_task *task = NULL;
+	uint32_t cookie = 0;
+	int ok;
+
+	dm_log_with_errno_init(swallow);
+	task = dm_task_create(DM_DEVICE_RENAME);
+	ok = task && dm_task_set_name(task, name) && dm_task_set_newname(task, new_name) &&
+	     dm_task_set_cookie(task, &cookie, 0) && dm_task_run(task);
+	if (cookie)
+		(void)dm_udev_wait(cookie);
+	dm_task_update_nodes();
+	if (!ok)
+		return failure_set(f, CODE_FAILED, -EIO,
+				   "Mapped device %s cannot be renamed to %s; see `dmesg`.", name,
+				   new_name);
+	return 0;
+}

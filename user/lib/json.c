@@ -113,6 +113,19 @@ int json_get_uint(const char *what, struct json_object *object, const char *name
 	return 0;
 }
 
+int json_get_flag(const char *what, struct json_object *object, const char *name, bool *ret,
+		  struct failure *f)
+{
+	struct json_object *value = member(object, name);
+
+	if (!value)
+		return 0;
+	if (!json_object_is_type(value, json_type_boolean))
+		return wrong_type(what, name, "true or false", f);
+	*ret = json_object_get_boolean(value);
+	return 0;
+}
+
 int json_get_uuid(const char *what, struct json_object *object, const char *name, bool required,
 		  struct uuid *ret, struct failure *f)
 {

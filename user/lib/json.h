@@ -48,6 +48,9 @@ int json_get_uint(const char *what, struct json_object *object, const char *name
 int json_get_uuid(const char *what, struct json_object *object, const char *name, bool required,
 		  struct uuid *ret, struct failure *f);
 
+int json_get_flag(const char *what, struct json_object *object, const char *name, bool *ret,
+		  struct failure *f);
+
 /** json_get_array - of objects, 1 to @max of them when @required. The array belongs to @object. */
 int json_get_array(const char *what, struct json_object *object, const char *name, bool required,
 		   size_t max, struct json_object **ret, struct failure *f);

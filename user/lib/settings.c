@@ -362,10 +362,6 @@ static int check_supported(const struct settings *s, struct failure *f)
 			f, CODE_NOT_SUPPORTED, -EOPNOTSUPP,
 			"ReplicationProvider \"%.64s\" is not known; only the built-in one is.",
 			provider);
-	if (settings_text(s, SETTING_ADDITIONAL_SETTINGS)[0])
-		return failure_set(
-			f, CODE_NOT_SUPPORTED, -EOPNOTSUPP,
-			"AdditionalSettings belong to external providers; this version has none.");
 	return 0;
 }
 

@@ -42,6 +42,10 @@ static const char *const migrations[] = {
 	" ended_us INTEGER NOT NULL, bytes_total INTEGER NOT NULL, bytes_done INTEGER NOT NULL,"
 	" bytes_sent INTEGER NOT NULL) STRICT;"
 	"CREATE INDEX jobs_by_start ON jobs(started_us);",
+	"ALTER TABLE relationships ADD COLUMN term INTEGER NOT NULL DEFAULT 1;"
+	"ALTER TABLE relationships ADD COLUMN ceded INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE relationships ADD COLUMN boot TEXT NOT NULL DEFAULT '';"
+	"UPDATE relationships SET ceded = 1 WHERE mode = 1 AND state = 4;",
 };
 
 /* --- SQLite --- */
@@ -283,11 +287,12 @@ static int put_relationship_row(struct store *store, const struct relationship_r
 				struct failure *f)
 {
 	static const char sql[] =
-		"INSERT INTO relationships VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14)"
+		"INSERT INTO relationships VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,"
+		" ?15,?16,?17)"
 		" ON CONFLICT (vm) DO UPDATE SET name=?2, mode=?3, state=?4, health=?5, peer=?6, "
 		"base=?7,"
 		" epoch=?8, epoch_durable=?9, inconsistent=?10, aborted=?11, settings=?12,"
-		" last_replication_us=?13, last_error=?14";
+		" last_replication_us=?13, last_error=?14, term=?15, ceded=?16, boot=?17";
 	_cleanup_(finalize_at) sqlite3_stmt *stmt = NULL;
 	char aborted[ABORTED_MAX * (UUID_TEXT_LEN + 1) + 1];
 	int rc = prepare(store, sql, &stmt, f);
@@ -309,6 +314,9 @@ static int put_relationship_row(struct store *store, const struct relationship_r
 	bind_text(stmt, 12, r->settings);
 	bind_number(stmt, 13, r->last_replication_us);
 	bind_text(stmt, 14, r->last_error);
+	bind_number(stmt, 15, r->term);
+	bind_number(stmt, 16, r->ceded);
+	bind_text(stmt, 17, r->boot);
 	return step_to_end(store, stmt, f);
 }
 
@@ -361,6 +369,17 @@ int store_put_relationship(struct store *store, const struct relationship_record
 	return rc;
 }
 
+int store_delete_relationship(struct store *store, const struct uuid *vm, struct failure *f)
+{
+	_cleanup_(finalize_at) sqlite3_stmt *stmt = NULL;
+	int rc = prepare(store, "DELETE FROM relationships WHERE vm = ?1", &stmt, f);
+
+	if (rc)
+		return rc;
+	bind_uuid(stmt, 1, vm);
+	return step_to_end(store, stmt, f);
+}
+
 static int load_disks(struct store *store, struct relationship_record *r, struct failure *f)
 {
 	_cleanup_(finalize_at) sqlite3_stmt *stmt = NULL;
@@ -409,6 +428,9 @@ static int load_relationship(struct store *store, sqlite3_stmt *stmt, struct rel
 	column_text(stmt, 10, aborted, sizeof(aborted));
 	r->last_replication_us = column_number(stmt, 12);
 	column_text(stmt, 13, r->last_error, sizeof(r->last_error));
+	r->term = column_number(stmt, 14);
+	r->ceded = column_number(stmt, 15) != 0;
+	column_text(stmt, 16, r->boot, sizeof(r->boot));
 	if (column_uuid(stmt, 0, &r->vm) || column_uuid(stmt, 6, &r->base) ||
 	    column_uuid(stmt, 7, &r->epoch) || aborted_parse(aborted, r))
 		return failure_set(f, CODE_STATUS_UNKNOWN, -EBADMSG,

@@ -25,6 +25,7 @@ struct store;
 #define VM_NAME_MAX   255
 #define PEER_TEXT_MAX 64 /* ADDRESS:PORT, numeric */
 #define ABORTED_MAX   4
+#define BOOT_TEXT_MAX 40
 #define JOBS_KEPT     10000
 
 struct disk_record {
@@ -52,6 +53,9 @@ struct relationship_record {
 	struct uuid
 		aborted[ABORTED_MAX]; /* epochs merged into the next delta that the peer may hold */
 	size_t nr_aborted;
+	uint64_t term; /* of daemon/role_swap.h; from 1 */
+	bool ceded; /* a primary on which the VM may not run */
+	char boot[BOOT_TEXT_MAX]; /* the boot in which the VM's devices were released; "": they are not */
 	char *settings; /* JSON of ReplicationSettingData; malloc()ed, NULL: none */
 	uint64_t last_replication_us; /* since 1970; 0: never */
 	char last_error[512]; /* "" when the last transfer went well */
@@ -84,6 +88,9 @@ void store_close(struct store *store); /* NULL is fine */
 
 int store_put_relationship(struct store *store, const struct relationship_record *r,
 			   struct failure *f);
+
+/** store_delete_relationship - and its disks; its jobs stay in the history. */
+int store_delete_relationship(struct store *store, const struct uuid *vm, struct failure *f);
 
 /** store_load_relationships - all, by name; *@ret is malloc()ed, its members are to be cleared. */
 int store_load_relationships(struct store *store, struct relationship_record **ret, size_t *ret_nr,

@@ -29,9 +29,12 @@ static void print_help(void)
 	(void)printf(
 		"\n"
 		"  --json             one JSON object a line, for programs\n"
-		"  --no-wait          reverse, prepare, resume, terminate: do not follow the job\n"
-		"  --settings FILE    reverse: ReplicationSettingData as CIM-XML or JSON (- for "
-		"standard input)\n"
+		"  --no-wait          do not follow the job\n"
+		"  --settings FILE    ReplicationSettingData as CIM-XML or JSON (- for standard "
+		"input)\n"
+		"  --consent DIGEST   reverse: the plan with that digest may overwrite what it says\n"
+		"  --state N          wait: for that state; --timeout SECONDS: at most so long\n"
+		"  --force            failover, start: see there\n"
 		"  --bus-address A    of the bus where failbackd is; else the system bus\n"
 		"  --help, --version\n\n"
 		"VM is a name or a UUID. Exit status: 0 done, 2 wrong usage, 10 failed, 11 access "
@@ -70,7 +73,17 @@ static int parse_option(const struct command *command, int argc, char **argv, in
 		o->no_wait = true;
 		return 0;
 	}
-	if (strcmp(arg, "--settings") == 0 && command->options & OPTION_SETTINGS)
+	if (strcmp(arg, "--force") == 0 && command->options & OPTION_FORCE) {
+		o->force = true;
+		return 0;
+	}
+	if (strcmp(arg, "--consent") == 0 && command->options & OPTION_CONSENT)
+		value = &o->consent;
+	else if (strcmp(arg, "--state") == 0 && command->options & OPTION_WAIT_FOR)
+		value = &o->state;
+	else if (strcmp(arg, "--timeout") == 0 && command->options & OPTION_WAIT_FOR)
+		value = &o->timeout;
+	else if (strcmp(arg, "--settings") == 0 && command->options & OPTION_SETTINGS)
 		value = &o->settings_file;
 	else if (strcmp(arg, "--bus-address") == 0)
 		value = &o->bus_address;

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "daemon/fence.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "lib/dm.h"
+
+static const char *hidden_name(const struct disk_record *disk, char buf[FENCE_NAME_MAX])
+{
+	(void)snprintf(buf, FENCE_NAME_MAX, "%s" FENCE_SUFFIX, disk->tracker);
+	return buf;
+}
+
+const char *fence_name(const struct disk_record *disk, char buf[FENCE_NAME_MAX])
+{
+	if (!dm_exists(disk->tracker) && dm_exists(hidden_name(disk, buf)))
+		return buf;
+	(void)snprintf(buf, FENCE_NAME_MAX, "%s", disk->tracker);
+	return buf;
+}
+
+bool fence_is_up(const struct relationship_record *r)
+{
+	for (size_t i = 0; i < r->nr_disks; i++) {
+		if (r->disks[i].tracker[0] && dm_exists(r->disks[i].tracker))
+			return false;
+	}
+	return true;
+}
+
+static int check_closed(const struct relationship_record *r, const struct disk_record *disk,
+			struct failure *f)
+{
+	unsigned int count = 0;
+	int rc = dm_open_count(disk->tracker, &count, f);
+
+	if (rc || !count)
+		return rc;
+	return failure_set(f, CODE_IN_USE, -EBUSY,
+			   "Disk %s of VM %.64s is open (/dev/mapper/%s): shut the VM down first.",
+			   disk->name, r->name, disk->tracker);
+}
+
+static int hide(const struct relationship_record *r, const struct disk_record *disk,
+		struct failure *f)
+{
+	char hidden[FENCE_NAME_MAX];
+	unsigned int count = 0;
+	int rc = check_closed(r, disk, f);
+
+	if (!rc)
+		rc = dm_rename(disk->tracker, hidden_name(disk, hidden), f);
+	/* Someone may have opened it just before; from now on nobody can. */
+	if (rc || dm_open_count(hidden, &count, NULL) || !count)
+		return rc;
+	(void)dm_rename(hidden, disk->tracker, NULL);
+	return failure_set(f, CODE_IN_USE, -EBUSY,
+			   "Disk %s of VM %.64s was opened just now (/dev/mapper/%s): shut the VM "
+			   "down first.",
+			   disk->name, r->name, disk->tracker);
+}
+
+int fence_raise(const struct relationship_record *r, struct failure *f)
+{
+	char hidden[FENCE_NAME_MAX];
+	int rc = 0;
+	size_t i;
+
+	for (i = 0; !rc && i < r->nr_disks; i++) {
+		if (r->disks[i].tracker[0] && dm_exists(r->disks[i].tracker))
+			rc = hide(r, &r->disks[i], f);
+	}
+	if (!rc)
+		return 0;
+	while (i--) {
+		if (dm_exists(hidden_name(&r->disks[i], hidden)))
+			(void)dm_rename(hidden, r->disks[i].tracker, NULL);
+	}
+	return rc;
+}
+
+int fence_lower(const struct relationship_record *r, struct failure *f)
+{
+	char hidden[FENCE_NAME_MAX];
+	int rc = 0;
+
+	for (size_t i = 0; !rc && i < r->nr_disks; i++) {
+		const struct disk_record *disk = &r->disks[i];
+
+		if (disk->tracker[0] && dm_exists(hidden_name(disk, hidden)))
+			rc = dm_rename(hidden, disk->tracker, f);
+	}
+	return rc;
+}

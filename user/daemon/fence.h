@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The fence: the VM's device, /dev/mapper/TRACKER, is there only where the VM may run. Elsewhere the
+ * same mapped device is named TRACKER.replica. A VM of any kind, started by anyone, cannot open what
+ * is not there.
+ *
+ * Disks without a tracker, on a host where the VM never runs, have nothing to be fenced.
+ */
+#ifndef FAILBACK_DAEMON_FENCE_H
+#define FAILBACK_DAEMON_FENCE_H
+
+#include <stdbool.h>
+
+#include "base/failure.h"
+#include "lib/store.h"
+
+#define FENCE_SUFFIX   ".replica"
+#define FENCE_NAME_MAX (CBT_NAME_LEN + sizeof(FENCE_SUFFIX))
+
+/** fence_name - the name that the disk's mapped device has now; the VM's when it has neither. */
+const char *fence_name(const struct disk_record *disk, char buf[FENCE_NAME_MAX]);
+
+/** fence_is_up - is every tracker of the VM out of the VM's sight, or not there at all? */
+bool fence_is_up(const struct relationship_record *r);
+
+/**
+ * fence_raise - take the devices out of the VM's sight. CODE_IN_USE names one that is open; then all
+ * are as they were.
+ */
+int fence_raise(const struct relationship_record *r, struct failure *f);
+
+/** fence_lower - let the VM see its devices. Devices that are not there are skipped. */
+int fence_lower(const struct relationship_record *r, struct failure *f);
+
+#endif

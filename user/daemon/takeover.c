@@ -1,0 +1,426 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Three operations ask the peer first, in one shape: look, ask in the terms of role_swap.h, take the
+ * agreement, make it durable, move the fence. The others are orders of the operator.
+ */
+#include "daemon/takeover.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "daemon/fence.h"
+#include "daemon/talk.h"
+#include "daemon/trackers.h"
+
+struct takeover {
+	struct vm *vm;
+	struct job *job; /* NULL: nobody waits for it */
+	struct talk *talk;
+	enum swap_ask ask;
+	struct swap_call call;
+	bool force;
+};
+
+static void takeover_free_at(struct takeover **at)
+{
+	struct takeover *t = steal_ptr(*at);
+
+	if (!t)
+		return;
+	talk_free_at(&t->talk);
+	free(t);
+}
+
+/* --- records --- */
+
+static int explain_verdict(const struct vm *vm, enum swap_verdict verdict, const char *what,
+			   struct failure *f)
+{
+	struct swap_host host = vm_swap_host(vm);
+
+	return failure_set(f, CODE_INVALID_STATE, -EBADE,
+			   "VM %.64s is %s here, term %llu: it cannot %s%s.", vm->r.name,
+			   swap_role_name(host.role), (unsigned long long)host.term, what,
+			   verdict == SWAP_STALE ? "; something changed meanwhile, repeat it" : "");
+}
+
+/* Whose map starts at what the disks hold now: the VM writes here from now on. */
+static int note_trackers(struct vm *vm, struct relationship_record *next, struct failure *f)
+{
+	cleanup_free struct tracker_info *infos = calloc(vm->r.nr_disks, sizeof(*infos));
+	int rc;
+
+	if (!infos)
+		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+	rc = trackers_get(&vm->r, infos, f);
+	if (!rc)
+		rc = vm_copy_disks(vm, &next->disks, f);
+	if (!rc)
+		trackers_note(next->disks, next->nr_disks, infos);
+	return rc;
+}
+
+/* The event, and what the swap says, durable and in force. */
+static int become(struct vm *vm, enum relationship_event event, const struct swap_host *host,
+		  const struct uuid *base, struct failure *f)
+{
+	struct relationship_record next = vm->r;
+	int rc = event == NR_EVENTS ? 0 : vm_apply_event(vm, event, &next, f);
+
+	if (!rc && event == EVENT_FAILOVER)
+		rc = note_trackers(vm, &next, f);
+	if (rc)
+		return rc;
+	vm_put_swap(vm, host, &next);
+	if (base)
+		next.base = *base;
+	next.last_error[0] = '\0';
+	next.health = HEALTH_OK;
+	if (next.state == STATE_RECOVERED || next.state == STATE_COMMITTED ||
+	    next.state == STATE_WAITING_INITIAL)
+		next.health = HEALTH_WARNING;
+	else if (next.state == STATE_CRITICAL)
+		next.health = HEALTH_CRITICAL;
+	rc = vm_change_role(vm, &next, f);
+	if (rc && next.disks != vm->r.disks)
+		free(next.disks);
+	return rc;
+}
+
+static int obey(struct vm *vm, enum swap_order order, enum relationship_event event,
+		const struct uuid *base, struct failure *f)
+{
+	struct swap_host host = vm_swap_host(vm);
+	struct swap_host next;
+	enum swap_verdict verdict = swap_order(&host, order, &next);
+
+	if (verdict)
+		return explain_verdict(vm, verdict,
+				       event == NR_EVENTS ? "be started" : event_name(event), f);
+	return become(vm, event, &next, base, f);
+}
+
+/* --- the end of what asks --- */
+
+static const enum relationship_event events_of_ask[NR_SWAP_ASKS] = {
+	[SWAP_FAILOVER] = EVENT_FAILOVER,
+	[SWAP_RESUME] = EVENT_CANCEL_PREPARED,
+	[SWAP_CONFIRM] = NR_EVENTS,
+};
+
+static int take(struct takeover *t, const struct reply *reply, struct failure *f)
+{
+	struct swap_reply agreed = { .term = reply->host.term, .nonce = reply->nonce };
+	struct swap_host host = vm_swap_host(t->vm);
+	const struct uuid *base = NULL;
+	enum swap_verdict verdict;
+	struct swap_host next;
+
+	verdict = swap_take(&host, &t->call, &agreed, SWAP_GUARDS_ALL, &next);
+	if (verdict)
+		return explain_verdict(t->vm, verdict, swap_ask_name(t->ask), f);
+	/* The primary's base proves that what came last was acknowledged. */
+	if (t->ask == SWAP_FAILOVER && !uuid_is_nil(&t->vm->r.epoch) &&
+	    uuid_equal(&t->vm->r.epoch, &reply->base))
+		base = &reply->base;
+	return become(t->vm, events_of_ask[t->ask], &next, base, f);
+}
+
+/* The primary is dead, says the operator; and it does not say otherwise. */
+static bool may_force(const struct takeover *t, const struct failure *why, bool asked)
+{
+	return t->force && !asked && (why->code == CODE_NOT_AVAILABLE || why->code == CODE_TIMEOUT);
+}
+
+static void record_unconfirmed(struct vm *vm, const struct failure *why)
+{
+	struct relationship_record next = vm->r;
+
+	(void)snprintf(next.last_error, sizeof(next.last_error),
+		       "Held since the boot, until the peer confirms that it did not take over "
+		       "(`failback start --force %.64s` releases the VM): %.300s",
+		       vm->r.name, why->text);
+	next.health = HEALTH_CRITICAL;
+	if (strcmp(next.last_error, vm->r.last_error) == 0)
+		return;
+	log_warning("VM %s: %s", vm->r.name, next.last_error);
+	(void)vm_change(vm, &next, NULL);
+}
+
+static void finish(struct takeover *t, const struct failure *why)
+{
+	_cleanup_(takeover_free_at) struct takeover *owned = t;
+
+	if (owned->job) {
+		job_end(owned->job, why);
+		return;
+	}
+	owned->vm->confirming = NULL;
+	if (why)
+		record_unconfirmed(owned->vm, why);
+	else
+		log_notice("VM %s: the peer confirms that it may run here", owned->vm->r.name);
+}
+
+static void on_end(void *context, const struct failure *why, const struct reply *reply, bool asked)
+{
+	struct takeover *t = context;
+	struct failure failure;
+	int rc;
+
+	if (why && may_force(t, why, asked)) {
+		log_warning("VM %s is failed over by force: %s", t->vm->r.name, why->text);
+		rc = obey(t->vm, SWAP_FORCE_FAILOVER, EVENT_FAILOVER, NULL, &failure);
+	} else if (why) {
+		failure = *why;
+		rc = -EREMOTEIO;
+		if (t->ask == SWAP_FAILOVER && !t->force &&
+		    (why->code == CODE_NOT_AVAILABLE || why->code == CODE_TIMEOUT))
+			(void)failure_set(&failure, (enum code)why->code, rc,
+					  "%.380s If the primary is dead: `failback failover "
+					  "--force %.64s`.",
+					  why->text, t->vm->r.name);
+	} else {
+		rc = take(t, reply, &failure);
+	}
+	finish(t, rc ? &failure : NULL);
+}
+
+/* --- the question --- */
+
+/* A failover needs more than a free term: the last delta, or the operator's will to lose it. */
+static int check_failover(const struct takeover *t, const struct reply *reply, struct failure *f)
+{
+	const struct relationship_record *r = &t->vm->r;
+	bool is_primary = reply->mode == MODE_PRIMARY;
+
+	if (reply->host.facing)
+		return failure_set(
+			f, CODE_INVALID_STATE, -EBADE,
+			"The VM may run on peer %s, which is %s in state %u (%s): shut it down and "
+			"prepare the failover there (`failback prepare %.64s`).",
+			r->peer, mode_name(reply->mode), reply->state, state_name(reply->state),
+			r->name);
+	if (t->force || !is_primary)
+		return 0;
+	if (reply->state != STATE_PREPARED)
+		return failure_set(
+			f, CODE_INVALID_STATE, -EBADE,
+			"Peer %s is Primary in state %u (%s), a planned failover needs state 4: "
+			"`failback prepare %.64s` there, or `failback failover --force %.64s` here "
+			"to go on without its last writes.",
+			r->peer, reply->state, state_name(reply->state), r->name, r->name);
+	if (!base_is_covered(&r->base, &r->epoch, &reply->base, NULL, 0))
+		return failure_set(f, CODE_INVALID_STATE, -ESTALE,
+				   "The last delta of peer %s is not here: `failback resume %.64s` "
+				   "and `failback prepare %.64s` there, or --force here.",
+				   r->peer, r->name, r->name);
+	return 0;
+}
+
+static int on_looked(void *context, const struct reply *reply, struct call *ret, struct failure *f)
+{
+	struct takeover *t = context;
+	struct swap_host host = vm_swap_host(t->vm);
+	enum swap_verdict verdict;
+	int rc = t->ask == SWAP_FAILOVER ? check_failover(t, reply, f) : 0;
+
+	if (rc)
+		return rc;
+	verdict = swap_ask(&host, t->ask, &reply->host, &t->call);
+	if (verdict)
+		return explain_verdict(t->vm, verdict, swap_ask_name(t->ask), f);
+	rc = talk_nonce(&t->call.nonce, f);
+	if (rc)
+		return rc;
+	call_of_relationship(call_of_ask(t->ask), &t->vm->r, ret);
+	ret->swap = t->call;
+	if (t->job) {
+		t->job->cancel = NULL; /* the peer may have agreed already */
+		job_set_status(t->job, "waiting for the peer's word");
+	}
+	return 0;
+}
+
+static const struct talk_events talk_events = { on_looked, on_end };
+
+static void on_cancel(void *context)
+{
+	struct failure why;
+
+	(void)failure_set(&why, CODE_FAILED, -ECANCELED,
+			  "Terminated on request, before anything was changed.");
+	finish(context, &why);
+}
+
+static int start_talk(struct takeover *t, struct failure *f)
+{
+	struct call look;
+
+	call_of_relationship(CALL_LOOK, &t->vm->r, &look);
+	return talk_start(t->vm, t->vm->r.peer, &look, &talk_events, t, &t->talk, f);
+}
+
+static struct takeover *takeover_new(struct vm *vm, enum swap_ask ask, bool force,
+				     struct failure *f)
+{
+	struct takeover *t = calloc(1, sizeof(*t));
+
+	if (!t) {
+		(void)failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+		return NULL;
+	}
+	t->vm = vm;
+	t->ask = ask;
+	t->force = force;
+	return t;
+}
+
+static struct job *start_asking(struct vm *vm, enum job_type type, enum swap_ask ask, bool force,
+				struct failure *f)
+{
+	_cleanup_(takeover_free_at) struct takeover *t = takeover_new(vm, ask, force, f);
+	struct failure why;
+	struct job *job;
+
+	if (!t)
+		return NULL;
+	t->job = job = job_start(vm, type, f);
+	if (!job)
+		return NULL;
+	job->operation = t;
+	job->cancel = on_cancel;
+	job_set_status(job, "connecting to %s", vm->r.peer);
+	if (start_talk(t, &why))
+		on_end(steal_ptr(t), &why, NULL, false);
+	else
+		(void)steal_ptr(t);
+	return job;
+}
+
+static int check(struct vm *vm, enum relationship_event event, struct failure *f)
+{
+	struct relationship_record ignored = vm->r;
+	int rc = vm_apply_event(vm, event, &ignored, f);
+
+	return rc ? rc : vm_check_idle(vm, f);
+}
+
+struct job *takeover_failover(struct vm *vm, bool force, struct failure *f)
+{
+	cleanup_free struct tracker_info *infos = calloc(vm->r.nr_disks, sizeof(*infos));
+	int rc = check(vm, EVENT_FAILOVER, f);
+
+	if (!rc && vm->r.inconsistent)
+		rc = failure_set(
+			f, CODE_INVALID_STATE, -EBADE,
+			"The disks of VM %.64s are between two epochs, as a delta stopped half-way: "
+			"they are no state to run from. Let the primary send a delta first.",
+			vm->r.name);
+	if (!rc && !infos)
+		rc = failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+	if (!rc)
+		rc = trackers_get(&vm->r, infos, f);
+	return rc ? NULL : start_asking(vm, JOB_FAILOVER, SWAP_FAILOVER, force, f);
+}
+
+struct job *takeover_cancel(struct vm *vm, struct failure *f)
+{
+	if (check(vm, EVENT_CANCEL_PREPARED, f))
+		return NULL;
+	return start_asking(vm, JOB_CANCEL_PREPARED, SWAP_RESUME, false, f);
+}
+
+void takeover_confirm(struct vm *vm)
+{
+	_cleanup_(takeover_free_at) struct takeover *t = NULL;
+	struct failure why;
+
+	if (!vm_is_held(vm) || vm->confirming || vm->job)
+		return;
+	t = takeover_new(vm, SWAP_CONFIRM, false, &why);
+	if (!t)
+		return;
+	if (start_talk(t, &why)) {
+		record_unconfirmed(vm, &why);
+		return;
+	}
+	vm->confirming = steal_ptr(t);
+}
+
+void takeover_forget(struct vm *vm)
+{
+	takeover_free_at(&vm->confirming);
+}
+
+/* --- orders --- */
+
+/* Did the VM write since the failover? Without a tracker nobody knows. */
+static bool is_written(const struct vm *vm)
+{
+	uint64_t dirty = 0;
+
+	return trackers_dirty_bytes(&vm->r, &dirty, NULL) || dirty;
+}
+
+struct job *takeover_revert(struct vm *vm, struct failure *f)
+{
+	static const struct uuid nil;
+	int rc = check(vm, EVENT_REVERT, f);
+	bool written;
+
+	if (rc)
+		return NULL;
+	/* The fence first: what is written after it was looked at would be missed. */
+	rc = fence_raise(&vm->r, f);
+	if (rc)
+		return NULL;
+	written = is_written(vm);
+	rc = obey(vm, SWAP_REVERT, written ? EVENT_REVERT_WRITTEN : EVENT_REVERT,
+		  written ? &nil : NULL, f);
+	if (rc) {
+		vm_sync_fence(vm);
+		return NULL;
+	}
+	return job_succeed(vm, JOB_REVERT, f);
+}
+
+struct job *takeover_commit(struct vm *vm, struct failure *f)
+{
+	struct relationship_record next = vm->r;
+
+	if (check(vm, EVENT_COMMIT, f) || vm_apply_event(vm, EVENT_COMMIT, &next, f) ||
+	    vm_change(vm, &next, f))
+		return NULL;
+	return job_succeed(vm, JOB_COMMIT, f);
+}
+
+struct job *takeover_yield(struct vm *vm, struct failure *f)
+{
+	if (check(vm, EVENT_YIELD, f))
+		return NULL;
+	if (vm_swap_host(vm).role == SWAP_CEDED)
+		return job_succeed(vm, JOB_STATE_CHANGE, f);
+	if (obey(vm, SWAP_CEDE, EVENT_YIELD, NULL, f))
+		return NULL;
+	return job_succeed(vm, JOB_STATE_CHANGE, f);
+}
+
+struct job *takeover_start(struct vm *vm, struct failure *f)
+{
+	enum relationship_event event =
+		vm_swap_host(vm).role == SWAP_CEDED ? EVENT_CANCEL_PREPARED : NR_EVENTS;
+
+	if (vm_check_idle(vm, f))
+		return NULL;
+	if (vm_swap_host(vm).facing)
+		return job_succeed(vm, JOB_STATE_CHANGE, f);
+	if (obey(vm, SWAP_FORCE_START, event, NULL, f))
+		return NULL;
+	log_warning("VM %s was released by force", vm->r.name);
+	return job_succeed(vm, JOB_STATE_CHANGE, f);
+}
