@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "lib/devid.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -65,6 +66,83 @@ int devid_exists(const char *path, struct failure *f)
 
 	return stat_disk(path, &disk, f);
 }
+
+/* --- what a disk is made of --- */
+
+#define DEPTH_MAX 16
+
+static void close_dir_at(DIR **dir)
+{
+	if (*dir)
+		(void)closedir(*dir);
+}
+
+/* The directory of /sys of a block device; "" when there is none. */
+static const char *sys_directory(dev_t dev, char buf[PATH_MAX])
+{
+	char link[64];
+
+	(void)snprintf(link, sizeof(link), "/sys/dev/block/%u:%u", major(dev), minor(dev));
+	if (!realpath(link, buf))
+		*buf = '\0';
+	return buf;
+}
+
+static bool is_inside(const char *path, const char *directory)
+{
+	size_t len = strlen(directory);
+
+	return len && strncmp(path, directory, len) == 0 && (!path[len] || path[len] == '/');
+}
+
+/* Whether the device of @part is the one of @whole, a partition of it, or built on such a one. */
+static bool is_made_of(const char *part, const char *whole, int depth)
+{
+	_cleanup_(close_dir_at) DIR *slaves = NULL;
+	char path[PATH_MAX];
+	char below[PATH_MAX];
+	struct dirent *entry;
+
+	if (is_inside(part, whole))
+		return true;
+	if (!*part || depth == DEPTH_MAX ||
+	    (size_t)snprintf(path, sizeof(path), "%s/slaves", part) >= sizeof(path))
+		return false;
+	slaves = opendir(path);
+	while (slaves && (entry = readdir(slaves))) {
+		if (entry->d_name[0] == '.' ||
+		    (size_t)snprintf(path, sizeof(path), "%s/slaves/%s", part, entry->d_name) >=
+			    sizeof(path))
+			continue;
+		if (realpath(path, below) && is_made_of(below, whole, depth + 1))
+			return true;
+	}
+	return false;
+}
+
+int devid_overlap(const char *a, const char *b, bool *ret, struct failure *f)
+{
+	char dir_a[PATH_MAX];
+	char dir_b[PATH_MAX];
+	struct stat sa;
+	struct stat sb;
+	int err = stat_disk(a, &sa, f);
+
+	if (!err)
+		err = stat_disk(b, &sb, f);
+	if (err)
+		return err;
+	*ret = sa.st_dev == sb.st_dev && sa.st_ino == sb.st_ino;
+	if (!S_ISBLK(sa.st_mode) || !S_ISBLK(sb.st_mode))
+		return 0;
+	(void)sys_directory(sa.st_rdev, dir_a);
+	(void)sys_directory(sb.st_rdev, dir_b);
+	*ret |= sa.st_rdev == sb.st_rdev || is_made_of(dir_a, dir_b, 0) ||
+		is_made_of(dir_b, dir_a, 0);
+	return 0;
+}
+
+/* --- opening to overwrite --- */
 
 static int size_of(int fd, const struct stat *disk, uint64_t *ret)
 {

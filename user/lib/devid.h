@@ -7,6 +7,7 @@
 #define FAILBACK_LIB_DEVID_H
 
 #include <limits.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -20,6 +21,11 @@ int devid_path(dev_t dev, char *buf, struct failure *f);
  * it is no disk.
  */
 int devid_exists(const char *path, struct failure *f);
+
+/**
+ * devid_overlap - whether @a and @b are one disk, or one is a partition of the other or built on it.
+ */
+int devid_overlap(const char *a, const char *b, bool *ret, struct failure *f);
 
 /**
  * devid_open_target - open a disk that will be overwritten.
