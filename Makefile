@@ -72,7 +72,7 @@ link_flags = -Wl,--as-needed -Wl,-z,relro,-z,now -pthread $(LDFLAGS)
 
 lib_src := $(wildcard $(foreach d,base lib xfer daemon cli,user/$(d)/*.c))
 prog_src := $(wildcard user/prog/*.c)
-pure_src := $(wildcard kmod/map.c kmod/layout.c)
+pure_src := kmod/hot.c kmod/layout.c kmod/map.c
 unit_src := $(wildcard tests/unit/*.c)
 vm_src := $(wildcard tests/vm/*.c)
 # programs: powercut itself and the checks; the rest is what they share

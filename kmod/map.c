@@ -34,17 +34,41 @@ static u64 word_mask(u32 first, u32 last)
  * Life
  */
 
+static u64 nr_leaves_of(u64 nr_blocks)
+{
+	return (nr_blocks >> CBT_LEAF_SHIFT) + !!(nr_blocks & (CBT_LEAF_BLOCKS - 1));
+}
+
+struct cbt_leaf **cbt_map_new_table(u64 nr_blocks)
+{
+	return kvcalloc(nr_leaves_of(nr_blocks), sizeof(struct cbt_leaf *), GFP_KERNEL);
+}
+
 int cbt_map_init(struct cbt_map *map, u64 nr_blocks)
 {
-	u64 nr_leaves = (nr_blocks >> CBT_LEAF_SHIFT) + !!(nr_blocks & (CBT_LEAF_BLOCKS - 1));
-
-	map->leaves = kvcalloc(nr_leaves, sizeof(*map->leaves), GFP_KERNEL);
+	map->leaves = cbt_map_new_table(nr_blocks);
 	if (!map->leaves)
 		return -ENOMEM;
 	map->nr_blocks = nr_blocks;
-	map->nr_leaves = nr_leaves;
+	map->nr_leaves = nr_leaves_of(nr_blocks);
 	atomic64_set(&map->nr_dirty, 0);
 	return 0;
+}
+
+struct cbt_leaf **cbt_map_grow(struct cbt_map *map, u64 nr_blocks, struct cbt_leaf **leaves)
+{
+	struct cbt_leaf **old = map->leaves;
+	u64 last = map->nr_leaves - 1;
+	u32 nr_last = leaf_nr_blocks(map, last);
+
+	memcpy(leaves, old, map->nr_leaves * sizeof(*leaves));
+	map->leaves = leaves;
+	map->nr_blocks = nr_blocks;
+	map->nr_leaves = nr_leaves_of(nr_blocks);
+	/* A wholly dirty last leaf has more blocks now. */
+	if (leaves[last] == LEAF_ALL)
+		atomic64_add(leaf_nr_blocks(map, last) - nr_last, &map->nr_dirty);
+	return old;
 }
 
 void cbt_map_clear(struct cbt_map *map)
@@ -351,21 +375,29 @@ static u64 leaf_merge(struct cbt_map *into, u64 index, struct cbt_leaf *from)
 	return nr_new;
 }
 
+void cbt_map_merge_leaf(struct cbt_map *into, struct cbt_map *from, u64 index)
+{
+	struct cbt_leaf *leaf = from->leaves[index];
+	u64 nr_new, nr_before;
+
+	if (!leaf)
+		return;
+	nr_before = is_page(leaf) ? page_weight(leaf) : leaf_nr_blocks(from, index);
+	from->leaves[index] = NULL;
+	nr_new = leaf_merge(into, index, leaf);
+	atomic64_add(nr_new, &into->nr_dirty);
+	atomic64_add(-nr_before, &from->nr_dirty);
+}
+
 void cbt_map_merge(struct cbt_map *into, struct cbt_map *from)
 {
 	u64 i;
 
 	for (i = 0; i < from->nr_leaves; i++) {
-		struct cbt_leaf *leaf = from->leaves[i];
-
-		if (leaf) {
-			from->leaves[i] = NULL;
-			atomic64_add(leaf_merge(into, i, leaf), &into->nr_dirty);
-		}
+		cbt_map_merge_leaf(into, from, i);
 		if (!(i & 1023))
 			cond_resched();
 	}
-	atomic64_set(&from->nr_dirty, 0);
 }
 
 /*--------------------------------------------------------------------------------------------------

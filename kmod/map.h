@@ -58,6 +58,17 @@ void cbt_map_exit(struct cbt_map *map);
 void cbt_map_clear(struct cbt_map *map);
 
 /**
+ * cbt_map_grow - more blocks, the added ones clean.
+ * @leaves: an empty table for the new size, of cbt_map_new_table(); the map takes it
+ *
+ * Does not sleep or allocate; nobody else may use the map. Return: the old table, to be freed.
+ */
+struct cbt_leaf **cbt_map_grow(struct cbt_map *map, u64 nr_blocks, struct cbt_leaf **leaves);
+
+/** cbt_map_new_table - for so many blocks; NULL without memory. kvfree() frees it. May sleep. */
+struct cbt_leaf **cbt_map_new_table(u64 nr_blocks);
+
+/**
  * cbt_map_mark - make blocks @first to @last (inclusive, inside the map) dirty.
  * @spares: pages to use for missing leaves, or NULL
  *
@@ -103,6 +114,9 @@ static inline bool cbt_map_leaf_is_clean(const struct cbt_map *map, u64 leaf)
  * meanwhile; @from belongs to the caller. Both are of the same size. May sleep.
  */
 void cbt_map_merge(struct cbt_map *into, struct cbt_map *from);
+
+/** cbt_map_merge_leaf - one leaf of the same; does not sleep. */
+void cbt_map_merge_leaf(struct cbt_map *into, struct cbt_map *from, u64 leaf);
 
 /** cbt_spares_fill - try to have both pages at hand. */
 void cbt_spares_fill(struct cbt_spares *spares);

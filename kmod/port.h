@@ -59,6 +59,8 @@ typedef struct {
 
 #define GFP_KERNEL 0
 #define READ_ONCE(x) __atomic_load_n(&(x), __ATOMIC_RELAXED)
+#define WRITE_ONCE(x, v) __atomic_store_n(&(x), v, __ATOMIC_RELAXED)
+#define smp_wmb() __atomic_thread_fence(__ATOMIC_RELEASE)
 #define cmpxchg(p, old, new)                                                       \
 	({                                                                         \
 		__typeof__(*(p)) old_ = (old);                                     \

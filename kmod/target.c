@@ -16,11 +16,12 @@
 
 #define DM_MSG_PREFIX "cbt"
 
-#define BLOCK_SECTORS_MIN	8
 #define BLOCK_SECTORS_MAX	2048
 
 struct cbt_target {
 	struct dm_dev *origin;
+	struct dm_dev *store;		/* NULL: "-" */
+	u32 block_sectors;		/* as the table says; 0: it does not */
 	struct cbt_tracker *tracker;
 };
 
@@ -96,10 +97,23 @@ static int parse_origin(struct dm_target *ti, struct cbt_target *target, const c
 	return 0;
 }
 
-static int parse_store(struct dm_target *ti, const char *path)
+static int parse_store(struct dm_target *ti, struct cbt_target *target, const char *path)
 {
-	if (strcmp(path, "-")) {
-		ti->error = "The store must be \"-\": this version tracks in RAM only";
+	int error;
+
+	if (!strcmp(path, "-"))
+		return 0;
+	error = dm_get_device(ti, path, dm_table_get_mode(ti->table), &target->store);
+	if (error) {
+		ti->error = "Cannot open the store device: it is missing or in use";
+		return error;
+	}
+	if (target->store->bdev == target->origin->bdev) {
+		ti->error = "The store and the origin are the same device";
+		return -EINVAL;
+	}
+	if (bdev_is_zoned(target->store->bdev)) {
+		ti->error = "Zoned store devices are not supported";
 		return -EINVAL;
 	}
 	return 0;
@@ -126,7 +140,7 @@ static int parse_options(struct dm_target *ti, struct dm_arg_set *as, u32 *ret_b
 			return -EINVAL;
 		}
 		if (kstrtou32(dm_shift_arg(as), 10, ret_block_sectors) ||
-		    !is_power_of_2(*ret_block_sectors) || *ret_block_sectors < BLOCK_SECTORS_MIN ||
+		    !is_power_of_2(*ret_block_sectors) || *ret_block_sectors < CBT_BLOCK_SECTORS_MIN ||
 		    *ret_block_sectors > BLOCK_SECTORS_MAX) {
 			ti->error = "block_size must be a power of two from 8 to 2048 sectors";
 			return -EINVAL;
@@ -140,15 +154,24 @@ static int parse_options(struct dm_target *ti, struct dm_arg_set *as, u32 *ret_b
 	return 0;
 }
 
-static int get_tracker(struct dm_target *ti, struct cbt_target *target, u32 block_sectors)
+static struct cbt_tracker_params tracker_params(struct dm_target *ti)
 {
-	struct cbt_tracker_params params = {
+	struct cbt_target *target = ti->private;
+
+	return (struct cbt_tracker_params){
 		.origin = target->origin->bdev->bd_dev,
+		.origin_bdev = target->origin->bdev,
+		.store_bdev = target->store ? target->store->bdev : NULL,
 		.owner = dm_table_get_md(ti->table),
 		.ops = &owner_ops,
 		.size_sectors = ti->len,
-		.block_sectors = block_sectors,
+		.block_sectors = target->block_sectors,
 	};
+}
+
+static int get_tracker(struct dm_target *ti, struct cbt_target *target)
+{
+	struct cbt_tracker_params params = tracker_params(ti);
 	const char *why;
 
 	target->tracker = cbt_tracker_get(&params, &why);
@@ -167,6 +190,8 @@ static void target_free(struct dm_target *ti, struct cbt_target *target)
 {
 	if (target->tracker)
 		cbt_tracker_put(target->tracker);
+	if (target->store)
+		dm_put_device(ti, target->store);
 	if (target->origin)
 		dm_put_device(ti, target->origin);
 	kfree(target);
@@ -186,7 +211,6 @@ static void set_features(struct dm_target *ti)
 static int cbt_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 {
 	struct dm_arg_set as = { .argc = argc, .argv = argv };
-	u32 block_sectors = BLOCK_SECTORS_MIN;
 	struct cbt_target *target;
 	const char *origin, *store;
 	int error;
@@ -200,21 +224,21 @@ static int cbt_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 		ti->error = "Out of memory";
 		return -ENOMEM;
 	}
+	ti->private = target;
 	origin = dm_shift_arg(&as);
 	store = dm_shift_arg(&as);
 	error = parse_origin(ti, target, origin);
 	if (!error)
-		error = parse_store(ti, store);
+		error = parse_store(ti, target, store);
 	if (!error)
-		error = parse_options(ti, &as, &block_sectors);
+		error = parse_options(ti, &as, &target->block_sectors);
 	if (!error)
-		error = get_tracker(ti, target, block_sectors);
+		error = get_tracker(ti, target);
 	if (error) {
 		target_free(ti, target);
 		return error;
 	}
 	set_features(ti);
-	ti->private = target;
 	return 0;
 }
 
@@ -223,13 +247,20 @@ static void cbt_dtr(struct dm_target *ti)
 	target_free(ti, ti->private);
 }
 
-/* Also after a reload: then the tracker is running already. */
+/*
+ * Nothing is on its way here, under this table or another: now the store can be read, and now the
+ * tracker passes from one table to the next. Also after a mere suspend.
+ */
 static int cbt_preresume(struct dm_target *ti)
 {
+	struct cbt_tracker_params params = tracker_params(ti);
 	struct cbt_target *target = ti->private;
+	const char *why;
+	int error = cbt_tracker_start(target->tracker, &params, &why);
 
-	cbt_tracker_start(target->tracker);
-	return 0;
+	if (error)
+		DMERR("%s: cannot start: %s (%d)", target->origin->name, why, error);
+	return error;
 }
 
 /*--------------------------------------------------------------------------------------------------
@@ -300,17 +331,40 @@ static int cbt_iterate_devices(struct dm_target *ti, iterate_devices_callout_fn 
  * Status
  */
 
+static const char *state_name(enum cbt_tracker_state state)
+{
+	switch (state) {
+	case CBT_STATE_VOLATILE:
+		return "volatile";
+	case CBT_STATE_ACTIVE:
+		return "active";
+	case CBT_STATE_COMMITTING:
+		return "committing";
+	case CBT_STATE_LOST:
+		return "lost";
+	case CBT_STATE_BYPASSED:
+		return "bypassed";
+	}
+	return "-";
+}
+
 /*
  * STATUSTYPE_INFO: <uuid> <generation> <state> <epoch> <sectors per block> <blocks> <dirty blocks>
  *	<frozen epoch | -> <blocks frozen>
- * state: "volatile" (tracking in RAM only)
+ * state: "volatile" (tracking in RAM only), "active", "committing", "lost" or "bypassed"; nothing but
+ * "-" before the device was resumed for the first time
  */
 static void status_info(struct cbt_tracker *t, char *result, unsigned int maxlen)
 {
 	unsigned int sz = 0;
 
-	DMEMIT("%pUb %llu volatile %llu %u %llu %lld", &t->uuid, t->generation, t->epoch,
-	       1U << t->block_shift, t->active->nr_blocks, atomic64_read(&t->active->nr_dirty));
+	if (!t->started) {
+		DMEMIT("-");
+		return;
+	}
+	DMEMIT("%pUb %llu %s %llu %u %llu %lld", &t->uuid, t->generation,
+	       state_name(cbt_tracker_state(t)), t->epoch, 1U << t->block_shift,
+	       t->active->nr_blocks, atomic64_read(&t->active->nr_dirty));
 	if (t->frozen)
 		DMEMIT(" %llu %lld", t->frozen_epoch, atomic64_read(&t->frozen->nr_dirty));
 	else
@@ -319,12 +373,11 @@ static void status_info(struct cbt_tracker *t, char *result, unsigned int maxlen
 
 static void status_table(struct cbt_target *target, char *result, unsigned int maxlen)
 {
-	u32 block_sectors = 1U << target->tracker->block_shift;
 	unsigned int sz = 0;
 
-	DMEMIT("%s -", target->origin->name);
-	if (block_sectors != BLOCK_SECTORS_MIN)
-		DMEMIT(" 2 block_size %u", block_sectors);
+	DMEMIT("%s %s", target->origin->name, target->store ? target->store->name : "-");
+	if (target->block_sectors)
+		DMEMIT(" 2 block_size %u", target->block_sectors);
 }
 
 static void status_ima(struct dm_target *ti, struct cbt_target *target, char *result,
@@ -333,8 +386,8 @@ static void status_ima(struct dm_target *ti, struct cbt_target *target, char *re
 	unsigned int sz = 0;
 
 	DMEMIT_TARGET_NAME_VERSION(ti->type);
-	DMEMIT(",origin=%s,store=-,block_size=%u;", target->origin->name,
-	       1U << target->tracker->block_shift);
+	DMEMIT(",origin=%s,store=%s,block_size=%u;", target->origin->name,
+	       target->store ? target->store->name : "-", 1U << target->tracker->block_shift);
 }
 
 static void cbt_status(struct dm_target *ti, status_type_t type, unsigned int flags, char *result,

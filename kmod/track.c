@@ -1,69 +1,109 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The write path and the epochs of a tracked device.
+ * The write path of a tracked device.
  *
- * One gated section serves submitters and the worker alike: count in, mark, submit; the count
- * ends when the write is done. While a write is counted in, no freeze can swap the maps, so the
- * map it marked is the one that its epoch's delta is read from, and the delta's image holds it
+ * One gated section serves submitters and the worker alike: count in, covered?, mark, submit; the
+ * count ends when the write is done. While a write is counted in, no freeze can swap the maps, so
+ * the map it marked is the one that its epoch's delta is read from, and the delta's image holds it
  * whole or not at all.
  *
- * What would have to wait or allocate (the gate is closed, a leaf is missing) is queued, holding
- * nothing, and a worker does the same again with spare leaves in hand. The worker itself waits
- * for nothing: at a closed gate it puts its writes back, and whoever opens the gate queues it
- * again.
+ * A bit is set only when its coverage on the store is durable, so a set bit is itself permission
+ * to write: rewriting dirty blocks never asks the store. For a clear bit the region must be hot;
+ * looking that up and setting the bit are one RCU section, which a checkpoint waits for.
  *
- * Freeze closes the gates of all its trackers, waits one grace period and until the writes in
- * flight have ended, swaps every tracker's maps, and opens. Between the closing of the last gate
- * and the opening of the first nothing is in flight anywhere: that is the one instant (invariant
- * I4).
+ * What would have to wait or allocate (the gate is closed, a leaf is missing, no coverage) is
+ * queued, holding nothing, and a worker does the same again with spare leaves in hand. What lacks
+ * coverage he puts into the log's transaction, all that waits into one, and when that is durable
+ * he admits them for the epoch that it was written in; whoever was overtaken by a freeze begins
+ * again. The worker itself waits for nothing: completions and whoever opens the gate queue him.
+ *
+ * Without memory for a leaf the whole leaf becomes dirty. Its bits are permissions too, so then the
+ * coverage must be of whole leaves.
  */
 #include <linux/jiffies.h>
 #include <linux/log2.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
+#include <linux/random.h>
+#include <linux/sched/mm.h>
 
+#include "event.h"
 #include "faults.h"
+#include "fingerprint.h"
+#include "trace.h"
 #include "track.h"
 
 static DEFINE_MUTEX(control);
 static LIST_HEAD(registry);		/* LOCK: control */
 static u32 registry_sequence = 1;	/* LOCK: control */
+static DECLARE_WAIT_QUEUE_HEAD(unpinned);
 static struct workqueue_struct *workers;
+
 
 /*--------------------------------------------------------------------------------------------------
  * The write path
  */
 
-/* It is marked and counted in, and frozen blocks of it have no copy yet. */
-static enum cbt_admission write_admit_frozen(struct cbt_tracker *t, struct cbt_write *write)
+/* Leaves may become dirty as a whole, so the store has to cover them as a whole. */
+static bool lacks_memory(const struct cbt_spares *spares)
 {
-	if (write->kind == CBT_WRITE_ERASE) {
-		/* What it erases must not be read for a copy, nor be kept in one. */
-		cbt_cow_break(t->cow, CBT_BROKEN_SECURE_ERASE);
-		return CBT_ADMITTED;
-	}
-	cbt_gate_leave(&t->gate);
-	return write->kind == CBT_WRITE_DISCARD ? CBT_NEEDLESS : CBT_MUST_COPY;
+	return spares && (!spares->leaf[0] || !spares->leaf[1]);
 }
 
-/* With spares, only a closed gate and blocks that need a copy refuse. */
-static enum cbt_admission write_admit(struct cbt_tracker *t, struct cbt_write *write,
-				      struct cbt_spares *spares)
+/* Inside the gate and an RCU section. @covered: by a transaction of this epoch. */
+static enum cbt_admission write_mark(struct cbt_tracker *t, struct cbt_write *write,
+			       struct cbt_spares *spares, bool covered)
 {
+	if (cbt_map_covers(t->active, write->first, write->last))
+		return CBT_ADMITTED;
+	if (!covered && !cbt_store_covers(&t->store, write->first, write->last))
+		return CBT_MUST_COVER;
+	if (lacks_memory(spares) && !(covered && write->whole_leaves) &&
+	    cbt_store_limits(&t->store))
+		return CBT_MUST_COVER;
+	return cbt_fault_mark(t->active, write->first, write->last, spares) ? CBT_ADMITTED
+									     : CBT_MUST_WAIT;
+}
+
+/* It is marked, and frozen blocks of it have no copy yet. */
+static enum cbt_admission write_admit_frozen(struct cbt_tracker *t, const struct cbt_write *write)
+{
+	switch (write->kind) {
+	case CBT_WRITE_DATA:
+		return CBT_MUST_COPY;
+	case CBT_WRITE_DISCARD:
+		return CBT_NEEDLESS;
+	case CBT_WRITE_ERASE:
+		/* What it erases must not be read for a copy, nor be kept in one. */
+		cbt_cow_break(t->cow, CBT_BROKEN_SECURE_ERASE);
+		break;
+	case CBT_WRITE_MARK:
+		break;
+	}
+	return CBT_ADMITTED;
+}
+
+static enum cbt_admission write_admit(struct cbt_tracker *t, struct cbt_write *write,
+				      struct cbt_spares *spares, u64 covered_epoch)
+{
+	enum cbt_admission admission;
+
 	if (!cbt_gate_pass(&t->gate))
 		return CBT_MUST_WAIT;
-	if (!cbt_fault_mark(t->active, write->first, write->last, spares)) {
+	/* ORDER: a checkpoint that makes a region cold waits for who saw it hot to have marked. */
+	rcu_read_lock();
+	admission = write_mark(t, write, spares, covered_epoch == t->epoch);
+	rcu_read_unlock();
+	if (admission == CBT_ADMITTED && t->cow && cbt_cow_blocks(t->cow, write->first, write->last))
+		admission = write_admit_frozen(t, write);
+	if (admission != CBT_ADMITTED)
 		cbt_gate_leave(&t->gate);
-		return CBT_MUST_WAIT;
-	}
-	if (t->cow && cbt_cow_blocks(t->cow, write->first, write->last))
-		return write_admit_frozen(t, write);
-	return CBT_ADMITTED;
+	return admission;
 }
 
 enum cbt_admission cbt_write_try(struct cbt_tracker *t, struct cbt_write *write)
 {
-	return write_admit(t, write, NULL);
+	return write_admit(t, write, NULL, 0);
 }
 
 void cbt_write_end(struct cbt_tracker *t)
@@ -71,15 +111,23 @@ void cbt_write_end(struct cbt_tracker *t)
 	cbt_gate_leave(&t->gate);
 }
 
+void cbt_tracker_wake(struct cbt_tracker *t)
+{
+	queue_work(workers, &t->work);
+}
+
 static void write_copy(struct cbt_tracker *t, struct cbt_write *write)
 {
 	write->copy.first = write->first;
 	write->copy.last = write->last;
+	cbt_stats_inc(&t->stats, CBT_STATS_A_COPY_WAITS);
 	cbt_cow_wait(t->cow, &write->copy);
 }
 
 void cbt_write_queue(struct cbt_tracker *t, struct cbt_write *write, enum cbt_admission admission)
 {
+	write->since = ktime_get();
+	cbt_stats_inc(&t->stats, CBT_STATS_A_QUEUED_WRITES);
 	if (admission == CBT_MUST_COPY) {
 		write_copy(t, write);
 		return;
@@ -87,7 +135,7 @@ void cbt_write_queue(struct cbt_tracker *t, struct cbt_write *write, enum cbt_ad
 	spin_lock(&t->waiting_lock);
 	list_add_tail(&write->link, &t->waiting);
 	spin_unlock(&t->waiting_lock);
-	queue_work(workers, &t->work);
+	cbt_tracker_wake(t);
 }
 
 /* Copies are done: the writes begin again, since a freeze may have come in between. */
@@ -100,14 +148,15 @@ static void copies_resume(void *owner, struct list_head *waits)
 	list_for_each_entry_safe(wait, next, waits, link)
 		list_add_tail(&container_of(wait, struct cbt_write, copy)->link, &t->waiting);
 	spin_unlock(&t->waiting_lock);
-	queue_work(workers, &t->work);
+	cbt_tracker_wake(t);
 }
 
 static void epoch_broken(void *owner, enum cbt_broken why)
 {
 	struct cbt_tracker *t = owner;
 
-	pr_warn("dm-cbt: tracker %pUb: %s\n", &t->uuid, cbt_broken_text(why));
+	cbt_stats_inc(&t->stats, CBT_STATS_A_BROKEN_EPOCHS);
+	cbt_tracker_event(t, CBT_EVENT_BROKEN, &t->frozen_uuid, cbt_broken_text(why));
 }
 
 static const struct cbt_cow_ops cow_ops = {
@@ -115,101 +164,272 @@ static const struct cbt_cow_ops cow_ops = {
 	.broken = epoch_broken,
 };
 
+/* It need not wait any more, for what is not @admission of CBT_MUST_WAIT or _COVER. */
+static void write_leave(struct cbt_tracker *t, struct cbt_write *write,
+			enum cbt_admission admission)
+{
+	list_del(&write->link);
+	if (admission == CBT_MUST_COPY)
+		write_copy(t, write);
+	else if (admission == CBT_NEEDLESS)
+		t->ops->drop(write);
+	else if (write->kind == CBT_WRITE_MARK)
+		cbt_mark_done(t, write);
+	else
+		t->ops->go(write);
+}
+
+static dev_t tracker_dev(const struct cbt_tracker *t)
+{
+	return t->ops->dev(t->owner);
+}
+
+/* Into the transaction; false when it has to wait for the next one. */
+static bool write_cover(struct cbt_tracker *t, struct cbt_write *write, bool whole_leaves)
+{
+	u64 first = write->first, last = write->last;
+	bool sequential = first && cbt_map_test(READ_ONCE(t->active), first - 1);
+
+	write->whole_leaves = whole_leaves;
+	if (whole_leaves) {
+		first &= ~(u64)(CBT_LEAF_BLOCKS - 1);
+		last = min(last | (CBT_LEAF_BLOCKS - 1), t->active->nr_blocks - 1);
+	}
+	if (!cbt_log_cover(&t->store, first, last, sequential))
+		return false;
+	trace_cbt_cold_miss(tracker_dev(t), write->first, write->last);
+	cbt_stats_inc(&t->stats, CBT_STATS_A_COLD_MISSES);
+	list_move_tail(&write->link, &t->covering);
+	return true;
+}
+
+/* Those that waited go, and what they lack is put into the transaction. */
+static void writes_admit(struct cbt_tracker *t, struct list_head *writes, struct cbt_spares *spares)
+{
+	struct cbt_write *write, *next;
+
+	list_for_each_entry_safe(write, next, writes, link) {
+		enum cbt_admission admission;
+
+		cbt_spares_fill(spares);
+		admission = write_admit(t, write, spares, 0);
+		if (admission == CBT_MUST_WAIT)
+			return;
+		if (admission != CBT_MUST_COVER)
+			write_leave(t, write, admission);
+		else
+			(void)write_cover(t, write, lacks_memory(spares));
+	}
+}
+
+static u64 list_length(const struct list_head *list)
+{
+	const struct list_head *pos;
+	u64 nr = 0;
+
+	list_for_each(pos, list)
+		nr++;
+	return nr;
+}
+
+/* The transaction is durable: admit those that it covers; who is overtaken waits again. */
+static void covered_go(struct cbt_tracker *t, struct cbt_spares *spares, struct list_head *writes)
+{
+	u64 epoch = cbt_log_epoch(&t->store);
+	struct cbt_write *write, *next;
+
+	cbt_stats_record(&t->stats, CBT_STATS_A_GROUP_SIZE, list_length(&t->covering));
+	list_for_each_entry_safe(write, next, &t->covering, link) {
+		enum cbt_admission admission;
+
+		cbt_spares_fill(spares);
+		admission = write_admit(t, write, spares, epoch);
+		if (admission == CBT_MUST_WAIT || admission == CBT_MUST_COVER)
+			continue;
+		cbt_stats_record_since(&t->stats, CBT_STATS_A_COLD_WAIT, write->since);
+		write_leave(t, write, admission);
+	}
+	list_splice_init(&t->covering, writes);
+}
+
+/* A transaction that ended. With a store that is lost, nobody waits for one that hangs. */
+static void covering_end(struct cbt_tracker *t, struct cbt_spares *spares, struct list_head *writes)
+{
+	enum cbt_log_result result = cbt_log_result(&t->store);
+
+	if (result == CBT_LOG_DURABLE)
+		covered_go(t, spares, writes);
+	else if (result == CBT_LOG_FAILED || READ_ONCE(t->store.mode) == CBT_STORE_LOST)
+		list_splice_init(&t->covering, writes);
+	if (result != CBT_LOG_BUSY)
+		cbt_log_release(&t->store, result == CBT_LOG_DURABLE);
+}
+
 static void writes_resume(struct work_struct *work)
 {
 	struct cbt_tracker *t = container_of(work, struct cbt_tracker, work);
 	struct cbt_spares spares = { };
-	struct cbt_write *write;
 	LIST_HEAD(writes);
 
+	covering_end(t, &spares, &writes);
 	spin_lock(&t->waiting_lock);
-	list_splice_init(&t->waiting, &writes);
+	list_splice_tail_init(&t->waiting, &writes);
 	spin_unlock(&t->waiting_lock);
-
-	while ((write = list_first_entry_or_null(&writes, struct cbt_write, link))) {
-		enum cbt_admission admission;
-
-		cbt_spares_fill(&spares);
-		admission = write_admit(t, write, &spares);
-		if (admission == CBT_MUST_WAIT)
-			break;
-		list_del(&write->link);
-		if (admission == CBT_MUST_COPY)
-			write_copy(t, write);
-		else if (admission == CBT_NEEDLESS)
-			t->ops->drop(write);
-		else
-			t->ops->go(write);
-	}
+	writes_admit(t, &writes, &spares);
+	cbt_log_commit(&t->store);
 	cbt_spares_drop(&spares);
 
-	/* ORDER: on the list before this work ends: the opener's queue_work() makes it run again. */
+	/* ORDER: on the list before this work ends: whoever changes what they wait for queues it. */
 	spin_lock(&t->waiting_lock);
 	list_splice(&writes, &t->waiting);
 	spin_unlock(&t->waiting_lock);
 }
 
 /*--------------------------------------------------------------------------------------------------
+ * What the store asks
+ */
+
+static struct cbt_tracker *store_tracker(struct cbt_store *store)
+{
+	return container_of(store, struct cbt_tracker, store);
+}
+
+static void store_wake(struct cbt_store *store)
+{
+	cbt_tracker_wake(store_tracker(store));
+}
+
+static void store_failed(struct cbt_store *store)
+{
+	struct cbt_tracker *t = store_tracker(store);
+
+	if (READ_ONCE(store->mode) == CBT_STORE_FAILING) {
+		cbt_stats_inc(&t->stats, CBT_STATS_A_STORE_ERRORS);
+		cbt_tracker_event(t, CBT_EVENT_STORE_ERROR, NULL, store->failure);
+		cbt_tracker_event(t, CBT_EVENT_LOST, NULL, store->failure);
+	} else {
+		cbt_tracker_event(t, CBT_EVENT_STATE, NULL, store->failure);
+	}
+}
+
+static bool leaf_is_clean(struct cbt_store *store, u64 leaf)
+{
+	struct cbt_tracker *t = store_tracker(store);
+	bool clean;
+
+	spin_lock(&t->maps_lock);
+	clean = cbt_map_leaf_is_clean(t->active, leaf) &&
+		(!t->frozen || cbt_map_leaf_is_clean(t->frozen, leaf));
+	spin_unlock(&t->maps_lock);
+	return clean;
+}
+
+/* Bit i of @suspect: the i-th region from block @start on is suspect in a map. */
+static void capture_suspects(const struct cbt_map *suspects, u32 region_shift, u64 start,
+			     u8 *suspect)
+{
+	u64 region = start >> region_shift;
+	u64 i, nr = min(CBT_DISK_BITS >> region_shift, suspects->nr_blocks - region);
+
+	if (!atomic64_read(&suspects->nr_dirty))
+		return;
+	for (i = 0; i < nr; i++)
+		if (cbt_map_test(suspects, region + i))
+			suspect[i / 8] |= 1U << (i % 8);
+}
+
+static void capture_map(struct cbt_tracker *t, const struct cbt_map *map, u64 start,
+			struct cbt_disk_bits *block)
+{
+	if (start >= map->nr_blocks || !cbt_map_save(map, start, block->bits, CBT_DISK_BITS))
+		return;
+	capture_suspects(cbt_tracker_suspects(t, map), t->store.region_shift, start,
+			 block->suspect);
+}
+
+static u64 capture(struct cbt_store *store, u64 number, struct cbt_disk_bits *block)
+{
+	struct cbt_tracker *t = store_tracker(store);
+	u64 epoch;
+
+	spin_lock(&t->maps_lock);
+	capture_map(t, t->active, number * CBT_DISK_BITS, block);
+	if (t->frozen)
+		capture_map(t, t->frozen, number * CBT_DISK_BITS, block);
+	epoch = t->epoch;
+	spin_unlock(&t->maps_lock);
+	return epoch;
+}
+
+static const struct cbt_store_client store_client = {
+	.wake = store_wake,
+	.failed = store_failed,
+	.leaf_is_clean = leaf_is_clean,
+	.capture = capture,
+};
+
+/*--------------------------------------------------------------------------------------------------
  * Life
  */
+
+static void maps_exit(struct cbt_tracker *t)
+{
+	u32 i;
+
+	for (i = 0; i < 2; i++) {
+		cbt_map_exit(&t->maps[i]);
+		cbt_map_exit(&t->suspects[i]);
+	}
+}
+
+static int maps_init(struct cbt_tracker *t, u64 nr_blocks, u64 nr_regions)
+{
+	int error = 0;
+	u32 i;
+
+	for (i = 0; !error && i < 2; i++) {
+		error = cbt_map_init(&t->maps[i], nr_blocks);
+		if (!error)
+			error = cbt_map_init(&t->suspects[i], nr_regions);
+	}
+	if (error)
+		maps_exit(t);
+	else
+		t->active = &t->maps[0];
+	return error;
+}
 
 static void tracker_free(struct cbt_tracker *t)
 {
 	if (!t)
 		return;
 	cbt_cow_put(t->cow);
-	cbt_map_exit(&t->maps[0]);
-	cbt_map_exit(&t->maps[1]);
+	maps_exit(t);
 	cbt_gate_exit(&t->gate);
 	kfree(t);
 }
 
-static u64 params_nr_blocks(const struct cbt_tracker_params *params)
-{
-	return DIV_ROUND_UP_ULL(params->size_sectors, params->block_sectors);
-}
-
-/* Copy-before-write needs a diff area. */
-static int tracker_init_cow(struct cbt_tracker *t, const struct cbt_tracker_params *params)
-{
-	const struct cbt_cow_params cow = {
-		.origin = params->origin_bdev,
-		.diff = params->diff,
-		.diff_start = params->diff_start,
-		.nr_slots = params->nr_diff_slots,
-		.size_sectors = t->size_sectors,
-		.block_shift = t->block_shift,
-		.ops = &cow_ops,
-		.owner = t,
-	};
-
-	if (params->diff)
-		t->cow = cbt_cow_new(&cow);
-	return params->diff && !t->cow ? -ENOMEM : 0;
-}
-
 static struct cbt_tracker *tracker_new(const struct cbt_tracker_params *params)
 {
-	u64 nr_blocks = params_nr_blocks(params);
 	struct cbt_tracker *t = kzalloc(sizeof(*t), GFP_KERNEL);
 
 	if (!t)
 		return NULL;
 	t->origin = params->origin;
+	t->store_dev = params->store_bdev ? params->store_bdev->bd_dev : 0;
 	t->owner = params->owner;
 	t->ops = params->ops;
 	t->size_sectors = params->size_sectors;
-	t->block_shift = ilog2(params->block_sectors);
-	uuid_gen(&t->uuid);
-	t->generation = 1;
-	t->epoch = 1;
+	t->block_shift = ilog2(params->block_sectors ?: CBT_BLOCK_SECTORS_MIN);
 	t->nr_users = 1;
 	spin_lock_init(&t->waiting_lock);
+	spin_lock_init(&t->maps_lock);
 	INIT_LIST_HEAD(&t->waiting);
+	INIT_LIST_HEAD(&t->covering);
 	INIT_WORK(&t->work, writes_resume);
-	t->active = &t->maps[0];
-	if (cbt_gate_init(&t->gate) || cbt_map_init(&t->maps[0], nr_blocks) ||
-	    cbt_map_init(&t->maps[1], nr_blocks) || tracker_init_cow(t, params)) {
+	cbt_epoch_init(t);
+	cbt_store_init_ram(&t->store);
+	if (cbt_gate_init(&t->gate)) {
 		tracker_free(t);
 		return NULL;
 	}
@@ -221,71 +441,382 @@ static void registry_changed(void)
 	registry_sequence += registry_sequence == U32_MAX ? 2 : 1;
 }
 
-/* The tracker to share, NULL for a new one, or an error when the running ones do not allow it. */
-static struct cbt_tracker *tracker_match(const struct cbt_tracker_params *params, const char **why)
+static bool is_stacked(const struct cbt_tracker *t, dev_t dev, dev_t origin, dev_t store)
 {
+	dev_t mapped = tracker_dev(t);
+
+	return mapped == origin || mapped == store || t->origin == dev || t->store_dev == dev;
+}
+
+/* The tracker to share, NULL for a new one, or an error when the running ones do not allow it. */
+static struct cbt_tracker *tracker_find(const struct cbt_tracker_params *params, const char **why)
+{
+	dev_t store = params->store_bdev ? params->store_bdev->bd_dev : 0;
 	dev_t dev = params->ops->dev(params->owner);
 	struct cbt_tracker *t, *found = NULL;
 
-	if (params_nr_blocks(params) > CBT_MAP_BLOCKS_MAX) {
-		*why = "the origin has too many blocks: choose a larger block_size";
-		return ERR_PTR(-EFBIG);
-	}
 	list_for_each_entry(t, &registry, link) {
-		if (t->ops->dev(t->owner) == params->origin || t->origin == dev) {
-			*why = "the origin or the device is part of another tracker: trackers cannot be stacked";
+		if (is_stacked(t, dev, params->origin, store)) {
+			*why = "the origin, the store or the device is part of another tracker: trackers cannot be stacked";
 			return ERR_PTR(-EBUSY);
 		}
-		if (t->origin == params->origin && t->owner != params->owner) {
-			*why = "the origin is tracked by another device: remove that one first";
+		if ((store && t->origin == store) || t->store_dev == params->origin) {
+			*why = "what is to be the store is an origin, or the other way round";
 			return ERR_PTR(-EBUSY);
 		}
-		if (t->origin != params->origin && t->owner == params->owner) {
+		if (t->origin == params->origin && t->owner == params->owner &&
+		    t->store_dev == store) {
+			found = t;
+			continue;
+		}
+		if (t->origin == params->origin || (store && t->store_dev == store)) {
+			*why = "the origin or the store belongs to another tracker: remove that one first";
+			return ERR_PTR(-EBUSY);
+		}
+		if (t->owner == params->owner) {
 			*why = "the device tracks another origin: remove it first";
 			return ERR_PTR(-EBUSY);
 		}
-		if (t->origin == params->origin)
-			found = t;
-	}
-	if (found && found->size_sectors != params->size_sectors) {
-		*why = "the size differs from the running tracker's: remove the device first";
-		return ERR_PTR(-EINVAL);
-	}
-	if (found && 1U << found->block_shift != params->block_sectors) {
-		*why = "the block size differs from the running tracker's: remove the device first";
-		return ERR_PTR(-EINVAL);
 	}
 	return found;
+}
+
+static int tracker_check(const struct cbt_tracker_params *params, const struct cbt_tracker *t,
+			 const char **why)
+{
+	u32 block_sectors = params->block_sectors ?: CBT_BLOCK_SECTORS_MIN;
+
+	if (DIV_ROUND_UP_ULL(params->size_sectors, block_sectors) > CBT_MAP_BLOCKS_MAX) {
+		*why = "the origin has too many blocks: choose a larger block_size";
+		return -EFBIG;
+	}
+	if (!t)
+		return 0;
+	if (t->size_sectors > params->size_sectors) {
+		*why = "the origin is smaller than the running tracker's: remove the device first";
+		return -EINVAL;
+	}
+	if (t->started && params->block_sectors && 1U << t->block_shift != params->block_sectors) {
+		*why = "the block size differs from the running tracker's: remove the device first";
+		return -EINVAL;
+	}
+	return 0;
 }
 
 struct cbt_tracker *cbt_tracker_get(const struct cbt_tracker_params *params, const char **why)
 {
 	struct cbt_tracker *t;
+	int error;
 
 	mutex_lock(&control);
-	t = tracker_match(params, why);
-	if (t && !IS_ERR(t)) {
+	t = tracker_find(params, why);
+	error = PTR_ERR_OR_ZERO(t);
+	if (!error)
+		error = tracker_check(params, t, why);
+	if (!error && t) {
 		t->nr_users++;
-	} else if (!t) {
+	} else if (!error) {
+		*why = "out of memory for the tracker";
 		t = tracker_new(params);
+		error = t ? 0 : -ENOMEM;
 		if (t) {
 			list_add_tail(&t->link, &registry);
 			registry_changed();
-		} else {
-			*why = "out of memory for the maps";
-			t = ERR_PTR(-ENOMEM);
 		}
 	}
 	mutex_unlock(&control);
-	return t;
+	return error ? ERR_PTR(error) : t;
 }
 
-void cbt_tracker_start(struct cbt_tracker *t)
+/*--------------------------------------------------------------------------------------------------
+ * Start and stop
+ */
+
+static bool origin_changed(struct cbt_store *store, u64 seed, u64 fingerprint)
+{
+	struct cbt_tracker *t = store_tracker(store);
+	u64 now;
+
+	return cbt_fingerprint(t->origin_bdev, store->super.geo.size_sectors, seed, &now) ||
+	       now != fingerprint;
+}
+
+static int store_prepare(struct cbt_store *store, struct cbt_opening *opening)
+{
+	struct cbt_tracker *t = store_tracker(store);
+	const struct cbt_geometry *geo = &store->super.geo;
+	int error = maps_init(t, cbt_geometry_nr_blocks(geo), cbt_geometry_nr_regions(geo));
+
+	opening->dirty = &t->maps[0];
+	opening->suspect = &t->suspects[0];
+	return error;
+}
+
+/* What the superblock says of epochs becomes the tracker's. */
+static void take_history(struct cbt_tracker *t)
+{
+	const struct cbt_super *super = &t->store.super;
+	u32 i;
+
+	import_uuid(&t->uuid, super->id.uuid);
+	t->generation = super->generation;
+	t->epoch = super->epoch;
+	t->block_shift = ilog2(super->geo.block_sectors);
+	import_uuid(&t->base_uuid, super->base_uuid);
+	t->nr_outcomes = super->nr_outcomes;
+	for (i = 0; i < CBT_OUTCOMES; i++) {
+		import_uuid(&t->outcomes[i].epoch, super->outcomes[i].epoch_uuid);
+		t->outcomes[i].number = super->outcomes[i].epoch;
+		t->outcomes[i].committed = super->outcomes[i].result == CBT_DISK_COMMITTED;
+	}
+}
+
+/* Copy-before-write needs a diff area. */
+static int cow_start(struct cbt_tracker *t, struct block_device *store_bdev)
+{
+	const struct cbt_geometry *geo = &t->store.super.geo;
+	const struct cbt_cow_params params = {
+		.origin = t->origin_bdev,
+		.diff = store_bdev,
+		.diff_start = geo->diff_start * CBT_DISK_SECTORS,
+		.nr_slots = geo->nr_diff_slots,
+		.size_sectors = t->size_sectors,
+		.block_shift = t->block_shift,
+		.ops = &cow_ops,
+		.owner = t,
+	};
+
+	if (!geo->nr_diff_slots)
+		return 0;
+	t->cow = cbt_cow_new(&params);
+	return t->cow ? 0 : -ENOMEM;
+}
+
+static void cow_end(struct cbt_tracker *t)
+{
+	cbt_cow_stop(t->cow);
+	cbt_cow_put(t->cow);
+	t->cow = NULL;
+}
+
+static int start_with_store(struct cbt_tracker *t, const struct cbt_tracker_params *params,
+			    const char **why)
+{
+	struct cbt_opening opening = {
+		.size_sectors = params->size_sectors,
+		.block_sectors = params->block_sectors,
+		.hot_regions = CBT_HOT_REGIONS,
+		.prepare = store_prepare,
+		.origin_changed = origin_changed,
+	};
+	int error = cbt_store_open(&t->store, params->store_bdev, &store_client, &opening, why);
+
+	if (error) {
+		maps_exit(t);
+		cbt_store_init_ram(&t->store);
+		return error;
+	}
+	take_history(t);
+	*why = "out of memory for copies";
+	error = cow_start(t, params->store_bdev);
+	if (error) {
+		cbt_store_close(&t->store, 0, 0);
+		maps_exit(t);
+		cbt_store_init_ram(&t->store);
+		return error;
+	}
+	if (opening.broken)
+		cbt_tracker_event(t, CBT_EVENT_GENERATION, NULL,
+				  "continuity was broken: the map proves nothing of before");
+	return 0;
+}
+
+static int start_in_ram(struct cbt_tracker *t, const char **why)
+{
+	u64 nr_blocks = DIV_ROUND_UP_ULL(t->size_sectors, 1U << t->block_shift);
+
+	*why = "out of memory for the maps";
+	uuid_gen(&t->uuid);
+	t->generation = 1;
+	t->epoch = 1;
+	return maps_init(t, nr_blocks, DIV_ROUND_UP_ULL(nr_blocks, CBT_DISK_BITS));
+}
+
+static int tracker_start_first(struct cbt_tracker *t, const struct cbt_tracker_params *params,
+			       const char **why)
+{
+	int error;
+
+	t->size_sectors = params->size_sectors;
+	error = params->store_bdev ? start_with_store(t, params, why) : start_in_ram(t, why);
+	if (error)
+		return error;
+	t->store_sectors = t->size_sectors;
+	mutex_lock(&control);
+	t->started = true;
+	registry_changed();
+	mutex_unlock(&control);
+	cbt_tracker_event(t, CBT_EVENT_ADDED, NULL, NULL);
+	return 0;
+}
+
+/* Tables for the maps of a larger disk; all or none. */
+static int tables_alloc(struct cbt_leaf **tables[4], u64 nr_blocks, u64 nr_regions)
+{
+	bool all = true;
+	u32 i;
+
+	for (i = 0; i < 4; i++) {
+		tables[i] = cbt_map_new_table(i < 2 ? nr_blocks : nr_regions);
+		all &= !!tables[i];
+	}
+	for (i = 0; !all && i < 4; i++)
+		kvfree(tables[i]);
+	return all ? 0 : -ENOMEM;
+}
+
+/* Behind the drained gate. The tables become the old ones. */
+static void maps_grow(struct cbt_tracker *t, struct cbt_leaf **tables[4], u64 nr_blocks,
+		      u64 nr_regions)
+{
+	u32 i;
+
+	spin_lock(&t->maps_lock);
+	for (i = 0; i < 2; i++) {
+		tables[i] = cbt_map_grow(&t->maps[i], nr_blocks, tables[i]);
+		tables[i + 2] = cbt_map_grow(&t->suspects[i], nr_regions, tables[i + 2]);
+	}
+	spin_unlock(&t->maps_lock);
+}
+
+/* From the block that the old size may have cut on; leaf by leaf, see struct cbt_spares. */
+static void mark_added(struct cbt_tracker *t, u64 start)
+{
+	struct cbt_spares spares = { };
+
+	while (start < t->active->nr_blocks) {
+		u64 end = min((start | (CBT_LEAF_BLOCKS - 1)) + 1, t->active->nr_blocks);
+
+		cbt_spares_fill(&spares);
+		(void)cbt_map_mark(t->active, start, end - 1, &spares);
+		if (cbt_store_limits(&t->store)) {
+			spin_lock(&t->store.lock);
+			cbt_log_touch_leaf(&t->store, start >> CBT_LEAF_SHIFT);
+			spin_unlock(&t->store.lock);
+		}
+		start = end;
+	}
+	cbt_spares_drop(&spares);
+}
+
+static u64 nr_regions_of(const struct cbt_tracker *t, u64 nr_blocks)
+{
+	return t->store.mode == CBT_STORE_RAM ? DIV_ROUND_UP_ULL(nr_blocks, CBT_DISK_BITS)
+					      : DIV_ROUND_UP_ULL(nr_blocks,
+								 1ULL << t->store.region_shift);
+}
+
+/* The control lock is held and the gate drained. */
+static int tracker_grow(struct cbt_tracker *t, u64 size_sectors, const char **why)
+{
+	u64 nr_blocks = DIV_ROUND_UP_ULL(size_sectors, 1U << t->block_shift);
+	u64 old_sectors = t->size_sectors;
+	struct cbt_leaf **tables[4];
+	u32 i;
+	int error;
+
+	if (t->frozen) {
+		*why = "an epoch is frozen, and a larger disk begins a generation: commit or abort it first";
+		return -EBUSY;
+	}
+	*why = "out of memory for the maps of the larger disk";
+	error = tables_alloc(tables, nr_blocks, nr_regions_of(t, nr_blocks));
+	if (error)
+		return error;
+	if (t->store.mode != CBT_STORE_RAM)
+		error = cbt_store_grow(&t->store, size_sectors, why);
+	if (!error) {
+		maps_grow(t, tables, nr_blocks, nr_regions_of(t, nr_blocks));
+		t->size_sectors = size_sectors;
+		t->generation++;
+		t->nr_changes++;
+		mark_added(t, old_sectors >> t->block_shift);
+	}
+	for (i = 0; i < 4; i++)
+		kvfree(tables[i]);
+	if (!error && t->cow) {
+		/* Without memory for a larger one there are no images; the tracker goes on. */
+		cow_end(t);
+		(void)cow_start(t, t->store.bdev);
+	}
+	return error;
+}
+
+/* A started tracker under a new table, with nothing on its way but marks that nobody wrote. */
+static int tracker_adopt(struct cbt_tracker *t, const struct cbt_tracker_params *params,
+			 const char **why)
+{
+	unsigned int noio = memalloc_noio_save();
+	int error = 0;
+	u32 busy;
+
+	mutex_lock(&control);
+	t->origin_bdev = params->origin_bdev;
+	if (params->size_sectors > t->size_sectors) {
+		*why = "what is in flight did not end in time";
+		error = cbt_gates_close(&t, 1, &busy) ? 0 : -ETIMEDOUT;
+		if (!error)
+			error = tracker_grow(t, params->size_sectors, why);
+		cbt_gates_open(&t, 1);
+	}
+	mutex_unlock(&control);
+	/* CRASH: until the added blocks are in pages, no write may set out that relies on them. */
+	if (!error && t->store.mode == CBT_STORE_OPEN && params->size_sectors != t->store_sectors) {
+		*why = "the store did not take the new size in time";
+		error = cbt_checkpoint_wait(&t->store,
+					    jiffies + msecs_to_jiffies(2 * CBT_STORE_DEADLINE_MS));
+		if (!error)
+			t->store_sectors = params->size_sectors;
+	}
+	memalloc_noio_restore(noio);
+	return error;
+}
+
+int cbt_tracker_start(struct cbt_tracker *t, const struct cbt_tracker_params *params,
+		      const char **why)
+{
+	if (t->started)
+		return tracker_adopt(t, params, why);
+	t->origin_bdev = params->origin_bdev;
+	return tracker_start_first(t, params, why);
+}
+
+static void tracker_stop(struct cbt_tracker *t)
+{
+	u64 seed = get_random_u64() | 1;
+	u64 fingerprint;
+
+	/* Without a fingerprint it is as after a crash, which loses nothing either. */
+	if (t->store.mode == CBT_STORE_OPEN &&
+	    cbt_fingerprint(t->origin_bdev, t->size_sectors, seed, &fingerprint))
+		seed = 0;
+	cbt_store_close(&t->store, seed, fingerprint);
+}
+
+void cbt_tracker_unpin(struct cbt_tracker *t)
+{
+	t->nr_pins--;
+	wake_up_all(&unpinned);
+}
+
+/* Whoever was pinning it is done with it when the lock is had again. */
+static void wait_for_pins(struct cbt_tracker *t)
 {
 	mutex_lock(&control);
-	if (!t->started) {
-		t->started = true;
-		registry_changed();
+	while (t->nr_pins) {
+		mutex_unlock(&control);
+		wait_event(unpinned, !READ_ONCE(t->nr_pins));
+		mutex_lock(&control);
 	}
 	mutex_unlock(&control);
 }
@@ -303,9 +834,16 @@ void cbt_tracker_put(struct cbt_tracker *t)
 	mutex_unlock(&control);
 	if (!last)
 		return;
+	wait_for_pins(t);
+	cbt_epoch_exit(t);
 	cbt_cow_stop(t->cow);
 	flush_work(&t->work);
 	WARN_ON_ONCE(!list_empty(&t->waiting));
+	if (t->started) {
+		tracker_stop(t);
+		cbt_tracker_event(t, CBT_EVENT_REMOVED, NULL, NULL);
+	}
+	flush_work(&t->work);
 	tracker_free(t);
 }
 
@@ -359,290 +897,34 @@ u32 cbt_registry_sequence(void)
 	return registry_sequence;
 }
 
-/*--------------------------------------------------------------------------------------------------
- * Epochs
- */
-
-static int refuse(struct cbt_refusal *why, int error, u32 index, const char *text)
+enum cbt_tracker_state cbt_tracker_state(const struct cbt_tracker *t)
 {
-	why->index = index;
-	why->text = text;
-	return error;
-}
-
-static bool holds_frozen(const struct cbt_tracker *t, const uuid_t *epoch)
-{
-	return t->frozen && uuid_equal(&t->frozen_uuid, epoch);
-}
-
-static const struct cbt_outcome *outcome_find(const struct cbt_tracker *t, const uuid_t *epoch)
-{
-	u32 i;
-
-	for (i = 0; i < min_t(u32, t->nr_outcomes, CBT_OUTCOMES); i++)
-		if (uuid_equal(&t->outcomes[i].epoch, epoch))
-			return &t->outcomes[i];
-	return NULL;
-}
-
-static void outcome_add(struct cbt_tracker *t, const uuid_t *epoch, bool committed)
-{
-	struct cbt_outcome *outcome = &t->outcomes[t->nr_outcomes++ % CBT_OUTCOMES];
-
-	outcome->epoch = *epoch;
-	outcome->committed = committed;
-}
-
-static int check_distinct(struct cbt_tracker *const *trackers, u32 nr, struct cbt_refusal *why)
-{
-	u32 i, j;
-
-	for (i = 1; i < nr; i++)
-		for (j = 0; j < i; j++)
-			if (trackers[i] == trackers[j])
-				return refuse(why, -EINVAL, i, "this tracker is named twice");
-	return 0;
-}
-
-/* Return: 0 to go on, 1 when the epoch is frozen already on all of them, or a refusal. */
-static int freeze_check(struct cbt_tracker *const *trackers, u32 nr, const uuid_t *epoch,
-			struct cbt_refusal *why)
-{
-	int error = check_distinct(trackers, nr, why);
-	u32 i, nr_held = 0;
-
-	if (error)
-		return error;
-	for (i = 0; i < nr; i++) {
-		if (holds_frozen(trackers[i], epoch))
-			nr_held++;
-		else if (trackers[i]->frozen)
-			return refuse(why, -EBUSY, i,
-				      "another epoch is frozen here: commit or abort it first");
-		else if (outcome_find(trackers[i], epoch))
-			return refuse(why, -EEXIST, i,
-				      "the epoch's UUID was used before: choose a new one");
+	if (t->bypassed)
+		return CBT_STATE_BYPASSED;
+	switch (READ_ONCE(t->store.mode)) {
+	case CBT_STORE_RAM:
+		return CBT_STATE_VOLATILE;
+	case CBT_STORE_OPEN:
+		return t->committing ? CBT_STATE_COMMITTING : CBT_STATE_ACTIVE;
 	}
-	if (nr_held && nr_held < nr)
-		return refuse(why, -EEXIST, 0,
-			      "the epoch is frozen on some of these trackers only: abort it first");
-	return nr_held ? 1 : 0;
+	return CBT_STATE_LOST;
 }
 
-static bool gates_close(struct cbt_tracker *const *trackers, u32 nr, u32 *ret_busy)
+void cbt_tracker_event(struct cbt_tracker *t, enum cbt_event_kind kind, const uuid_t *epoch,
+		       const char *reason)
 {
-	unsigned long deadline = jiffies + msecs_to_jiffies(CBT_FREEZE_TIMEOUT_MS);
-	u32 i;
+	struct cbt_event event = {
+		.kind = kind,
+		.state = cbt_tracker_state(t),
+		.tracker = t->uuid,
+		.dev = tracker_dev(t),
+		.generation = t->generation,
+		.epoch = t->epoch,
+		.epoch_uuid = epoch ? *epoch : uuid_null,
+		.reason = reason,
+	};
 
-	for (i = 0; i < nr; i++)
-		cbt_gate_close(&trackers[i]->gate);
-	synchronize_rcu_expedited();
-	for (i = 0; i < nr; i++) {
-		if (!cbt_gate_drain(&trackers[i]->gate, deadline)) {
-			*ret_busy = i;
-			return false;
-		}
-	}
-	return true;
-}
-
-static void gates_open(struct cbt_tracker *const *trackers, u32 nr)
-{
-	u32 i;
-
-	for (i = 0; i < nr; i++) {
-		cbt_gate_open(&trackers[i]->gate);
-		/* ORDER: after the gate is open, so that no write is left on the list. */
-		queue_work(workers, &trackers[i]->work);
-	}
-}
-
-static int copies_prepare(struct cbt_tracker *const *trackers, u32 nr, struct cbt_refusal *why)
-{
-	u32 i;
-
-	for (i = 0; i < nr; i++) {
-		if (!cbt_cow_prepare(trackers[i]->cow))
-			continue;
-		refuse(why, -ENOMEM, i, "out of memory for copies: try again");
-		while (i--)
-			cbt_cow_cancel(trackers[i]->cow);
-		return -ENOMEM;
-	}
-	return 0;
-}
-
-static void copies_cancel(struct cbt_tracker *const *trackers, u32 nr)
-{
-	u32 i;
-
-	for (i = 0; i < nr; i++)
-		cbt_cow_cancel(trackers[i]->cow);
-}
-
-static void epoch_swap(struct cbt_tracker *t, const uuid_t *epoch)
-{
-	t->frozen = t->active;
-	t->active = &t->maps[t->frozen == &t->maps[0]];
-	cbt_cow_begin(t->cow, t->frozen, t->epoch);
-	t->frozen_epoch = t->epoch++;
-	t->frozen_uuid = *epoch;
-	t->nr_changes++;
-}
-
-int cbt_freeze(struct cbt_tracker *const *trackers, u32 nr, const uuid_t *epoch,
-	       struct cbt_refusal *why)
-{
-	int error = freeze_check(trackers, nr, epoch, why);
-	u32 i, busy;
-
-	if (!error)
-		error = copies_prepare(trackers, nr, why);
-	if (error)
-		return min(error, 0);
-	if (!gates_close(trackers, nr, &busy))
-		error = refuse(why, -ETIMEDOUT, busy,
-			       "its writes in flight did not end in time: nothing was frozen");
-	else
-		for (i = 0; i < nr; i++)
-			epoch_swap(trackers[i], epoch);
-	gates_open(trackers, nr);
-	if (error)
-		copies_cancel(trackers, nr);
-	return error;
-}
-
-/* All trackers hold the epoch frozen, or ended it in the way that is asked for. */
-static int end_check(struct cbt_tracker *const *trackers, u32 nr, const uuid_t *epoch, bool commit,
-		     struct cbt_refusal *why)
-{
-	int error = check_distinct(trackers, nr, why);
-	u32 i;
-
-	if (error)
-		return error;
-	for (i = 0; i < nr; i++) {
-		const struct cbt_outcome *outcome = outcome_find(trackers[i], epoch);
-
-		if (holds_frozen(trackers[i], epoch)) {
-			enum cbt_broken broken = cbt_cow_broken(trackers[i]->cow);
-
-			if (commit && broken)
-				return refuse(why, -ECANCELED, i, cbt_broken_text(broken));
-			continue;
-		}
-		if (!outcome)
-			return refuse(why, -ENOENT, i, "this tracker does not know the epoch");
-		if (commit && !outcome->committed)
-			return refuse(why, -ECANCELED, i,
-				      "the epoch was aborted: freeze and send a new one");
-		if (!commit && outcome->committed)
-			return refuse(why, -EALREADY, i, "the epoch was committed already");
-	}
-	return 0;
-}
-
-static void tracker_end_epoch(struct cbt_tracker *t, bool commit)
-{
-	if (commit) {
-		cbt_map_clear(t->frozen);
-		t->base_uuid = t->frozen_uuid;
-	} else {
-		/* The active map is not swapped meanwhile: that needs the control lock. */
-		cbt_map_merge(t->active, t->frozen);
-	}
-	t->frozen = NULL;
-	t->nr_changes++;
-	outcome_add(t, &t->frozen_uuid, commit);
-}
-
-static int epoch_end(struct cbt_tracker *const *trackers, u32 nr, const uuid_t *epoch, bool commit,
-		     struct cbt_refusal *why)
-{
-	int error = end_check(trackers, nr, epoch, commit, why);
-	u32 i;
-
-	if (error)
-		return error;
-	for (i = 0; i < nr; i++)
-		if (holds_frozen(trackers[i], epoch))
-			cbt_cow_end(trackers[i]->cow);
-	/* ORDER: a write may still be looking at a frozen map, to see whether it needs a copy. */
-	synchronize_rcu_expedited();
-	for (i = 0; i < nr; i++)
-		if (holds_frozen(trackers[i], epoch))
-			tracker_end_epoch(trackers[i], commit);
-	return 0;
-}
-
-int cbt_commit(struct cbt_tracker *const *trackers, u32 nr, const uuid_t *epoch,
-	       struct cbt_refusal *why)
-{
-	return epoch_end(trackers, nr, epoch, true, why);
-}
-
-int cbt_abort(struct cbt_tracker *const *trackers, u32 nr, const uuid_t *epoch,
-	      struct cbt_refusal *why)
-{
-	return epoch_end(trackers, nr, epoch, false, why);
-}
-
-int cbt_release(struct cbt_tracker *t, const uuid_t *epoch, u64 first, u64 last,
-		struct cbt_refusal *why)
-{
-	enum cbt_broken broken = cbt_cow_broken(t->cow);
-
-	if (!holds_frozen(t, epoch))
-		return refuse(why, -ENOENT, 0, "this epoch is not the frozen one");
-	if (first > last || last >= t->frozen->nr_blocks)
-		return refuse(why, -ERANGE, 0, "the tracker has no such blocks");
-	if (broken)
-		return refuse(why, -ECANCELED, 0, cbt_broken_text(broken));
-	if (cbt_cow_release(t->cow, first, last))
-		return refuse(why, -ENOMEM, 0, "out of memory: release them again");
-	return 0;
-}
-
-/*--------------------------------------------------------------------------------------------------
- * Images
- */
-
-static int image_check(const struct cbt_tracker *t, const uuid_t *epoch, const char **why)
-{
-	if (!t) {
-		*why = "no such tracker";
-		return -ENODEV;
-	}
-	if (!t->cow) {
-		*why = "the tracker has no store, and so no images";
-		return -EOPNOTSUPP;
-	}
-	if (!holds_frozen(t, epoch)) {
-		*why = "this epoch is not the frozen one";
-		return -ENOENT;
-	}
-	*why = cbt_broken_text(cbt_cow_broken(t->cow));
-	return *why ? -ECANCELED : 0;
-}
-
-struct cbt_cow *cbt_tracker_image(const uuid_t *tracker, const uuid_t *epoch, u64 *ret_epoch,
-				  const char **why)
-{
-	struct cbt_tracker *t;
-	struct cbt_cow *cow;
-	int error;
-
-	mutex_lock(&control);
-	t = cbt_tracker_by_uuid(tracker);
-	error = image_check(t, epoch, why);
-	if (error) {
-		cow = ERR_PTR(error);
-	} else {
-		cow = cbt_cow_get(t->cow);
-		*ret_epoch = t->frozen_epoch;
-	}
-	mutex_unlock(&control);
-	return cow;
+	cbt_event_post(&event);
 }
 
 /*--------------------------------------------------------------------------------------------------
@@ -651,20 +933,36 @@ struct cbt_cow *cbt_tracker_image(const uuid_t *tracker, const uuid_t *epoch, u6
 
 int cbt_track_init(void)
 {
-	int error = cbt_cow_init();
+	int error = cbt_store_module_init();
 
 	if (error)
 		return error;
+	error = cbt_cow_init();
+	if (error)
+		goto store_exit;
+	error = cbt_epoch_module_init();
+	if (error)
+		goto cow_exit;
 	workers = alloc_workqueue("dm-cbt", WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
 	if (!workers) {
-		cbt_cow_exit();
-		return -ENOMEM;
+		error = -ENOMEM;
+		goto epoch_exit;
 	}
 	return 0;
+
+epoch_exit:
+	cbt_epoch_module_exit();
+cow_exit:
+	cbt_cow_exit();
+store_exit:
+	cbt_store_module_exit();
+	return error;
 }
 
 void cbt_track_exit(void)
 {
 	destroy_workqueue(workers);
+	cbt_epoch_module_exit();
 	cbt_cow_exit();
+	cbt_store_module_exit();
 }

@@ -5,16 +5,21 @@
  * A tracker owns two maps. The active one collects what the running epoch writes. A freeze ends
  * the epoch: its map becomes the frozen one, the delta to be sent, and an empty one becomes
  * active. Commit drops the frozen map, abort merges it back. In every state the union of both
- * covers every block that may differ from the base (invariant I1).
+ * covers every block that may differ from the base (invariant I1), and with a store (store.h) the
+ * same is true of what a crash would leave.
  *
- * The registry owns trackers, at most one per origin; targets and the netlink family only point
- * to them. One lock, cbt_control_lock(), serialises everything but the write path: look-ups,
- * epochs, reading maps. It is held for at most about half a second, by a freeze.
+ * The registry owns trackers, at most one per origin and per store; targets and the netlink family
+ * only point to them. One lock, cbt_control_lock(), serialises everything but the write path:
+ * look-ups, epochs, reading maps. What has to wait for I/O lets go of it, with the tracker pinned.
+ *
+ *	track.c		the write path, life, the registry
+ *	epoch.c		freeze, commit, abort, and the other commands
  */
 #ifndef CBT_TRACK_H
 #define CBT_TRACK_H
 
 #include <linux/dm-cbt.h>
+#include <linux/ktime.h>
 #include <linux/list.h>
 #include <linux/spinlock.h>
 #include <linux/uuid.h>
@@ -23,8 +28,12 @@
 #include "cow.h"
 #include "gate.h"
 #include "map.h"
+#include "stats.h"
+#include "store.h"
 
 #define CBT_FREEZE_TIMEOUT_MS	500
+#define CBT_COMMAND_MS		900	/* no command waits longer for the store or the origin */
+#define CBT_BLOCK_SECTORS_MIN	8
 #define CBT_OUTCOMES		16	/* remembered, so that COMMIT and ABORT can be repeated */
 
 /** enum cbt_write_kind - what becomes of a write to frozen blocks that have no copy yet. */
@@ -32,6 +41,7 @@ enum cbt_write_kind {
 	CBT_WRITE_DATA,			/* it waits for the copies */
 	CBT_WRITE_DISCARD,		/* it is marked, and needs not go down */
 	CBT_WRITE_ERASE,		/* it must go down: the epoch is broken */
+	CBT_WRITE_MARK,			/* it never goes down: see cbt_mark() */
 };
 
 /**
@@ -42,8 +52,11 @@ struct cbt_write {
 	u64 first;
 	u64 last;
 	enum cbt_write_kind kind;
-	struct list_head link;		/* while it waits */
-	struct cbt_cow_wait copy;	/* while it waits for copies */
+	/* while it waits */
+	bool whole_leaves;		/* what covers it covers its leaves as a whole */
+	ktime_t since;
+	struct list_head link;
+	struct cbt_cow_wait copy;	/* for copies */
 };
 
 /** enum cbt_admission - what may be done with a write now. */
@@ -51,6 +64,7 @@ enum cbt_admission {
 	CBT_ADMITTED,			/* marked and counted in: submit it */
 	CBT_NEEDLESS,			/* marked: complete it as well done */
 	CBT_MUST_WAIT,			/* for a gate or a leaf */
+	CBT_MUST_COVER,			/* for the store */
 	CBT_MUST_COPY,			/* for copies of frozen blocks */
 };
 
@@ -67,16 +81,20 @@ struct cbt_owner_ops {
 
 struct cbt_outcome {
 	uuid_t epoch;
+	u64 number;
 	bool committed;			/* or aborted */
 };
 
 struct cbt_tracker {
 	/* Fixed. */
-	uuid_t uuid;
-	u64 generation;
 	dev_t origin;
+	dev_t store_dev;		/* 0: tracking in RAM only */
 	void *owner;
 	const struct cbt_owner_ops *ops;
+
+	/* Fixed from the start on, but for a growth behind the drained gate. */
+	uuid_t uuid;
+	u64 generation;
 	u64 size_sectors;
 	u32 block_shift;		/* 512-byte sectors per block, as a power of two */
 
@@ -85,36 +103,65 @@ struct cbt_tracker {
 	struct cbt_map *active;
 	spinlock_t waiting_lock;
 	struct list_head waiting;	/* LOCK: waiting_lock */
+	struct list_head covering;	/* in the log's transaction; the worker only */
 	struct work_struct work;
+	struct cbt_store store;
 	struct cbt_cow *cow;		/* NULL: no diff area, no images */
+	struct cbt_stats stats;
+
+	/*
+	 * LOCK: which map is which, their epochs, and leaves on their way from one to the other:
+	 * for the checkpoint, which must see the union whole. Also under the control lock.
+	 */
+	spinlock_t maps_lock;
+	struct cbt_map maps[2];
+	struct cbt_map suspects[2];	/* regions; a map's suspects have its index */
+	struct cbt_map *frozen;		/* NULL when no epoch is frozen */
+	u64 epoch;			/* the running one */
 
 	/* LOCK: the control lock */
 	struct list_head link;
+	struct block_device *origin_bdev;
+	u64 store_sectors;		/* the size that the store holds durably */
 	u32 nr_users;
+	u32 nr_pins;
 	bool started;			/* its device was resumed: the writes come through here */
-	struct cbt_map maps[2];
-	struct cbt_map *frozen;		/* NULL when no epoch is frozen */
-	u64 epoch;			/* the running one */
+	bool bypassed;
 	u64 frozen_epoch;
 	uuid_t frozen_uuid;
 	uuid_t base_uuid;		/* nil before the first commit */
 	u64 nr_changes;			/* of epochs: a reader of maps must start again */
 	struct cbt_outcome outcomes[CBT_OUTCOMES];
 	u32 nr_outcomes;		/* ever; the last ones are kept */
+	u64 freeze_ticket;		/* the store's, for the frozen epoch's UUID */
+
+	/* A commit under way; see epoch.c. */
+	bool committing;
+	int commit_error;		/* of the last one that was begun */
+	struct work_struct commit_work;
+
+	atomic_t nr_marks;		/* requests under way, of MARK */
+	wait_queue_head_t wait;		/* for a commit, and for marks */
 };
 
 struct cbt_tracker_params {
 	dev_t origin;
+	struct block_device *origin_bdev;
+	struct block_device *store_bdev;	/* NULL: RAM only */
 	void *owner;
 	const struct cbt_owner_ops *ops;
 	u64 size_sectors;
-	u32 block_sectors;		/* power of two, 8 to 2048 */
-	/* For copy-before-write; NULL when there is no diff area. */
-	struct block_device *origin_bdev;
-	struct block_device *diff;
-	sector_t diff_start;
-	unsigned long nr_diff_slots;
+	u32 block_sectors;		/* power of two, 8 to 2048; 0: as the store says, or 8 */
 };
+
+/** cbt_tracker_suspects - the suspect regions that go with one of the tracker's maps. */
+static inline struct cbt_map *cbt_tracker_suspects(struct cbt_tracker *t, const struct cbt_map *map)
+{
+	return &t->suspects[map - t->maps];
+}
+
+/** cbt_tracker_state - how it is now. */
+enum cbt_tracker_state cbt_tracker_state(const struct cbt_tracker *t);
 
 /**
  * struct cbt_refusal - why, for the one who asked.
@@ -136,26 +183,34 @@ void cbt_track_exit(void);
 /**
  * cbt_tracker_get - the tracker of an origin, made when there is none.
  *
- * The same owner gets the same tracker again, with its maps, as when its table is reloaded.
+ * The same owner gets the same tracker again, with its maps, as when its table is reloaded. A new
+ * one has no maps before it is started.
  * Context: may sleep; takes the control lock.
  *
  * Return: a tracker, to be given back with cbt_tracker_put(); or an error and a sentence in @why:
- * -EBUSY the origin belongs to another owner, the owner has a tracker on another origin, or the
- * origin or the device is part of another tracker; -EFBIG more than CBT_MAP_BLOCKS_MAX blocks;
- * -EINVAL size or block size differ from the running tracker's; -ENOMEM.
+ * -EBUSY the origin or the store belongs to another owner, the owner has a tracker on another
+ * origin or store, or the devices are stacked; -EFBIG more than CBT_MAP_BLOCKS_MAX blocks;
+ * -EINVAL smaller than the running tracker's origin, or of another block size; -ENOMEM.
  */
 struct cbt_tracker *cbt_tracker_get(const struct cbt_tracker_params *params, const char **why);
 
 /**
  * cbt_tracker_start - the mapped device is about to let I/O through the tracker; may be repeated.
  *
- * Until then another table may be live, whose writes nobody sees, so the tracker is not told to
- * anyone who looks for it and has no epochs.
- * Context: may sleep; takes the control lock.
+ * The first time, the store is read; later ones take over @params, which may be of a new table, and
+ * whose size may have grown. Until it is started another table may be live, whose writes nobody
+ * sees, so the tracker is not told to anyone who looks for it and has no epochs.
+ * No write is on its way. Context: may sleep, waits for I/O, takes the control lock.
+ * Return: 0, or an error and a sentence in @why.
  */
-void cbt_tracker_start(struct cbt_tracker *tracker);
+int cbt_tracker_start(struct cbt_tracker *tracker, const struct cbt_tracker_params *params,
+		      const char **why);
 
-/** cbt_tracker_put - no write of the caller is on its way. The last put frees. May sleep. */
+/**
+ * cbt_tracker_put - no write of the caller is on its way.
+ *
+ * The last put stops it: the store says so with a fingerprint of the origin. Waits for I/O.
+ */
 void cbt_tracker_put(struct cbt_tracker *tracker);
 
 /**
@@ -169,7 +224,7 @@ enum cbt_admission cbt_write_try(struct cbt_tracker *tracker, struct cbt_write *
 
 /**
  * cbt_write_queue - let a write wait as @admission says; ops->go() follows when it is marked and
- * counted in, or ops->drop() when it needs not go down.
+ * counted in, or ops->drop() when it needs not go down. Context: process; does not sleep.
  */
 void cbt_write_queue(struct cbt_tracker *tracker, struct cbt_write *write,
 		     enum cbt_admission admission);
@@ -211,13 +266,23 @@ struct cbt_tracker *cbt_tracker_at(u32 index);
 /** cbt_registry_sequence - another number, never 0, whenever a tracker came or went. */
 u32 cbt_registry_sequence(void);
 
+/** cbt_tracker_pin - keep a tracker while the control lock is let go of for a moment. */
+static inline void cbt_tracker_pin(struct cbt_tracker *t)
+{
+	t->nr_pins++;
+}
+
+void cbt_tracker_unpin(struct cbt_tracker *t);
+
 /**
  * cbt_freeze - end the running epoch of @nr trackers in one instant and call it @epoch.
  * cbt_commit - the receiver holds @epoch durably: it becomes the base, and the frozen maps are
  * dropped. cbt_abort - merge the frozen maps of @epoch back.
  *
  * Semantics, idempotence and errors as in uapi/linux/dm-cbt.h. All trackers are checked before one
- * is changed, so a refusal changes nothing; a tracker given twice is refused with -EINVAL.
+ * is changed, so a refusal changes nothing; a tracker given twice is refused with -EINVAL. freeze
+ * and commit let go of the control lock while they wait for the store; -EINPROGRESS: it is not
+ * durable yet, the same call again waits on.
  */
 int cbt_freeze(struct cbt_tracker *const *trackers, u32 nr, const uuid_t *epoch,
 	       struct cbt_refusal *why);
@@ -235,5 +300,68 @@ int cbt_abort(struct cbt_tracker *const *trackers, u32 nr, const uuid_t *epoch,
  */
 int cbt_release(struct cbt_tracker *tracker, const uuid_t *epoch, u64 first, u64 last,
 		struct cbt_refusal *why);
+
+/** struct cbt_range - blocks @first to @last, both inclusive. */
+struct cbt_range {
+	u64 first;
+	u64 last;
+};
+
+/**
+ * cbt_mark - dirty blocks that nobody wrote: what is known from elsewhere to differ from the base.
+ *
+ * Returns when they are covered durably. Lets go of the control lock while it waits.
+ * Return: 0; -ERANGE past the end, nothing was marked; -ENOMEM; -EINPROGRESS some may be marked:
+ * repeat it.
+ */
+int cbt_mark(struct cbt_tracker *t, const struct cbt_range *ranges, u32 nr,
+	     struct cbt_refusal *why);
+
+/**
+ * cbt_checkpoint - write what the log covers into the map.
+ *
+ * Lets go of the control lock while it waits. Return: 0, -EINPROGRESS, -EIO, -ENODEV there is no
+ * store.
+ */
+int cbt_checkpoint(struct cbt_tracker *t, struct cbt_refusal *why);
+
+/**
+ * cbt_bypass - note on the store that writes are about to go past the tracker.
+ *
+ * A new generation begins when the store is used again. Lets go of the control lock while it waits.
+ * Return: 0, -EINPROGRESS, -EIO, -ENODEV there is no store.
+ */
+int cbt_bypass(struct cbt_tracker *t, struct cbt_refusal *why);
+
+/** cbt_lost_ack - somebody has noted durably that the tracker is lost: writes may go. */
+void cbt_lost_ack(struct cbt_tracker *t);
+
+/*--------------------------------------------------------------------------------------------------
+ * Between track.c and epoch.c
+ */
+
+/** cbt_gates_close, cbt_gates_open - the instant. May sleep. */
+bool cbt_gates_close(struct cbt_tracker *const *trackers, u32 nr, u32 *ret_busy);
+void cbt_gates_open(struct cbt_tracker *const *trackers, u32 nr);
+
+/** cbt_mark_done - a write of kind MARK was admitted, and counted in. */
+void cbt_mark_done(struct cbt_tracker *t, struct cbt_write *write);
+
+/** cbt_tracker_wake - let the worker look at what waits. Context: any. */
+void cbt_tracker_wake(struct cbt_tracker *t);
+
+/** cbt_tracker_save - have the epochs' state written to the store. Return: the store's ticket. */
+u64 cbt_tracker_save(struct cbt_tracker *t);
+
+/** cbt_tracker_event - tell it, about @epoch or NULL. */
+void cbt_tracker_event(struct cbt_tracker *t, enum cbt_event_kind kind, const uuid_t *epoch,
+		       const char *reason);
+
+int cbt_epoch_module_init(void);
+void cbt_epoch_module_exit(void);
+void cbt_epoch_init(struct cbt_tracker *t);
+
+/** cbt_epoch_exit - until marks and a commit under way have ended. */
+void cbt_epoch_exit(struct cbt_tracker *t);
 
 #endif

@@ -27,7 +27,10 @@ refused()
 refused "a missing origin is refused" "Cannot open the origin" "0 $sectors cbt /dev/nosuch -"
 refused "too few arguments are refused" "Usage: <origin>" "0 $sectors cbt /dev/vda"
 refused "a table that covers a part is refused" "whole origin" "0 $((sectors - 8)) cbt /dev/vda -"
-refused "a store is refused while there is none" 'must be "-"' "0 $sectors cbt /dev/vda /dev/vdb"
+refused "a store that was not formatted is refused" "holds no store: format it" \
+	"0 $sectors cbt /dev/vda /dev/vdb"
+refused "a missing store is refused" "Cannot open the store" "0 $sectors cbt /dev/vda /dev/nosuch"
+refused "the origin as its own store is refused" "same device" "0 $sectors cbt /dev/vda /dev/vda"
 for n in 0 4 9 12 4096 -8 x 18446744073709551624; do
 	refused "block_size $n is refused" "power of two" "0 $sectors cbt /dev/vda - 2 block_size $n"
 done
@@ -47,7 +50,7 @@ dmsetup create t1 --table "0 $sectors cbt /dev/vda -"
 dmsetup mknodes
 check_equal "the table reads back as it was given" \
 	"$(dmsetup table t1)" "0 $sectors cbt 254:0 -"
-refused "a second device on the origin is refused" "tracked by another device" \
+refused "a second device on the origin is refused" "belongs to another tracker" \
 	"0 $sectors cbt /dev/vda -"
 refused "a tracker on a tracker is refused" "cannot be stacked" \
 	"0 $sectors cbt /dev/mapper/t1 -"

@@ -1,0 +1,669 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Life of a store, its superblock, and its failure.
+ *
+ * The superblock is written by whoever wants its contents durable taking a ticket; one write at a
+ * time, so what comes meanwhile goes together. The slots are used in turn. A slot is left only
+ * when its write succeeded: a failed one is repeated in the same slot and then read back, so that
+ * the other slot, the last that is known to be good, stays.
+ *
+ * A store that fails is given up: FAILING. Whoever is covered already goes on; who needs coverage
+ * is held until somebody knows durably that the tracker is `lost`: the store itself if it takes
+ * one more superblock, or the controller, or at the latest after CBT_STORE_HOLD_MS. Then LOST:
+ * writes go without coverage, and nothing that the maps say outlives a crash. A hung store fails
+ * at the deadline; its buffers stay the I/O's until it ends.
+ */
+#include <linux/blkdev.h>
+#include <linux/delay.h>
+#include <linux/jiffies.h>
+#include <linux/log2.h>
+#include <linux/sched/mm.h>
+#include <linux/slab.h>
+
+#include "faults.h"
+#include "store.h"
+
+static struct workqueue_struct *workers;
+
+/*--------------------------------------------------------------------------------------------------
+ * I/O
+ */
+
+int cbt_store_io_init(struct cbt_store_io *io, struct cbt_store *store, u32 buffer_size,
+		      void (*done)(struct cbt_store *store))
+{
+	io->store = store;
+	io->done = done;
+	io->state = CBT_IO_IDLE;
+	io->buffer_size = buffer_size;
+	if (!buffer_size)
+		return 0;
+	io->buffer = alloc_pages_exact(buffer_size, GFP_KERNEL | __GFP_ZERO);
+	return io->buffer ? 0 : -ENOMEM;
+}
+
+void cbt_store_io_exit(struct cbt_store_io *io)
+{
+	if (io->buffer)
+		free_pages_exact(io->buffer, io->buffer_size);
+	io->buffer = NULL;
+}
+
+static void io_end(struct bio *bio)
+{
+	struct cbt_store_io *io = bio->bi_private;
+	struct cbt_store *store = io->store;
+	void (*done)(struct cbt_store *store) = io->done;
+
+	io->status = bio->bi_status;
+	bio_uninit(bio);
+	/* ORDER: the buffer is the owner's again. */
+	smp_store_release(&io->state, CBT_IO_DONE);
+	done(store);
+	/* ORDER: the last touch: store_drain() waits for it. */
+	atomic_dec_return_release(&store->nr_in_flight);
+}
+
+void cbt_store_submit(struct cbt_store_io *io, u64 block, u32 nr, blk_opf_t opf)
+{
+	struct cbt_store *store = io->store;
+	struct bio *bio = &io->bio;
+
+	atomic_inc(&store->nr_in_flight);
+	io->started = jiffies;
+	WRITE_ONCE(io->state, CBT_IO_BUSY);
+	bio_init(bio, store->bdev, &io->vec, 1, opf);
+	bio->bi_iter.bi_sector = block * CBT_DISK_SECTORS;
+	bio->bi_end_io = io_end;
+	bio->bi_private = io;
+	if (nr)
+		__bio_add_page(bio, virt_to_page(io->buffer), nr * CBT_DISK_BLOCK,
+			       offset_in_page(io->buffer));
+	if (nr && op_is_write(bio_op(bio)))
+		atomic64_inc(&store->nr_writes);
+	if (op_is_flush(opf))
+		atomic64_inc(&store->nr_flushes);
+	if (nr || op_is_flush(opf))
+		submit_bio(bio);
+	else
+		bio_endio(bio);
+}
+
+bool cbt_store_io_done(struct cbt_store_io *io, blk_status_t *ret_status)
+{
+	if (smp_load_acquire(&io->state) != CBT_IO_DONE)
+		return false;
+	*ret_status = io->status;
+	io->state = CBT_IO_IDLE;
+	return true;
+}
+
+static int read_sync(void *context, u64 start, u32 nr, void *buffer)
+{
+	struct cbt_store *store = context;
+	struct bio_vec vec;
+	struct bio bio;
+	int error;
+
+	bio_init(&bio, store->bdev, &vec, 1, REQ_OP_READ | REQ_META);
+	bio.bi_iter.bi_sector = start * CBT_DISK_SECTORS;
+	__bio_add_page(&bio, virt_to_page(buffer), nr * CBT_DISK_BLOCK, offset_in_page(buffer));
+	error = submit_bio_wait(&bio);
+	bio_uninit(&bio);
+	return error;
+}
+
+void cbt_store_kick(struct cbt_store *store)
+{
+	queue_work(workers, &store->work);
+}
+
+/*--------------------------------------------------------------------------------------------------
+ * Superblock
+ */
+
+u64 cbt_store_save(struct cbt_store *store)
+{
+	u64 ticket = ++store->super_io.wanted;
+
+	cbt_store_kick(store);
+	return ticket;
+}
+
+static void super_submit(struct cbt_store *store)
+{
+	struct cbt_super_io *s = &store->super_io;
+
+	cbt_store_submit(&s->io, cbt_super_slot(store->super.sequence), 1,
+			 REQ_OP_WRITE | REQ_SYNC | REQ_META | cbt_fault_fua(CBT_FAULT_SUPER_FUA));
+}
+
+/* Begin a write when one is wanted. */
+static void super_begin(struct cbt_store *store)
+{
+	struct cbt_super_io *s = &store->super_io;
+	int mode = READ_ONCE(store->mode);
+
+	if (s->io.state != CBT_IO_IDLE || s->dead ||
+	    (mode != CBT_STORE_OPEN && mode != CBT_STORE_FAILING))
+		return;
+	spin_lock(&store->lock);
+	if (s->wanted == s->durable) {
+		spin_unlock(&store->lock);
+		return;
+	}
+	s->writing = s->wanted;
+	/* A slot whose last write failed is not left for the other one. */
+	if (!s->nr_failures)
+		store->super.sequence++;
+	cbt_super_encode(&store->super, s->io.buffer);
+	spin_unlock(&store->lock);
+	super_submit(store);
+}
+
+static void super_is_durable(struct cbt_store *store)
+{
+	struct cbt_super_io *s = &store->super_io;
+
+	s->nr_failures = 0;
+	WRITE_ONCE(s->durable, s->writing);
+	wake_up_all(&store->wait);
+}
+
+static bool super_reads_back(struct cbt_store *store)
+{
+	struct cbt_super_io *s = &store->super_io;
+
+	return !memcmp(s->io.buffer, s->check.buffer, CBT_DISK_BLOCK);
+}
+
+static void super_failed(struct cbt_store *store)
+{
+	struct cbt_super_io *s = &store->super_io;
+
+	if (++s->nr_failures < 3) {
+		super_submit(store);
+		return;
+	}
+	/* What is to tell of the failure gets tries of its own, in the same slot. */
+	if (READ_ONCE(store->mode) == CBT_STORE_OPEN)
+		s->nr_failures = 1;
+	else
+		s->dead = true;
+	cbt_store_fail(store, "the store failed to write the superblock");
+}
+
+static void super_step(struct cbt_store *store)
+{
+	struct cbt_super_io *s = &store->super_io;
+	blk_status_t status;
+
+	if (cbt_store_io_done(&s->check, &status)) {
+		if (!status && super_reads_back(store))
+			super_is_durable(store);
+		else
+			super_failed(store);
+	}
+	if (s->check.state == CBT_IO_IDLE && cbt_store_io_done(&s->io, &status)) {
+		if (status)
+			super_failed(store);
+		else if (s->nr_failures)
+			cbt_store_submit(&s->check, cbt_super_slot(store->super.sequence), 1,
+					 REQ_OP_READ | REQ_SYNC | REQ_META);
+		else
+			super_is_durable(store);
+	}
+	if (s->check.state == CBT_IO_IDLE)
+		super_begin(store);
+}
+
+int cbt_store_wait_saved(struct cbt_store *store, u64 ticket, unsigned long deadline)
+{
+	wait_event_timeout(store->wait,
+			   cbt_store_is_saved(store, ticket) || store->mode == CBT_STORE_LOST,
+			   max(1L, (long)(deadline - jiffies)));
+	if (cbt_store_is_saved(store, ticket))
+		return 0;
+	return store->mode == CBT_STORE_LOST ? -EIO : -EINPROGRESS;
+}
+
+/*--------------------------------------------------------------------------------------------------
+ * Failure
+ */
+
+static void become_lost(struct cbt_store *store)
+{
+	bool changed;
+
+	spin_lock(&store->lock);
+	changed = store->mode == CBT_STORE_FAILING;
+	if (changed)
+		WRITE_ONCE(store->mode, CBT_STORE_LOST);
+	spin_unlock(&store->lock);
+	if (!changed)
+		return;
+	wake_up_all(&store->wait);
+	store->client->failed(store);
+	store->client->wake(store);
+}
+
+void cbt_store_fail(struct cbt_store *store, const char *why)
+{
+	bool changed;
+
+	spin_lock(&store->lock);
+	changed = store->mode == CBT_STORE_OPEN;
+	if (changed) {
+		store->failure = why;
+		store->failing_since = jiffies;
+		WRITE_ONCE(store->mode, CBT_STORE_FAILING);
+		/* Before the first write could go, what the store says is as true as ever. */
+		if (store->settled)
+			store->super.flags |= CBT_DISK_LOST;
+		store->lost_ticket = store->settled ? cbt_store_save(store) : U64_MAX;
+	}
+	spin_unlock(&store->lock);
+	if (!changed)
+		return;
+	store->client->failed(store);
+	wake_up_all(&store->wait);
+	mod_delayed_work(workers, &store->watch, 0);
+}
+
+void cbt_store_ack_lost(struct cbt_store *store)
+{
+	become_lost(store);
+}
+
+static bool io_is_late(const struct cbt_store_io *io)
+{
+	return READ_ONCE(io->state) == CBT_IO_BUSY &&
+	       time_after(jiffies, READ_ONCE(io->started) +
+					   msecs_to_jiffies(CBT_STORE_DEADLINE_MS));
+}
+
+static bool is_late(const struct cbt_store *store)
+{
+	u32 i;
+
+	for (i = 0; i < CBT_BATCHES; i++)
+		if (io_is_late(&store->checkpoint.batch[i]))
+			return true;
+	return io_is_late(&store->log.txn.io) || io_is_late(&store->super_io.io) ||
+	       io_is_late(&store->super_io.check) || io_is_late(&store->checkpoint.flush);
+}
+
+/* Looks after deadlines, old log records, and the time for which writes may be held. */
+static void store_watch(struct work_struct *work)
+{
+	struct cbt_store *store = container_of(to_delayed_work(work), struct cbt_store, watch);
+	unsigned long since = READ_ONCE(store->log.since);
+	int mode = READ_ONCE(store->mode);
+
+	if (mode == CBT_STORE_OPEN && is_late(store))
+		cbt_store_fail(store, "the store does not answer");
+	else if (mode == CBT_STORE_OPEN && since &&
+		 time_after(jiffies, since + msecs_to_jiffies(CBT_CHECKPOINT_MS)))
+		cbt_checkpoint_start(store);
+	else if (mode == CBT_STORE_FAILING &&
+		 (cbt_store_is_saved(store, store->lost_ticket) ||
+		  time_after(jiffies, store->failing_since + msecs_to_jiffies(CBT_STORE_HOLD_MS))))
+		become_lost(store);
+	if (READ_ONCE(store->mode) == CBT_STORE_LOST || READ_ONCE(store->closing))
+		return;
+	queue_delayed_work(workers, &store->watch,
+			   READ_ONCE(store->mode) == CBT_STORE_FAILING ? HZ / 20 : HZ / 2);
+}
+
+static void store_work(struct work_struct *work)
+{
+	struct cbt_store *store = container_of(work, struct cbt_store, work);
+
+	super_step(store);
+	cbt_checkpoint_step(store);
+	/* What the checkpoint wants saved. */
+	super_step(store);
+	if (READ_ONCE(store->mode) == CBT_STORE_FAILING &&
+	    cbt_store_is_saved(store, store->lost_ticket))
+		become_lost(store);
+}
+
+/*--------------------------------------------------------------------------------------------------
+ * Opening
+ */
+
+struct open_buffers {
+	void *blocks;			/* CBT_RECOVER_BLOCKS store blocks */
+	void *block;
+	struct cbt_super *slots;
+};
+
+#define BLOCKS_SIZE (CBT_RECOVER_BLOCKS * CBT_DISK_BLOCK)
+
+static void buffers_free(struct open_buffers *b)
+{
+	if (b->blocks)
+		free_pages_exact(b->blocks, BLOCKS_SIZE);
+	if (b->block)
+		free_pages_exact(b->block, CBT_DISK_BLOCK);
+	kfree(b->slots);
+}
+
+static int buffers_alloc(struct open_buffers *b)
+{
+	b->blocks = alloc_pages_exact(BLOCKS_SIZE, GFP_KERNEL);
+	b->block = alloc_pages_exact(CBT_DISK_BLOCK, GFP_KERNEL);
+	b->slots = kcalloc(CBT_DISK_SUPER_SLOTS, sizeof(*b->slots), GFP_KERNEL);
+	if (b->blocks && b->block && b->slots)
+		return 0;
+	buffers_free(b);
+	return -ENOMEM;
+}
+
+static int check_super(struct cbt_store *store, const struct cbt_opening *o, const char **why)
+{
+	struct cbt_geometry geo = store->super.geo;
+
+	if (bdev_nr_sectors(store->bdev) / CBT_DISK_SECTORS < geo.store_blocks) {
+		*why = "the store device is smaller than the store on it";
+		return -EINVAL;
+	}
+	if (o->block_sectors && o->block_sectors != geo.block_sectors) {
+		*why = "the store was formatted with another block size";
+		return -EINVAL;
+	}
+	geo.size_sectors = o->size_sectors;
+	if (DIV_ROUND_UP(cbt_geometry_nr_blocks(&geo), (u64)CBT_DISK_LEAF_BLOCKS) > geo.nr_leaves) {
+		*why = "the origin is larger than what the store was formatted for: format a new one";
+		return -ENOSPC;
+	}
+	return 0;
+}
+
+/* Whether what the store says of the origin cannot be relied on. */
+static bool continuity_is_broken(struct cbt_store *store, const struct cbt_opening *o)
+{
+	const struct cbt_super *super = &store->super;
+
+	if (super->flags & (CBT_DISK_LOST | CBT_DISK_BYPASSED))
+		return true;
+	if (o->size_sectors < super->geo.size_sectors)
+		return true;
+	return super->flags & CBT_DISK_CLEAN && super->fingerprint_seed &&
+	       o->origin_changed(store, super->fingerprint_seed, super->fingerprint);
+}
+
+static void begin_generation(struct cbt_super *super)
+{
+	super->generation++;
+	super->id.lineage = super->generation;
+	super->frozen_epoch = 0;
+	memset(super->base_uuid, 0, sizeof(super->base_uuid));
+	memset(super->outcomes, 0, sizeof(super->outcomes));
+	super->nr_outcomes = 0;
+}
+
+/* Leaves that hold something, all of them: after damage nobody knows what the pages lack. */
+static void touch_dirty_leaves(struct cbt_store *store, const struct cbt_map *dirty,
+			       unsigned long *stale)
+{
+	u64 leaf;
+
+	for (leaf = 0; leaf < dirty->nr_leaves; leaf++)
+		if (!cbt_map_leaf_is_clean(dirty, leaf))
+			__set_bit(leaf, stale);
+}
+
+/* The added blocks, and the one that the old size may have cut. Leaf by leaf: see cbt_spares. */
+static void mark_growth(struct cbt_map *dirty, u64 start, unsigned long *stale)
+{
+	struct cbt_spares spares = { };
+
+	while (start < dirty->nr_blocks) {
+		u64 next = min((start | (CBT_LEAF_BLOCKS - 1)) + 1, dirty->nr_blocks);
+
+		cbt_spares_fill(&spares);
+		(void)cbt_map_mark(dirty, start, next - 1, &spares);
+		__set_bit(start >> CBT_LEAF_SHIFT, stale);
+		start = next;
+	}
+	cbt_spares_drop(&spares);
+}
+
+static int read_maps(struct cbt_store *store, struct cbt_opening *o, struct open_buffers *b,
+		     u64 old_size_sectors)
+{
+	struct cbt_recovery *r = kzalloc(sizeof(*r), GFP_KERNEL);
+	unsigned long *stale = store->log.stale[0];
+	u32 block_sectors = store->super.geo.block_sectors;
+	int error = 0;
+
+	if (!r)
+		return -ENOMEM;
+	r->super = store->super;
+	r->dirty = o->dirty;
+	r->suspect = o->suspect;
+	r->leaves_stale = stale;
+	if (o->broken) {
+		r->epoch = store->super.epoch;
+		r->log_sequence = store->super.log_sequence;
+	}
+	/* Also when broken, and into nothing: the numbers seen must not come again. */
+	error = cbt_recover(r, read_sync, store, b->blocks, b->block);
+	if (!error && r->nr_damaged)
+		touch_dirty_leaves(store, o->dirty, stale);
+	if (!error && !o->broken && store->super.geo.size_sectors > old_size_sectors)
+		mark_growth(o->dirty, old_size_sectors / block_sectors, stale);
+	store->super.epoch = r->epoch + 1;
+	store->log.epoch = r->epoch + 1;
+	store->log.sequence = r->log_sequence;
+	o->nr_records = r->nr_records;
+	o->nr_damaged = r->nr_damaged;
+	kfree(r);
+	return error;
+}
+
+/*
+ * Pages for what only the log says, then the superblock that ends the log: a checkpoint whose old
+ * half is all that was found. Both slots are written, so that no damage to one brings back a
+ * superblock of before.
+ */
+static int settle(struct cbt_store *store)
+{
+	struct cbt_checkpoint *c = &store->checkpoint;
+	u64 ticket;
+	int error;
+
+	/* Stale leaves were noted in set 0; the sequence decides where they are looked for. */
+	c->old = cbt_log_switch(store);
+	if (c->old & 1)
+		swap(store->log.stale[0], store->log.stale[1]);
+	c->phase = CBT_CHECKPOINT_PAGES;
+	WRITE_ONCE(store->mode, CBT_STORE_OPEN);
+	queue_delayed_work(workers, &store->watch, HZ / 2);
+	cbt_store_kick(store);
+	wait_event(store->wait, READ_ONCE(c->phase) == CBT_CHECKPOINT_IDLE ||
+				store->mode != CBT_STORE_OPEN);
+	if (store->mode != CBT_STORE_OPEN)
+		return -EIO;
+	spin_lock(&store->lock);
+	ticket = cbt_store_save(store);
+	spin_unlock(&store->lock);
+	do
+		error = cbt_store_wait_saved(store, ticket, jiffies + HZ);
+	while (error == -EINPROGRESS);
+	store->settled = !error;
+	return error;
+}
+
+static int open_super(struct cbt_store *store, struct cbt_opening *o, struct open_buffers *b,
+		      const char **why)
+{
+	const struct cbt_super *super;
+	int error;
+
+	if (bdev_nr_sectors(store->bdev) < CBT_DISK_LOG_START * CBT_DISK_SECTORS) {
+		*why = "the store device is too small to hold a store";
+		return -EINVAL;
+	}
+	super = cbt_recover_super(b->slots, read_sync, store, b->block, &error, why);
+	if (!super)
+		return error;
+	store->super = *super;
+	return check_super(store, o, why);
+}
+
+static int open_maps(struct cbt_store *store, struct cbt_opening *o, struct open_buffers *b,
+		     const char **why)
+{
+	struct cbt_super *super = &store->super;
+	u64 old_size_sectors = super->geo.size_sectors;
+	int error;
+
+	o->broken = continuity_is_broken(store, o);
+	if (super->frozen_epoch && !o->broken)
+		cbt_super_add_outcome(super, super->frozen_uuid, super->frozen_epoch,
+				      CBT_DISK_ABORTED);
+	super->frozen_epoch = 0;
+	memset(super->frozen_uuid, 0, sizeof(super->frozen_uuid));
+	if (o->broken)
+		begin_generation(super);
+	else if (o->size_sectors > old_size_sectors)
+		super->generation++;
+	super->flags = 0;
+	super->geo.size_sectors = o->size_sectors;
+	store->region_shift = ilog2(cbt_geometry_region_blocks(&super->geo));
+	store->nr_leaves = DIV_ROUND_UP(cbt_geometry_nr_blocks(&super->geo),
+					(u64)CBT_DISK_LEAF_BLOCKS);
+	*why = "out of memory for the maps";
+	error = o->prepare(store, o);
+	if (!error)
+		error = cbt_log_init(store, o->hot_regions);
+	if (!error)
+		error = cbt_checkpoint_init(store);
+	if (error)
+		return error;
+	*why = "the store cannot be read";
+	error = read_maps(store, o, b, old_size_sectors);
+	if (error)
+		return error;
+	*why = "the store cannot be written";
+	return settle(store);
+}
+
+static void store_setup(struct cbt_store *store)
+{
+	memset(store, 0, sizeof(*store));
+	spin_lock_init(&store->lock);
+	init_waitqueue_head(&store->wait);
+	INIT_WORK(&store->work, store_work);
+	INIT_DELAYED_WORK(&store->watch, store_watch);
+}
+
+void cbt_store_init_ram(struct cbt_store *store)
+{
+	store_setup(store);
+	store->mode = CBT_STORE_RAM;
+}
+
+static void store_free(struct cbt_store *store)
+{
+	cbt_checkpoint_exit(store);
+	cbt_log_exit(store);
+	cbt_store_io_exit(&store->super_io.io);
+	cbt_store_io_exit(&store->super_io.check);
+}
+
+/* Nobody begins anything new: until what is under way has ended. */
+static void store_drain(struct cbt_store *store)
+{
+	WRITE_ONCE(store->closing, true);
+	cancel_delayed_work_sync(&store->watch);
+	if (store->mode == CBT_STORE_OPEN || store->mode == CBT_STORE_FAILING)
+		WRITE_ONCE(store->mode, CBT_STORE_LOST);
+	rcu_barrier();
+	while (atomic_read_acquire(&store->nr_in_flight))
+		msleep(20);
+	cancel_work_sync(&store->work);
+}
+
+int cbt_store_grow(struct cbt_store *store, u64 size_sectors, const char **why)
+{
+	struct cbt_geometry geo = store->super.geo;
+	u64 nr_leaves;
+
+	geo.size_sectors = size_sectors;
+	nr_leaves = DIV_ROUND_UP(cbt_geometry_nr_blocks(&geo), (u64)CBT_DISK_LEAF_BLOCKS);
+	if (nr_leaves > geo.nr_leaves) {
+		*why = "the origin is larger than what the store was formatted for: format a new one";
+		return -ENOSPC;
+	}
+	spin_lock(&store->lock);
+	store->super.geo.size_sectors = size_sectors;
+	store->super.generation++;
+	WRITE_ONCE(store->nr_leaves, nr_leaves);
+	spin_unlock(&store->lock);
+	return 0;
+}
+
+int cbt_store_open(struct cbt_store *store, struct block_device *bdev,
+		   const struct cbt_store_client *client, struct cbt_opening *opening,
+		   const char **why)
+{
+	unsigned int noio = memalloc_noio_save();
+	struct open_buffers b = { };
+	int error;
+
+	store_setup(store);
+	store->bdev = bdev;
+	store->client = client;
+	*why = "out of memory";
+	error = buffers_alloc(&b);
+	if (!error)
+		error = cbt_store_io_init(&store->super_io.io, store, CBT_DISK_BLOCK, cbt_store_kick);
+	if (!error)
+		error = cbt_store_io_init(&store->super_io.check, store, CBT_DISK_BLOCK,
+					  cbt_store_kick);
+	if (!error)
+		error = open_super(store, opening, &b, why);
+	if (!error)
+		error = open_maps(store, opening, &b, why);
+	buffers_free(&b);
+	if (error) {
+		store_drain(store);
+		store_free(store);
+	}
+	memalloc_noio_restore(noio);
+	return error;
+}
+
+void cbt_store_close(struct cbt_store *store, u64 seed, u64 fingerprint)
+{
+	unsigned long deadline = jiffies + msecs_to_jiffies(2 * CBT_STORE_DEADLINE_MS);
+	u64 ticket;
+
+	if (store->mode == CBT_STORE_RAM)
+		return;
+	if (seed && !cbt_checkpoint_wait(store, deadline)) {
+		spin_lock(&store->lock);
+		store->super.flags |= CBT_DISK_CLEAN;
+		store->super.fingerprint_seed = seed;
+		store->super.fingerprint = fingerprint;
+		ticket = cbt_store_save(store);
+		spin_unlock(&store->lock);
+		(void)cbt_store_wait_saved(store, ticket, deadline);
+	}
+	store_drain(store);
+	store_free(store);
+}
+
+int cbt_store_module_init(void)
+{
+	workers = alloc_workqueue("dm-cbt-store", WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
+	return workers ? 0 : -ENOMEM;
+}
+
+void cbt_store_module_exit(void)
+{
+	destroy_workqueue(workers);
+}
