@@ -15,12 +15,17 @@
  *	open		exists while something has the mapped device open
  *	renewed		while it exists, a freeze finds the tracker started anew
  *
+ * Built with CUTS, the process also dies at the Nth step of those that others can see, or that last:
+ * before and after each record, device name, call and reply. The file $FAKE_CUT says N; it is gone
+ * when the process has died of it.
+ *
  * Without the directory, the module is not loaded. Blocks are 4 KiB. The writer of a disk adds to
  * active by itself.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -342,3 +347,60 @@ int dm_rename(const char *name, const char *new_name, struct failure *f)
 				   name);
 	return 0;
 }
+
+/* --- cuts --- */
+
+#ifdef CUTS
+#include "lib/conn.h"
+#include "lib/store.h"
+
+static void step(void)
+{
+	static unsigned int steps;
+	const char *path = getenv("FAKE_CUT");
+	_cleanup_(close_file_at) FILE *file = path ? fopen(path, "re") : NULL;
+	unsigned int at = 0;
+
+	if (!file || fscanf(file, "%u", &at) != 1 || ++steps != at)
+		return;
+	(void)unlink(path);
+	(void)raise(SIGKILL);
+}
+
+#define WRAP(name, params, args)          \
+	int __real_##name params;         \
+	int __wrap_##name params;         \
+	int __wrap_##name params          \
+	{                                 \
+		int rc;                   \
+                                          \
+		step();                   \
+		rc = __real_##name args;  \
+		step();                   \
+		return rc;                \
+	}
+
+WRAP(store_put_relationship,
+     (struct store * store, const struct relationship_record *r, struct failure *f), (store, r, f))
+WRAP(conn_call,
+     (struct conn * c, const char *text, uint64_t timeout_us, conn_fn fn, void *context,
+      struct failure *f),
+     (c, text, timeout_us, fn, context, f))
+WRAP(conn_send_reply,
+     (struct conn * c, const char *text, uint64_t timeout_us, conn_fn fn, void *context,
+      struct failure *f),
+     (c, text, timeout_us, fn, context, f))
+
+/* dm_rename() is this file's own: its callers get this one. */
+int __wrap_dm_rename(const char *name, const char *new_name, struct failure *f);
+
+int __wrap_dm_rename(const char *name, const char *new_name, struct failure *f)
+{
+	int rc;
+
+	step();
+	rc = dm_rename(name, new_name, f);
+	step();
+	return rc;
+}
+#endif

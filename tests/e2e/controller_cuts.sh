@@ -1,0 +1,201 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Either host is cut at each step of a failover, of its cancelling and of a reverse: at no moment do
+# both hosts show the VM its devices, and the command, repeated, completes.
+#
+# e2e: timeout=600
+. "$(dirname "$0")/../lib.sh"
+. "$(dirname "$0")/controller.bash"
+. "$(dirname "$0")/controller_fake.bash"
+
+size=$MiB
+build store_put_relationship conn_call conn_send_reply dm_rename
+
+make_disk a 0; a0=$loop
+make_disk b 0; b0=$loop
+export FAKE_KERNEL FAKE_CUT
+for host in a b; do
+	FAKE_KERNEL=$TMPDIR/$host.kernel
+	mkdir "$FAKE_KERNEL"
+	start_bus $host
+	echo "boot of $host" >"$TMPDIR/$host.boot"
+done
+
+# up <host>: start its daemon, with its own kernel.
+up()
+{
+	FAKE_KERNEL=$TMPDIR/$1.kernel
+	FAKE_CUT=$TMPDIR/$1.cut
+	start_daemon "$1" --boot-id-file "$TMPDIR/$1.boot" --second-ms 20 --call-timeout 5
+}
+
+# faces <host>: the VM would find its disk there
+faces()
+{
+	[ -e "$TMPDIR/$1.kernel/vm1-disk0" ]
+}
+
+# watch_devices: until stopped; leaves a file when both hosts show the VM its disk.
+watch_devices()
+{
+	while :; do
+		if faces a && faces b && faces a; then
+			touch "$TMPDIR/both"
+		fi
+		sleep 0.005
+	done
+}
+watch_devices &
+cleanup_fn stop_process $!
+
+save()
+{
+	rm -rf "$TMPDIR/saved.$1"
+	mkdir "$TMPDIR/saved.$1"
+	cp -a "$TMPDIR"/[ab].state "$TMPDIR"/[ab].kernel "$TMPDIR/saved.$1"
+}
+
+restore()
+{
+	rm -rf "$TMPDIR"/[ab].state "$TMPDIR"/[ab].kernel
+	cp -a "$TMPDIR/saved.$1"/. "$TMPDIR"
+}
+
+# the start: a is the primary, b its replica, both have a base
+FAKE_KERNEL=$TMPDIR/a.kernel make_tracker vm1-disk0 "$a0"
+FAKE_KERNEL=$TMPDIR/b.kernel make_tracker vm1-disk0.replica "$b0"
+up a
+up b
+relationship 1 3 b "$(disk disk0 $size "$a0" vm1-disk0)" >"$TMPDIR/a.json"
+relationship 2 3 a "$(disk disk0 $size "$b0" vm1-disk0)" >"$TMPDIR/b.json"
+on a failback apply "$TMPDIR/a.json" >/dev/null
+on b failback apply "$TMPDIR/b.json" >/dev/null
+check "a delta gives both a base" on a failback resume vm1
+check "the primary is prepared" on a failback prepare vm1
+stop_daemon a
+stop_daemon b
+save prepared
+up a
+up b
+check "the replica is failed over" on b failback failover vm1
+FAKE_KERNEL=$TMPDIR/b.kernel write_tracked vm1-disk0 5 7
+stop_daemon a
+stop_daemon b
+save failed-over
+
+# cut_everywhere <claim> <saved state> <host to be cut> <host of the command> <roles after it> <command>...:
+# the command's steps on that host are cut one by one, until it is through without a cut.
+cut_everywhere()
+{
+	local claim=$1 state=$2 cut=$3 host=$4 roles=$5 step=0 bad="" other
+	shift 5
+
+	other=$([ "$cut" = a ] && echo b || echo a)
+	while :; do
+		step=$((step + 1))
+		restore "$state"
+		up "$other"
+		up "$cut"
+		echo $step >"$TMPDIR/$cut.cut"
+		on "$host" timeout 30 failback "$@" vm1 >"$TMPDIR/out" 2>&1 || true
+		if [ -e "$TMPDIR/$cut.cut" ]; then # it was never reached
+			rm "$TMPDIR/$cut.cut"
+			[ "$(role a), $(role b)" = "$roles" ] || bad="$bad uncut:$(role a),$(role b)"
+			stop_daemon a
+			stop_daemon b
+			break
+		fi
+		stop_daemon "$cut"
+		up "$cut"
+		wait_for 10 eval 'on '"$host"' timeout 30 failback '"$*"' vm1 >"$TMPDIR/out" 2>&1 ||
+			[ "$(role a), $(role b)" = "'"$roles"'" ]' ||
+			bad="$bad $step:$(tail -n 1 "$TMPDIR/out")"
+		[ "$(role a), $(role b)" = "$roles" ] || bad="$bad $step:$(role a),$(role b)"
+		stop_daemon a
+		stop_daemon b
+		[ $step -lt 60 ] || break
+	done
+	check_equal "$claim" "$bad" ""
+	diag "$((step - 1)) steps"
+}
+
+cut_everywhere "the caller of a reverse is cut at every step" failed-over b b "2 3, 1 3" reverse
+cut_everywhere "the old primary is cut at every step of a reverse" failed-over a b "2 3, 1 3" reverse
+cut_everywhere "the replica is cut at every step of a failover" prepared b b "1 4, 2 5" failover
+cut_everywhere "the primary is cut at every step of a failover" prepared a b "1 4, 2 5" failover
+cut_everywhere "a prepared primary is cut at every step of going on" prepared a a "1 3, 2 3" resume
+cut_everywhere "its replica is cut at every step of that" prepared b a "1 3, 2 3" resume
+check "at no moment did both hosts show the VM its disk" test ! -e "$TMPDIR/both"
+
+# --- a boot: nothing faces the VM until the peer has confirmed ---
+
+restore failed-over
+up a
+up b
+check "a reverse completes" on b failback reverse vm1
+reboot()
+{
+	stop_daemon "$1" KILL
+	echo "another boot of $1, $RANDOM" >"$TMPDIR/$1.boot"
+}
+reboot b
+stop_daemon a
+up b
+check_equal "after a boot, with the peer away, the VM's disk is not there" "$(faces b || echo none)" none
+check "and status says why, and how to go on" \
+	wait_for 10 eval 'on b failback status | grep -q "Held since the boot.*failback start --force vm1"'
+check_equal "it is not for the VM to run" "$(vm_property b MayRun)" false
+up a
+check "when the peer confirms it, the disk comes" wait_for 10 faces b
+
+# the classic disaster: the primary is cut, failed over, and comes back
+reboot b
+check_fails "with the primary dead, a failover needs --force, and says so" 19 'failback failover --force vm1' \
+	on a failback failover vm1
+check_equal "nothing has changed then" "$(role a)" "2 3"
+check "the VM is failed over by force" on a failback failover --force vm1
+check "its disk is there" faces a
+up b
+check "the old primary is told when it is back" \
+	wait_for 10 eval 'vm_property b LastError | grep -q "allows no confirm\|refuses"'
+check_equal "its disk never appears" "$(faces b || echo none)" none
+
+FAKE_KERNEL=$TMPDIR/b.kernel
+echo "3 2" >>"$FAKE_KERNEL/vm1-disk0.replica/active"
+plan=$(on a failback plan --json vm1)
+check_equal "the plan says why all has to be sent, and what is lost" \
+	"$(jq -c '[.disks[0].reason, .disks[0].method, .lost_bytes, .needs_consent]' <<<"$plan")" \
+	'["not-prepared","full",8192,true]'
+check_fails "a reverse that overwrites the old primary's writes needs consent" 17 'overwrite 8 KiB' \
+	on a failback reverse vm1
+check_fails "another plan's consent is none" 17 'does not hold any more' \
+	on a failback reverse --consent 0123456789abcdef vm1
+check_equal "nothing has changed" "$(role a), $(role b)" "2 5, 1 3"
+FAKE_KERNEL=$TMPDIR/a.kernel write_tracked vm1-disk0 9 3
+check "with consent it goes" on a failback reverse --consent "$(jq -r .digest <<<"$plan")" vm1
+check_equal "the roles are swapped" "$(role a), $(role b)" "1 3, 2 3"
+check "and the disks are identical" cmp "$a0" "$b0"
+
+# --- split brain ---
+
+kill -STOP "${daemon_pid[a]}"
+check "a replica is failed over by force while its primary lives" on b failback failover --force vm1
+kill -CONT "${daemon_pid[a]}"
+check "both show the VM its disk, as the operator wanted" eval 'faces a && faces b'
+rm -f "$TMPDIR/both"
+check_fails "that is refused as split brain at the first contact" 17 'Split brain.*yield' \
+	on b failback reverse vm1
+start_job a RequestReplicationStateChange oq $vm_path 3
+wait_for 10 job_ends a "$job" || true
+check "a delta of the other one is, too" \
+	eval 'job_property a "$job" ErrorDescription | grep -q "Split brain"'
+: >"$TMPDIR/a.kernel/vm1-disk0/open"
+check_fails "who yields has the VM shut down first" 16 'is open' on a failback yield vm1
+rm "$TMPDIR/a.kernel/vm1-disk0/open"
+check "one is chosen as the loser" on a failback yield vm1
+check_equal "the VM does not find its disk there any more" "$(faces a || echo none)" none
+check_fails "and cannot go on by itself" 17 'yielded' on a failback resume vm1
+digest=$(on b failback plan --json vm1 | jq -r .digest)
+check "the winner reverses" on b failback reverse --consent "$digest" vm1
+check_equal "and the roles are settled" "$(role a), $(role b)" "2 3, 1 3"
+check "and the disks are identical" cmp "$a0" "$b0"
