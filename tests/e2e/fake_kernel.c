@@ -13,6 +13,7 @@
  *	ended		lines "UUID committed|aborted"
  *	base		UUID of the epoch that was committed last
  *	open		exists while something has the mapped device open
+ *	../enomem	while it exists, the kernel has no memory
  *	renewed		while it exists, a freeze finds the tracker started anew
  *
  * Built with CUTS, the process also dies at the Nth step of those that others can see, or that last:
@@ -124,6 +125,8 @@ int nl_open(struct nl **ret, struct failure *f)
 	if (!dir || access(dir, F_OK) != 0)
 		return failure_set(f, CODE_NOT_AVAILABLE, -ENOPROTOOPT,
 				   "dm-cbt is not loaded: modprobe dm-cbt as root");
+	if (exists("", "enomem"))
+		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "the kernel is out of memory");
 	*ret = calloc(1, sizeof(**ret));
 	return 0;
 }

@@ -257,8 +257,13 @@ TEST_F(store, a_record_that_cannot_be_read_is_said_so)
 	(void)sqlite3_close(db);
 	self->store = NULL;
 	ASSERT_EQ(0, store_open(self->path, &self->store, &self->f));
-	EXPECT_NE(0, store_load_relationships(self->store, &all, &nr, &self->f));
-	EXPECT_EQ(CODE_STATUS_UNKNOWN, self->f.code);
+	ASSERT_EQ(0, store_load_relationships(self->store, &all, &nr, &self->f));
+	ASSERT_EQ(1, nr);
+	EXPECT_TRUE(all->unreadable);
+	EXPECT_TRUE(uuid_equal(&put.vm, &all->vm));
+	EXPECT_STREQ(put.name, all->name);
+	EXPECT_EQ(0, all->nr_disks);
+	free(all);
 }
 
 TEST_HARNESS_MAIN

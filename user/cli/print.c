@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/macro.h"
 #include "base/size.h"
 #include "lib/output.h"
@@ -70,6 +71,12 @@ int print_vm_json(const struct client_vm *vm, struct failure *f)
 	(void)json_object_object_add(object, "consistent", json_object_new_boolean(vm->consistent));
 	(void)json_object_object_add(object, "may_run", json_object_new_boolean(vm->may_run));
 	json_add_uint(object, "term", vm->term);
+	json_add_uint(object, "peer_mode", vm->peer_mode);
+	json_add_uint(object, "peer_state", vm->peer_state);
+	json_add_text(object, "peer_state_name", vm->peer_state_name);
+	json_add_uint(object, "peer_seen_us", vm->peer_seen_us);
+	add_known(object, "lag_us", vm->lag_us);
+	add_known(object, "seconds_to_catch_up", vm->seconds_to_catch_up);
 	add_known(object, "dirty_bytes", vm->dirty_bytes);
 	json_add_uint(object, "last_replication_us", vm->last_replication_us);
 	json_add_text(object, "last_error", vm->last_error);
@@ -88,6 +95,7 @@ int print_job_json(const struct client_job *job, struct failure *f)
 	json_add_uint(object, "percent", job->percent);
 	json_add_uint(object, "code", job->code);
 	json_add_text(object, "text", job->text);
+	json_add_uint(object, "start_us", job->start_us);
 	json_add_uint(object, "elapsed_us", job->elapsed_us);
 	json_add_uint(object, "bytes_total", job->bytes_total);
 	json_add_uint(object, "bytes_done", job->bytes_done);
@@ -97,10 +105,35 @@ int print_job_json(const struct client_job *job, struct failure *f)
 	return output_print(object, f);
 }
 
+static const char *span_text(uint64_t number, uint64_t ns_each, char buf[SIZE_TEXT_LEN])
+{
+	if (number == CLIENT_UNKNOWN)
+		(void)snprintf(buf, SIZE_TEXT_LEN, "-");
+	else
+		(void)duration_format(number * ns_each, buf);
+	return buf;
+}
+
+/* "192.0.2.2:7407 (Replica 3)": how the other side stood when it was heard of last. */
+static const char *peer_text(const struct client_vm *vm, char *buf, size_t size)
+{
+	static const char *const modes[] = { "?", "Primary", "Replica" };
+
+	if (vm->peer_mode && vm->peer_mode < ARRAY_SIZE(modes))
+		(void)snprintf(buf, size, "%s (%s %u)", vm->peer, modes[vm->peer_mode],
+			       vm->peer_state);
+	else
+		(void)snprintf(buf, size, "%s", vm->peer);
+	return buf;
+}
+
 static int add_vm_row(struct table *table, const struct client_vm *vm)
 {
 	char state[96];
+	char peer[96];
 	char dirty[SIZE_TEXT_LEN];
+	char lag[SIZE_TEXT_LEN];
+	char catch_up[SIZE_TEXT_LEN];
 	char last[32];
 	const char *cells[] = {
 		vm->name,
@@ -108,8 +141,10 @@ static int add_vm_row(struct table *table, const struct client_vm *vm)
 		vm->may_run ? "yes" : "no",
 		state,
 		vm->consistent ? vm->health_name : "Inconsistent",
-		vm->peer,
+		peer_text(vm, peer, sizeof(peer)),
 		dirty_text(vm->dirty_bytes, dirty),
+		span_text(vm->lag_us, 1000, lag),
+		span_text(vm->seconds_to_catch_up, NS_PER_S, catch_up),
 		time_text(vm->last_replication_us, last, sizeof(last)),
 	};
 
@@ -120,13 +155,9 @@ static int add_vm_row(struct table *table, const struct client_vm *vm)
 static int print_vm_table(const struct client_vm *vms, size_t nr, struct failure *f)
 {
 	static const struct table_column columns[] = {
-		{ "VM", false },
-		{ "MODE", false },
-		{ "RUNS", false },
-		{ "STATE", false },
-		{ "HEALTH", false },
-		{ "PEER", false },
-		{ "DIRTY", true },
+		{ "VM", false },     { "MODE", false },	     { "RUNS", false },
+		{ "STATE", false },  { "HEALTH", false },    { "PEER", false },
+		{ "DIRTY", true },   { "LAG", true },	     { "CATCH UP", true },
 		{ "LAST REPLICATION", false },
 	};
 	_cleanup_(table_free_at) struct table *table = NULL;

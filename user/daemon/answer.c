@@ -25,7 +25,7 @@ static int find_vm(struct daemon *d, const struct address *peer, const struct uu
 	if (vm && address_parse(vm->r.peer, PEER_PORT, &own, NULL) == 0 &&
 	    address_is_same_host(&own, peer)) {
 		*ret = vm;
-		return 0;
+		return vm_check_readable(vm, f);
 	}
 	return failure_set(
 		f, CODE_ACCESS_DENIED, -EACCES,

@@ -311,7 +311,10 @@ static int check_batch(struct daemon *d, const struct batch *batch, struct failu
 					batch->records[j].name, batch->records[i].name);
 		}
 		if (vm && !same_configuration(&vm->r, &batch->records[i])) {
-			int rc = vm_check_idle(vm, f);
+			int rc = vm_check_readable(vm, f);
+
+			if (!rc)
+				rc = vm_check_idle(vm, f);
 
 			/* While its trackers still have the names that it was frozen under. */
 			if (!rc)

@@ -369,8 +369,8 @@ struct job *remove_start(struct vm *vm, struct failure *f)
 	char name[VM_NAME_MAX + 1];
 	struct job *job;
 
-	if (vm_apply_event(vm, EVENT_REMOVE, &next, f) || vm_check_idle(vm, f) ||
-	    delta_settle(vm, f))
+	if ((!vm->r.unreadable && vm_apply_event(vm, EVENT_REMOVE, &next, f)) ||
+	    vm_check_idle(vm, f) || delta_settle(vm, f))
 		return NULL;
 	memcpy(name, vm->r.name, sizeof(name));
 	takeover_forget(vm);

@@ -36,6 +36,9 @@
 #include "daemon/transfer_plan.h"
 #include "daemon/worker.h"
 
+/* Less is over before it has its speed. */
+#define RATE_MIN_BYTES (UINT64_C(64) << 10)
+
 struct delta {
 	struct daemon *daemon;
 	struct vm *vm;
@@ -219,11 +222,23 @@ static int finish_prepare(struct delta *delta, struct failure *f)
 	return rc;
 }
 
+/* What a transfer of some size tells about the next one. */
+static void note_rate(struct delta *delta)
+{
+	uint64_t us = job_elapsed_us(delta->job);
+	uint64_t bytes = delta->job->progress.bytes_total;
+
+	if (bytes >= RATE_MIN_BYTES && us)
+		delta->vm->bytes_per_second = bytes * 1000000 / us;
+}
+
 static void succeed(struct delta *delta)
 {
 	_cleanup_(delta_free_at) struct delta *owned = delta;
 	struct failure why;
 	int rc;
+
+	note_rate(delta);
 
 	rc = commit(delta, &why);
 	if (rc)
@@ -308,6 +323,8 @@ static void on_reply(void *context, int error, const struct failure *why, const 
 		failure = *why;
 	else
 		rc = reply_decode(text, &reply, &failure);
+	if (!rc)
+		vm_note_peer(delta->vm, reply.mode, reply.state);
 	if (!rc && reply.code != CODE_JOB_STARTED)
 		rc = failure_set(&failure, (enum code)reply.code, -EREMOTEIO,
 				 "Peer %s refuses the delta: %.400s", delta->vm->r.peer,

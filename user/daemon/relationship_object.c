@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/realtime.h"
 #include "daemon/trackers.h"
 #include "daemon/vm.h"
 #include "lib/bus.h"
@@ -117,11 +118,57 @@ BUS_GETTER(get_may_run)
 	return sd_bus_message_append(reply, "b", vm_swap_host(context).facing);
 }
 
-BUS_GETTER(get_term)
+BUS_GETTER(get_peer_u16)
 {
 	const struct vm *vm = context;
 
-	return sd_bus_message_append(reply, "t", vm->r.term);
+	return sd_bus_message_append(reply, "q",
+				     (uint16_t)(strcmp(property, "PeerMode") == 0 ?
+							vm->peer_mode :
+							vm->peer_state));
+}
+
+BUS_GETTER(get_peer_name)
+{
+	const struct vm *vm = context;
+
+	return sd_bus_message_append(reply, "s",
+				     vm->peer_mode ? state_name(vm->peer_state) : "");
+}
+
+/* How old is what the replica holds? Nothing is old while nothing was written. */
+static uint64_t lag_us(const struct vm *vm)
+{
+	uint64_t dirty = 0;
+
+	if (vm->r.mode != MODE_PRIMARY || !vm->r.last_replication_us ||
+	    trackers_dirty_bytes(&vm->r, &dirty, NULL))
+		return UNKNOWN;
+	return dirty ? realtime_us() - vm->r.last_replication_us : 0;
+}
+
+static uint64_t seconds_to_catch_up(const struct vm *vm)
+{
+	uint64_t dirty = 0;
+
+	if (vm->r.mode != MODE_PRIMARY || !vm->bytes_per_second ||
+	    trackers_dirty_bytes(&vm->r, &dirty, NULL))
+		return UNKNOWN;
+	return (dirty + vm->bytes_per_second - 1) / vm->bytes_per_second;
+}
+
+BUS_GETTER(get_u64)
+{
+	const struct vm *vm = context;
+	uint64_t number = vm->r.term;
+
+	if (strcmp(property, "Lag") == 0)
+		number = lag_us(vm);
+	else if (strcmp(property, "SecondsToCatchUp") == 0)
+		number = seconds_to_catch_up(vm);
+	else if (strcmp(property, "PeerSeen") == 0)
+		number = vm->peer_seen_us;
+	return sd_bus_message_append(reply, "t", number);
 }
 
 BUS_GETTER(get_consistent)
@@ -156,7 +203,13 @@ static const sd_bus_vtable vtable[] = {
 	BUS_PROPERTY_CHANGING("Base", "s", get_uuid),
 	BUS_PROPERTY_CHANGING("Consistent", "b", get_consistent),
 	BUS_PROPERTY_CHANGING("MayRun", "b", get_may_run),
-	BUS_PROPERTY_CHANGING("Term", "t", get_term),
+	BUS_PROPERTY_CHANGING("Term", "t", get_u64),
+	BUS_PROPERTY_CHANGING("PeerMode", "q", get_peer_u16),
+	BUS_PROPERTY_CHANGING("PeerState", "q", get_peer_u16),
+	BUS_PROPERTY_CHANGING("PeerStateName", "s", get_peer_name),
+	BUS_PROPERTY_CHANGING("PeerSeen", "t", get_u64),
+	SD_BUS_PROPERTY("Lag", "t", get_u64, 0, 0),
+	SD_BUS_PROPERTY("SecondsToCatchUp", "t", get_u64, 0, 0),
 	BUS_PROPERTY_CHANGING("LastReplicationTime", "t", get_last_time),
 	BUS_PROPERTY_CHANGING("LastError", "s", get_text),
 	BUS_PROPERTY_CHANGING("ReplicationSettingData", "s", get_text),
@@ -195,6 +248,7 @@ void relationship_object_changed(struct vm *vm)
 					     "ReplicationState", "ReplicationStateName",
 					     "ReplicationHealth", "ReplicationHealthName", "Peer",
 					     "Base", "Consistent", "MayRun", "Term",
+					     "PeerMode", "PeerState", "PeerStateName", "PeerSeen",
 					     "LastReplicationTime",
 					     "LastError", "ReplicationSettingData", "Disks", NULL);
 }

@@ -24,7 +24,8 @@
 #include "lib/bus.h"
 #include "lib/json.h"
 
-#define HISTORY_MAX 1000
+#define HISTORY_MAX   1000
+#define REMOVE_METHOD "RemoveReplicationRelationship"
 
 /* Msvm_ComputerSystem.RequestReplicationStateChange: RequestedState. */
 enum {
@@ -145,6 +146,7 @@ static int check_call(sd_bus_message *message, struct daemon *d, const char *pat
 		      struct vm **ret_vm, struct failure *f)
 {
 	struct failure access;
+	int rc;
 
 	*ret_vm = NULL;
 	if (check_sender(message, d, &access)) {
@@ -152,7 +154,10 @@ static int check_call(sd_bus_message *message, struct daemon *d, const char *pat
 		*f = access;
 		return -EACCES;
 	}
-	return vm_find_by_path(d, path, ret_vm, f);
+	rc = vm_find_by_path(d, path, ret_vm, f);
+	if (!rc && strcmp(sd_bus_message_get_member(message), REMOVE_METHOD) != 0)
+		rc = vm_check_readable(*ret_vm, f);
+	return rc;
 }
 
 static int reply_outcome(sd_bus_message *message, struct daemon *d, struct vm *vm,
@@ -209,7 +214,7 @@ static int simple_method(sd_bus_message *message, void *context, sd_bus_error *e
 		{ "CommitFailover", JOB_COMMIT, takeover_commit },
 		{ "YieldToPeer", JOB_STATE_CHANGE, takeover_yield },
 		{ "ForceStart", JOB_STATE_CHANGE, takeover_start },
-		{ "RemoveReplicationRelationship", JOB_REMOVE, remove_start },
+		{ REMOVE_METHOD, JOB_REMOVE, remove_start },
 	};
 	const char *member = sd_bus_message_get_member(message);
 	struct daemon *d = context;
@@ -453,7 +458,7 @@ static const sd_bus_vtable vtable[] = {
 	SIMPLE_METHOD("CommitFailover"),
 	SIMPLE_METHOD("YieldToPeer"),
 	SIMPLE_METHOD("ForceStart"),
-	SIMPLE_METHOD("RemoveReplicationRelationship"),
+	SIMPLE_METHOD(REMOVE_METHOD),
 	SD_BUS_METHOD_WITH_ARGS("RequestReplicationStateChange",
 				SD_BUS_ARGS("o", ComputerSystem, "q", RequestedState),
 				SD_BUS_RESULT("u", ReturnValue, "o", Job), request_state_change,

@@ -48,6 +48,7 @@ static int take_reply(struct talk *talk, const char *text, struct failure *f)
 
 	if (rc)
 		return rc;
+	vm_note_peer(talk->vm, talk->reply.mode, talk->reply.state);
 	if (talk->reply.code != CODE_COMPLETED)
 		return failure_set(f, (enum code)talk->reply.code, -EREMOTEIO,
 				   "Peer %s refuses: %.440s", talk->peer, talk->reply.text);

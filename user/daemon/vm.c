@@ -9,6 +9,7 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "base/macro.h"
+#include "base/realtime.h"
 #include "daemon/fence.h"
 #include "daemon/job.h"
 #include "daemon/objects.h"
@@ -24,6 +25,11 @@ static int append(struct daemon *d, struct relationship_record *r, struct failur
 		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
 	vm->daemon = d;
 	vm->r = *r;
+	if (r->unreadable) {
+		vm->r.state = STATE_UNKNOWN;
+		vm->r.health = HEALTH_CRITICAL;
+		log_error("VM %s: its record in the database cannot be read", r->name);
+	}
 	memset(r, 0, sizeof(*r));
 	while (*end)
 		end = &(*end)->next;
@@ -162,6 +168,16 @@ void vm_put_swap(const struct vm *vm, const struct swap_host *host,
 	(void)snprintf(next->boot, sizeof(next->boot), "%s", host->facing ? vm->daemon->boot : "");
 }
 
+void vm_note_peer(struct vm *vm, unsigned int mode, unsigned int state)
+{
+	if (mode == MODE_NONE)
+		return;
+	vm->peer_mode = mode;
+	vm->peer_state = state;
+	vm->peer_seen_us = realtime_us();
+	relationship_object_changed(vm);
+}
+
 bool vm_is_held(const struct vm *vm)
 {
 	struct swap_host host = vm_swap_host(vm);
@@ -211,6 +227,17 @@ struct vm *vm_find(struct daemon *d, const struct uuid *uuid)
 			return vm;
 	}
 	return NULL;
+}
+
+int vm_check_readable(const struct vm *vm, struct failure *f)
+{
+	if (!vm->r.unreadable)
+		return 0;
+	return failure_set(f, CODE_STATUS_UNKNOWN, -EBADMSG,
+			   "The record of VM %.64s in the database cannot be read: put a copy of the "
+			   "database back, or `failback remove %.64s` and make the relationship anew "
+			   "with `failback apply`.",
+			   vm->r.name, vm->r.name);
 }
 
 int vm_find_by_path(struct daemon *d, const char *path, struct vm **ret, struct failure *f)

@@ -16,6 +16,11 @@ struct vm {
 	struct job *job; /* that runs on it; NULL: none */
 	struct takeover *confirming; /* that the VM may run here after a boot; NULL: nobody asks */
 	uint64_t due_ns; /* when the schedule looks at it next; 0: at once */
+	/* The peer, as it described itself last; 0: it did not yet. */
+	unsigned int peer_mode;
+	unsigned int peer_state;
+	uint64_t peer_seen_us;
+	uint64_t bytes_per_second; /* of the last transfer; 0: unknown */
 	uint64_t guard_ns; /* when the host began to wait for the peer's word after a boot */
 };
 
@@ -68,8 +73,14 @@ struct swap_host vm_swap_host(const struct vm *vm);
 void vm_put_swap(const struct vm *vm, const struct swap_host *host,
 		 struct relationship_record *next);
 
+/** vm_note_peer - the peer has just said how it stands; mode 0: it did not. */
+void vm_note_peer(struct vm *vm, unsigned int mode, unsigned int state);
+
 /** vm_is_held - it may run here, as far as its role goes, but was not released since the boot. */
 bool vm_is_held(const struct vm *vm);
+
+/** vm_check_readable - CODE_STATUS_UNKNOWN: nothing is known of it but its name. */
+int vm_check_readable(const struct vm *vm, struct failure *f);
 
 struct vm *vm_find(struct daemon *d, const struct uuid *uuid);
 

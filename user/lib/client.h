@@ -34,6 +34,12 @@ struct client_vm {
 	bool may_run; /* the VM, here, now */
 	uint64_t term;
 	char settings[4096]; /* JSON */
+	uint16_t peer_mode; /* as it described itself last; 0: not yet */
+	uint16_t peer_state;
+	char peer_state_name[64];
+	uint64_t peer_seen_us;
+	uint64_t lag_us; /* CLIENT_UNKNOWN, as the next two */
+	uint64_t seconds_to_catch_up;
 	uint64_t dirty_bytes;
 	uint64_t last_replication_us;
 	char last_error[512];

@@ -444,6 +444,17 @@ static int load_relationship(struct store *store, sqlite3_stmt *stmt, struct rel
 	return load_disks(store, r, f);
 }
 
+/* What is left of a damaged row: enough to name it, and to remove it. */
+static int keep_unreadable(sqlite3_stmt *stmt, struct relationship_record *r, int error)
+{
+	relationship_record_clear(r);
+	if (column_uuid(stmt, 0, &r->vm))
+		return error;
+	column_text(stmt, 1, r->name, sizeof(r->name));
+	r->unreadable = true;
+	return 0;
+}
+
 static void clear_all(struct relationship_record *r, size_t nr)
 {
 	for (size_t i = 0; i < nr; i++)
@@ -471,6 +482,8 @@ int store_load_relationships(struct store *store, struct relationship_record **r
 		all = grown;
 		memset(&all[nr++], 0, sizeof(*all));
 		rc = load_relationship(store, stmt, &all[nr - 1], f);
+		if (rc == -EBADMSG)
+			rc = keep_unreadable(stmt, &all[nr - 1], rc);
 		if (rc)
 			break;
 	}

@@ -49,6 +49,7 @@ struct relationship_record {
 	struct uuid base; /* nil: none but what the operator asserted */
 	struct uuid epoch; /* being sent, or received last; nil: none */
 	bool epoch_durable; /* sending: the peer acknowledged @epoch */
+	bool unreadable; /* nothing but @vm and @name is known: the rest of the row is damaged */
 	bool inconsistent; /* receiving: the disks are between two epochs */
 	struct uuid
 		aborted[ABORTED_MAX]; /* epochs merged into the next delta that the peer may hold */
@@ -92,7 +93,10 @@ int store_put_relationship(struct store *store, const struct relationship_record
 /** store_delete_relationship - and its disks; its jobs stay in the history. */
 int store_delete_relationship(struct store *store, const struct uuid *vm, struct failure *f);
 
-/** store_load_relationships - all, by name; *@ret is malloc()ed, its members are to be cleared. */
+/**
+ * store_load_relationships - all, by name; *@ret is malloc()ed, its members are to be cleared. One
+ * that cannot be read is among them, and says so.
+ */
 int store_load_relationships(struct store *store, struct relationship_record **ret, size_t *ret_nr,
 			     struct failure *f);
 

@@ -1,0 +1,186 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The life of relationships: created, sent in full, kept up by themselves, suspended, resynchronised,
+# removed; many of them, and many disks.
+#
+# e2e: timeout=240
+. "$(dirname "$0")/../lib.sh"
+. "$(dirname "$0")/controller.bash"
+. "$(dirname "$0")/controller_fake.bash"
+
+size=$MiB
+build
+export FAKE_KERNEL
+for host in a b; do
+	mkdir "$TMPDIR/$host.kernel" "$TMPDIR/$host.disks"
+	start_bus $host
+done
+
+# up <host> [<option>...]: an interval of 30 s lasts 0.6 s
+up()
+{
+	local host=$1
+	shift
+	FAKE_KERNEL=$TMPDIR/$host.kernel
+	start_daemon "$host" --second-ms 20 --replica-paths /dev "$@"
+}
+
+make_disk a 0; a0=$loop
+make_disk b 1; b0=$loop # other contents
+FAKE_KERNEL=$TMPDIR/a.kernel make_tracker vm1-disk0 "$a0"
+FAKE_KERNEL=$TMPDIR/b.kernel make_tracker vm1-disk0.replica "$b0"
+up a
+up b --replica-paths "$TMPDIR"
+
+# --- create ---
+
+jq -n --arg vm $vm --arg peer "${address[b]}:$port" --arg a "$a0" --arg b "$b0" '{vm: $vm, name: "vm1", peer: $peer,
+	disks: [{name: "disk0", path: $a, tracker: "vm1-disk0", peer_path: $b}]}' >"$TMPDIR/create.json"
+check_fails "a peer does not let its disks be named where it did not say so" 11 'replica-paths' \
+	on a failback create "$TMPDIR/create.json"
+check_equal "nothing is left of that" "$(on a failback status --json)" ""
+stop_daemon b
+up b
+check "a relationship is created, with the peer's half" on a failback create "$TMPDIR/create.json"
+check_equal "both wait for the initial replication" "$(role a), $(role b)" "1 1, 2 2"
+check_equal "the size is that of the disk" "$(on b failback export | jq '.relationships[0].disks[0].size')" $size
+check_fails "a second one for the VM is refused" 17 'already' on a failback create "$TMPDIR/create.json"
+check_fails "what was never sent cannot be failed over to" 17 'needs Replica in state 3' on b failback failover vm1
+check_fails "no delta goes before the initial replication" 17 'Primary in state 1' on a failback resume vm1
+
+# --- the initial replication, and deltas by themselves ---
+
+echo '{"ReplicationInterval": 30}' >"$TMPDIR/interval.json"
+check "settings are changed" on a failback settings --settings "$TMPDIR/interval.json" vm1
+check_equal "and shown" "$(on a failback settings vm1 | jq .ReplicationInterval)" 30
+write_later()
+{
+	FAKE_KERNEL=$TMPDIR/a.kernel write_tracked vm1-disk0 "$@"
+}
+check "all of the disk is sent" on a failback initial vm1
+check_equal "both replicate" "$(role a), $(role b)" "1 3, 2 3"
+check "and the disks are identical" cmp "$a0" "$b0"
+same_disks()
+{
+	cmp -s "$a0" "$b0"
+}
+write_later 7 5
+check "a delta goes by itself" wait_for 20 same_disks
+before=$(vm_property a Base)
+delta_went()
+{
+	[ "$(vm_property a Base)" != "$before" ]
+}
+check "and again, though nothing was written" wait_for 20 delta_went
+
+# --- suspend ---
+
+check "a primary is suspended" on a failback suspend vm1
+check_equal "its state says so" "$(role a) $(vm_property a ReplicationHealth)" "1 7 2"
+write_later 20 5
+before=$(vm_property a Base)
+if wait_for 2 delta_went; then not_ok "nothing is sent while it is suspended"; else ok "nothing is sent while it is suspended"; fi
+check "it is resumed" on a failback resume vm1
+check "and what was written meanwhile is sent" same_disks
+check "a replica is suspended" on b failback suspend vm1
+write_later 40 5
+check_fails "it takes no delta then, and says what it is" 17 'Suspended' on a failback resume vm1
+check "it is resumed" on b failback resume vm1
+check "the primary goes on by itself" wait_for 20 same_disks
+check "and is well again" on a failback wait vm1 --state 3 --timeout 20
+
+# --- resynchronise ---
+
+check_fails "what is known to be equal is not sent in full" 17 'needs' on a failback resync vm1
+dd if=/dev/urandom of="$b0" bs=4k seek=100 count=3 conv=notrunc,fsync status=none
+cat /proc/sys/kernel/random/uuid >"$TMPDIR/a.kernel/vm1-disk0/uuid"
+rm -f "$TMPDIR/a.kernel/vm1-disk0/base"
+check "a map that was lost is noticed by itself" on a failback wait vm1 --state 9 --timeout 20
+check "and says how to go on" grep -q 'failback resync vm1' <(on a failback status)
+check "all is sent again" on a failback resync vm1
+check "and the disks are identical" same_disks
+check_equal "both replicate again" "$(role a), $(role b)" "1 3, 2 3"
+
+# --- what the tools show ---
+
+check_equal "wait ends with 14 when its time is up" "$(on a failback wait vm1 --state 5 --timeout 0 >/dev/null 2>&1 || echo $?)" 14
+check_fails "start says that it needs --force" 15 'give --force' on a failback start vm1
+on a timeout 2 failback watch --json >"$TMPDIR/watched" || true
+check_equal "watch prints objects with a schema" "$(jq -s 'map(.schema) | unique | .[0]' "$TMPDIR/watched")" 1
+check "the log has what ran" grep -q 'resynchronising: completed' <(on a failback log)
+
+# --- remove ---
+
+check "a relationship is removed" wait_for 10 on a failback remove vm1
+check_equal "only here" "$(on a failback status --json | wc -l), $(on b failback status --json | wc -l)" "0, 1"
+check "and on the other side" on b failback remove vm1
+
+# --- 24 disks, and 20 VMs ---
+
+detach_all()
+{
+	local file
+
+	stop_daemons
+	for file in "$TMPDIR"/[ab].disks/*; do
+		losetup -j "$file" | cut -d: -f1 | xargs -r losetup -d
+	done
+}
+cleanup_fn detach_all
+
+# disks_of <host> <nr> <number>: as JSON, on sparse loop devices
+disks_of()
+{
+	local host=$1 nr=$2 count=$3 i loop
+	for ((i = 0; i < count; i++)); do
+		truncate -s $size "$TMPDIR/$host.disks/$nr.$i"
+		loop=$(losetup --find --show "$TMPDIR/$host.disks/$nr.$i")
+		FAKE_KERNEL=$TMPDIR/$host.kernel make_tracker "vm$nr-$i$([ "$host" = a ] || echo .replica)" "$loop"
+		disk "disk$i" $size "$loop" "vm$nr-$i"
+	done
+}
+uuid_of()
+{
+	printf '00000000-0000-4000-8000-%012d' "$1"
+}
+# half <host> <peer> <mode> <nr> <disks>
+half()
+{
+	disks_of "$1" "$4" "$5" | jq -s --arg vm "$(uuid_of "$4")" --arg name "vm$4" --arg peer "${address[$2]}:$port" \
+		--argjson mode "$3" '{vm: $vm, name: $name, peer: $peer, mode: $mode, state: 3,
+		settings: {ReplicationInterval: 30}, disks: .}'
+}
+halves()
+{
+	local host=$1 nr
+	half "$@" 100 24
+	for ((nr = 1; nr <= 20; nr++)); do half "$@" $nr 1; done
+}
+for host in a b; do
+	halves $host $([ $host = a ] && echo "b 1" || echo "a 2") | jq -s '{version: 1, relationships: .}' >"$TMPDIR/many.json"
+	on $host failback apply "$TMPDIR/many.json" >/dev/null
+done
+all_sent()
+{
+	[ "$(on a failback status --json | jq -s 'map(select(.last_replication_us > 0)) | length')" = 21 ]
+}
+check "21 relationships replicate by themselves" wait_for 60 all_sent
+start=${EPOCHREALTIME/[.,]/}
+on a failback status >"$TMPDIR/status"
+took=$((${EPOCHREALTIME/[.,]/} - start))
+check_equal "status has one line for each" "$(grep -c '^vm' "$TMPDIR/status")" 21
+diag "status of 21 relationships: $((took / 1000)) ms"
+at_once()
+{
+	on a failback jobs --json | jq -s 'map(select(.type == 105)) | map([.start_us, .start_us + .elapsed_us]) |
+		[.[] as $x | map(select(.[0] <= $x[0] and .[1] > $x[0])) | length] | max'
+}
+check "never more than three transfers at once" test "$(at_once)" -le 3
+echo '{"ReplicationInterval": 900}' >"$TMPDIR/interval.json"
+check "one of them is to wait longer" wait_for 10 on a failback settings --settings "$TMPDIR/interval.json" vm100
+FAKE_KERNEL=$TMPDIR/a.kernel
+for ((i = 0; i < 24; i++)); do write_tracked vm100-$i $((i * 3)) 2; done
+check "24 disks go in one delta" on a failback resume vm100
+check_equal "and have one base" "$(cat "$FAKE_KERNEL"/vm100-*/base | sort -u | wc -l)" 1
+check_equal "on both hosts" "$(cat "$TMPDIR"/[ab].kernel/vm100-*/base | sort -u | wc -l)" 1
+check "all of them are identical" eval 'for ((i = 0; i < 24; i++)); do cmp "$TMPDIR/a.disks/100.$i" "$TMPDIR/b.disks/100.$i" || exit 1; done'
