@@ -22,14 +22,26 @@
  *
  *	sender                                   receiver
  *	  | BEGIN   (struct cbt_wire_begin) ---->  |    compares VM, epoch, base, sizes with its own plan
- *	  |  <------  READY                        |    or FAILED
- *	  | DATA, ZERO, DISCARD ...  ----------->  |    in any order of disks and offsets; no byte twice
- *	  | END     (struct cbt_wire_end) ------>  |    counts and digest compared, disks flushed
+ *	  |  <------  READY (struct cbt_wire_ready)     or FAILED; says from which place on to send
+ *	  | DATA, ZERO, DISCARD ...  ----------->  |    no byte twice
+ *	  | MARK    (struct cbt_wire_mark) ----->  |    between them, where READY asked for marks
+ *	  |  <------  MARK (the same)              |    what came before it is durable here; may come late, or
+ *	  ...                                      |    not at all when a later one is answered
+ *	  | END     (struct cbt_wire_end) ------>  |    counts and digest compared, all made durable
  *	  |  <------  DURABLE (struct cbt_wire_durable)
  *
+ * A sender goes through disks and offsets in ascending order, from MARK to MARK: what a mark names
+ * as passed is the whole delta below that place. So a mark is also a place to go on from: after a
+ * broken connection the sender offers the same delta again, and READY names the last mark that is
+ * durable. A sender whose own extents below that place are not as many bytes as the mark says has
+ * another delta: it says FAILED.
+ *
+ * Base: the receiver takes a delta when what it holds is the delta's base, or one of the epochs
+ * aborted into the delta (an epoch that arrived here whole and whose DURABLE was lost).
+ *
  * Either side may send FAILED (code, sentence) instead of its next record, and closes. A
- * connection that ends before DURABLE means: not acknowledged; the sender aborts the epoch and
- * the next delta covers it.
+ * connection that ends before DURABLE means: not acknowledged; the sender tries again while its
+ * epoch stands, or aborts the epoch, and the next delta covers it.
  */
 #ifndef CBT_WIRE_H
 #define CBT_WIRE_H
@@ -37,25 +49,27 @@
 #include <linux/types.h>
 
 #define CBT_WIRE_MAGIC		0x31746263U	/* "cbt1" */
-#define CBT_WIRE_VERSION	1
+#define CBT_WIRE_VERSION	2
 
 #define CBT_WIRE_BODY_MAX	(1U << 20)	/* bytes of body of DATA */
 #define CBT_WIRE_TEXT_MAX	(1U << 16)	/* bytes of body of CALL, REPLY, FAILED */
 #define CBT_WIRE_EXTENTS_MAX	1024U		/* extents in one record */
 #define CBT_WIRE_DISKS_MAX	256U
+#define CBT_WIRE_ABORTED_MAX	64U
 #define CBT_WIRE_ALIGN		512U		/* every offset and length of an extent is a multiple */
 
 enum cbt_wire_type {
 	CBT_WIRE_CALL = 1,	/* body: JSON text, no extents */
 	CBT_WIRE_REPLY = 2,	/* body: JSON text, no extents */
-	CBT_WIRE_BEGIN = 3,	/* body: struct cbt_wire_begin, then its disks */
-	CBT_WIRE_READY = 4,	/* no body */
+	CBT_WIRE_BEGIN = 3,	/* body: struct cbt_wire_begin, then its disks, then the aborted epochs */
+	CBT_WIRE_READY = 4,	/* body: struct cbt_wire_ready */
 	CBT_WIRE_DATA = 5,	/* extents; body: their contents one after the other, as long as their sum */
 	CBT_WIRE_ZERO = 6,	/* extents that read as zeroes; no body */
 	CBT_WIRE_DISCARD = 7,	/* extents whose contents no longer matter and may be deallocated; no body */
 	CBT_WIRE_END = 8,	/* body: struct cbt_wire_end */
 	CBT_WIRE_DURABLE = 9,	/* body: struct cbt_wire_durable */
 	CBT_WIRE_FAILED = 10,	/* body: struct cbt_wire_failed, then a sentence in UTF-8 without NUL */
+	CBT_WIRE_MARK = 11,	/* body: struct cbt_wire_mark */
 };
 
 /** struct cbt_wire_header - start of every record; 32 bytes. */
@@ -76,7 +90,7 @@ struct cbt_wire_extent {
 	__le64 length;
 };
 
-/** struct cbt_wire_begin - followed by @nr_disks struct cbt_wire_disk. */
+/** struct cbt_wire_begin - followed by @nr_disks struct cbt_wire_disk and @nr_aborted UUIDs. */
 struct cbt_wire_begin {
 	__le32 version;		/* CBT_WIRE_VERSION */
 	__le32 nr_disks;	/* 1 to CBT_WIRE_DISKS_MAX */
@@ -84,6 +98,8 @@ struct cbt_wire_begin {
 	__u8 epoch[16];
 	__u8 base[16];		/* all zero: none */
 	__le64 bytes_total;	/* bytes of disk that the delta covers */
+	__le32 nr_aborted;	/* epochs whose blocks this delta covers too; at most CBT_WIRE_ABORTED_MAX */
+	__le32 reserved;	/* 0 */
 };
 
 struct cbt_wire_disk {
@@ -91,7 +107,20 @@ struct cbt_wire_disk {
 	char name[56];		/* padded with NUL; at most 55 characters */
 };
 
-/** struct cbt_wire_end - what the sender believes it sent; a difference fails the delta on the receiving side. */
+/** struct cbt_wire_mark - all of the delta before byte @offset of disk @disk, and all of lower disks. */
+struct cbt_wire_mark {
+	__le32 disk;
+	__le32 reserved;	/* 0 */
+	__le64 offset;
+	__le64 bytes;		/* of the delta up to there */
+};
+
+struct cbt_wire_ready {
+	__le64 mark_interval;	/* bytes of the delta from one MARK to the next; 0: no marks wanted */
+	struct cbt_wire_mark mark;	/* go on from here; all 0: from the start */
+};
+
+/** struct cbt_wire_end - what the sender believes it sent since READY; a difference fails the delta on the receiving side. */
 struct cbt_wire_end {
 	__le64 nr_records;	/* DATA, ZERO and DISCARD together */
 	__le64 bytes_data;

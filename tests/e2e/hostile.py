@@ -31,7 +31,7 @@ xxhash.XXH3_64bits_withSeed.argtypes = [ctypes.c_char_p, ctypes.c_size_t, ctypes
 SEED = int(os.environ.get("SEED", time.time_ns() % 1000000))
 dice = random.Random(SEED)
 
-CALL, REPLY, BEGIN, READY, DATA, ZERO, DISCARD, END, DURABLE, FAILED = range(1, 11)
+CALL, REPLY, BEGIN, READY, DATA, ZERO, DISCARD, END, DURABLE, FAILED, MARK = range(1, 12)
 MAGIC = 0x31746263
 NUMBERS = [0, 1, -1, 511, 512, 2**31 - 1, 2**31, 2**32, 2**53 + 1, 2**63 - 1, 2**63, 2**64 - 1, 2**64,
            -2**63, -2**63 - 1, 10**400, 0.5, 1e308, -0.0]
@@ -193,15 +193,15 @@ def some_begin(plan):
         return bytes.fromhex(text.replace("-", "")) if text else bytes(16)
     disks = b"".join(struct.pack("<Q56s", disk["size"], disk["name"].encode()) for disk in plan["disks"])
     total = dice.choice([1 << 20, 4096, 0, 2**64 - 1])
-    return struct.pack("<II", 1, len(plan["disks"])) + raw(plan["vm"]) + raw(plan["epoch"]) + \
-        raw(plan.get("base") or "") + struct.pack("<Q", total) + disks
+    return struct.pack("<II", 2, len(plan["disks"])) + raw(plan["vm"]) + raw(plan["epoch"]) + \
+        raw(plan.get("base") or "") + struct.pack("<QII", total, 0, 0) + disks
 
 
 def some_delta(plan):
     body = some_begin(plan)
     stream = record(BEGIN, damage(body) if dice.random() < 0.1 else body)
     for sequence in range(1, dice.randrange(2, 8)):
-        kind = dice.choice([DATA, ZERO, DISCARD] * 4 + [END, DURABLE, READY, BEGIN, FAILED, CALL])
+        kind = dice.choice([DATA, ZERO, DISCARD] * 4 + [END, DURABLE, READY, BEGIN, FAILED, CALL, MARK])
         nr = dice.choice([1, 1, 2, 3, 1024])
         start, extents = dice.choice([0, 0, 512, 4096, 16 << 20, 2**63, 2**64 - 512]), []
         for _ in range(nr):

@@ -20,7 +20,7 @@ fresh_target()
 	truncate -s $size "$target"
 }
 
-# --- damage; where, is told by the byte: BEGIN is 32 + 64 + 64 bytes ---
+# --- damage; where, is told by the byte: BEGIN is 32 + 72 + 64 bytes ---
 
 damage='32768 .*(damaged|magic number|type|flags|disk|extents|body|record)'
 for at in 0 4 6 20 40 100 160 170 200 300 1000000 20000000; do

@@ -3,11 +3,12 @@
 """Connect a send and a receive worker, and harm them on request. For tests/e2e/transfer*.sh.
 
     transfer.py SENDER-PLAN RECEIVER-PLAN [--unix] [--flip BYTE] [--cut BYTE] [--stall BYTE]
-                [--kill send|receive|send-term|receive-term --at BYTE]
+                [--lose-durable] [--kill send|receive|send-term|receive-term --at BYTE]
 
 Runs both over loopback TCP, or a socket pair with --unix. With --flip, --cut, --stall or --at a proxy stands between them and
-acts at that byte of what the sender sends: flips a bit, closes both connections, forwards nothing more, kills. Prints one line
-a worker:
+acts at that byte of what the sender sends: flips a bit, closes both connections, forwards nothing more, kills; with
+--lose-durable it closes both instead of forwarding DURABLE. The receiver runs with LD_PRELOAD=$RECORDER_PRELOAD.
+Prints one line a worker:
 
     send STATUS LAST-REPORT
     receive STATUS LAST-REPORT
@@ -19,6 +20,7 @@ import os
 import select
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import time
@@ -38,6 +40,8 @@ def connection(unix):
 class Proxy:
     """Both directions between two sockets; acts once when the sender's stream reaches a byte."""
 
+    DURABLE = struct.pack("<IH", 0x31746263, 9)
+
     def __init__(self, sender, receiver, at, act):
         self.peers = {sender: receiver, receiver: sender}
         self.sender, self.at, self.act = sender, at, act
@@ -47,8 +51,10 @@ class Proxy:
         data = bytearray(source.recv(65536))
         if source is self.sender and data:
             start, self.passed = self.passed, self.passed + len(data)
-            if start <= self.at < self.passed and not self.act(self, data, self.at - start):
+            if self.at is not None and start <= self.at < self.passed and not self.act(self, data, self.at - start):
                 return False
+        elif self.act is lose and self.DURABLE in data:
+            return cut(self, data, 0)
         if not data:
             try:
                 self.peers[source].shutdown(socket.SHUT_WR)
@@ -85,9 +91,12 @@ class Proxy:
 
 
 def start(name, sock, plan):
+    env = dict(os.environ)
+    if name == "receive" and "RECORDER_PRELOAD" in env:
+        env["LD_PRELOAD"] = env["RECORDER_PRELOAD"]
     with open(plan, encoding="utf-8") as text:
         return subprocess.Popen([f"failback-{name}", "--connection", str(sock.fileno())], stdin=text,
-                                stdout=subprocess.PIPE, pass_fds=[sock.fileno()], text=True)
+                                stdout=subprocess.PIPE, pass_fds=[sock.fileno()], text=True, env=env)
 
 
 def flip(proxy, data, at):
@@ -101,6 +110,10 @@ def cut(proxy, data, at):
     return False
 
 
+def lose(proxy, data, at):
+    return True
+
+
 def stall(proxy, data, at):
     proxy.stalled = True
     return True
@@ -111,6 +124,7 @@ def main():
     parser.add_argument("plans", nargs=2)
     parser.add_argument("--unix", action="store_true")
     parser.add_argument("--kill", choices=["send", "receive", "send-term", "receive-term"])
+    parser.add_argument("--lose-durable", action="store_true")
     for name in ("flip", "cut", "stall", "at"):
         parser.add_argument(f"--{name}", type=int)
     args = parser.parse_args()
@@ -125,6 +139,8 @@ def main():
     acts = [(getattr(args, name), act)
             for name, act in (("flip", flip), ("cut", cut), ("stall", stall), ("at", kill))
             if getattr(args, name) is not None]
+    if args.lose_durable:
+        acts = [(None, lose)]
     near, far = connection(args.unix)
     if acts:
         inner_near, inner_far = connection(args.unix)

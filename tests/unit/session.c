@@ -88,9 +88,35 @@ static int do_begin(delta_data *d)
 	return receive(d);
 }
 
+static int do_ready_at(delta_data *d, uint64_t interval, struct wire_mark mark)
+{
+	struct wire_ready ready = { interval, mark };
+
+	seal(d, CBT_WIRE_READY, receive_session_ready(d->receiver, &ready, d->record.body), 0);
+	return send_back(d);
+}
+
 static int do_ready(delta_data *d)
 {
-	seal(d, CBT_WIRE_READY, 0, 0);
+	return do_ready_at(d, 0, (struct wire_mark){ 0 });
+}
+
+/* A MARK of the sender's, as it stands on the wire. */
+static int do_mark(delta_data *d, struct wire_mark mark)
+{
+	uint8_t record[SESSION_MARK_BYTES];
+
+	send_session_mark(d->sender, &mark, record);
+	memcpy(d->record.head, record, WIRE_HEADER_BYTES);
+	memcpy(d->record.body, record + WIRE_HEADER_BYTES, sizeof(struct cbt_wire_mark));
+	if (wire_header_decode(record, &d->record.header))
+		return -EBADMSG;
+	return receive(d);
+}
+
+static int do_answer(delta_data *d, struct wire_mark mark, uint64_t sequence)
+{
+	seal(d, CBT_WIRE_MARK, wire_mark_encode(&mark, d->record.body), sequence);
 	return send_back(d);
 }
 
@@ -151,6 +177,80 @@ TEST_F(delta, walks_from_begin_to_durable)
 	EXPECT_EQ(2048, self->receiver->tally.bytes_zero);
 	EXPECT_EQ(2048, self->receiver->tally.bytes_discard);
 	EXPECT_EQ(3, self->receiver->tally.nr_records);
+}
+
+TEST_F(delta, is_marked_and_the_marks_are_answered)
+{
+	ASSERT_EQ(SESSION_BEGIN, do_begin(self));
+	ASSERT_EQ(SESSION_READY, do_ready_at(self, 4096, (struct wire_mark){ 0 }));
+	EXPECT_EQ(4096, self->sender->mark_interval);
+	ASSERT_EQ(SESSION_DATA, do_extents(self, CBT_WIRE_DATA, 0, 4096, 4096));
+	ASSERT_EQ(SESSION_MARK, do_mark(self, (struct wire_mark){ 0, 8192, 4096 }));
+	ASSERT_EQ(SESSION_DATA, do_extents(self, CBT_WIRE_DATA, 1, 0, 4096));
+	EXPECT_EQ(SESSION_MARK, do_answer(self, (struct wire_mark){ 0, 8192, 4096 }, 1));
+	EXPECT_EQ(8192, self->sender->mark.offset);
+	EXPECT_EQ(SESSION_END, do_end(self));
+}
+
+TEST_F(delta, goes_on_from_a_mark)
+{
+	ASSERT_EQ(SESSION_BEGIN, do_begin(self));
+	ASSERT_EQ(SESSION_READY, do_ready_at(self, 4096, (struct wire_mark){ 0, 8192, 4096 }));
+	EXPECT_EQ(4096, self->sender->mark.bytes);
+	ASSERT_EQ(SESSION_DATA, do_extents(self, CBT_WIRE_DATA, 1, 0, 4096));
+	EXPECT_EQ(SESSION_END, do_end(self));
+	EXPECT_EQ(SESSION_DURABLE, do_durable(self));
+}
+
+TEST_F(delta, that_goes_on_from_a_mark_and_sends_all_again_is_refused)
+{
+	ASSERT_EQ(SESSION_BEGIN, do_begin(self));
+	ASSERT_EQ(SESSION_READY, do_ready_at(self, 4096, (struct wire_mark){ 0, 8192, 4096 }));
+	ASSERT_EQ(SESSION_DATA, do_extents(self, CBT_WIRE_DATA, 1, 0, 4096));
+	EXPECT_EQ(-EPROTO, do_extents(self, CBT_WIRE_DATA, 1, 4096, 4096));
+	EXPECT_STREQ("the sender sent more bytes than it announced", self->f.text);
+}
+
+TEST_F(delta, with_a_mark_that_its_records_have_not_reached_is_refused)
+{
+	static const struct wire_mark wrong[] = {
+		{ 0, 8192, 8192 }, { 0, 8192, 0 }, { 2, 8192, 4096 }, { 0, DISK_BYTES + 512, 4096 }
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
+		send_session_init(self->sender, &self->begin);
+		receive_session_init(self->receiver, &self->plan);
+		ASSERT_EQ(SESSION_BEGIN, do_begin(self));
+		ASSERT_EQ(SESSION_READY, do_ready_at(self, 4096, (struct wire_mark){ 0 }));
+		ASSERT_EQ(SESSION_DATA, do_extents(self, CBT_WIRE_DATA, 0, 4096, 4096));
+		EXPECT_EQ(-EPROTO, do_mark(self, wrong[i]));
+	}
+}
+
+TEST_F(delta, with_marks_that_nobody_asked_for_is_refused)
+{
+	ASSERT_EQ(SESSION_BEGIN, do_begin(self));
+	ASSERT_EQ(SESSION_READY, do_ready(self));
+	ASSERT_EQ(SESSION_DATA, do_extents(self, CBT_WIRE_DATA, 0, 4096, 4096));
+	EXPECT_EQ(-EPROTO, do_mark(self, (struct wire_mark){ 0, 8192, 4096 }));
+}
+
+TEST_F(delta, an_answer_to_a_mark_that_was_not_sent_is_refused)
+{
+	ASSERT_EQ(SESSION_BEGIN, do_begin(self));
+	ASSERT_EQ(SESSION_READY, do_ready_at(self, 4096, (struct wire_mark){ 0 }));
+	ASSERT_EQ(SESSION_DATA, do_extents(self, CBT_WIRE_DATA, 0, 4096, 4096));
+	ASSERT_EQ(SESSION_MARK, do_mark(self, (struct wire_mark){ 0, 8192, 4096 }));
+	EXPECT_EQ(-EPROTO, do_answer(self, (struct wire_mark){ 0, 8704, 4608 }, 1));
+	EXPECT_STREQ("the peer answered a mark that it was not given", self->f.text);
+}
+
+TEST_F(delta, is_taken_on_top_of_an_epoch_that_was_aborted_into_it)
+{
+	self->begin.nr_aborted = 2;
+	memset(&self->begin.aborted[1], 9, sizeof(self->begin.aborted[1]));
+	memset(&self->plan.base, 9, sizeof(self->plan.base));
+	EXPECT_EQ(SESSION_BEGIN, do_begin(self));
 }
 
 TEST_F(delta, of_another_vm_epoch_or_base_is_refused)
@@ -235,6 +335,7 @@ TEST_F(delta, a_lost_repeated_or_reordered_record_is_refused)
 TEST_F(delta, a_repeated_record_is_refused)
 {
 	ASSERT_EQ(SESSION_BEGIN, do_begin(self));
+	ASSERT_EQ(SESSION_READY, do_ready(self));
 	ASSERT_EQ(SESSION_ZERO, do_extents(self, CBT_WIRE_ZERO, 0, 0, 512));
 	EXPECT_EQ(-EPROTO, receive(self));
 }
@@ -248,6 +349,7 @@ TEST_F(delta, a_disk_that_was_not_announced_is_refused)
 TEST_F(delta, an_extent_beyond_the_disk_is_refused)
 {
 	ASSERT_EQ(SESSION_BEGIN, do_begin(self));
+	ASSERT_EQ(SESSION_READY, do_ready(self));
 	ASSERT_EQ(SESSION_ZERO, do_extents(self, CBT_WIRE_ZERO, 0, DISK_BYTES - 512, 512));
 	EXPECT_EQ(-EPROTO, do_extents(self, CBT_WIRE_ZERO, 1, DISK_BYTES - 512, 1024));
 	EXPECT_STREQ("record 2 of the peer (ZERO) reaches beyond disk disk1", self->f.text);
@@ -256,6 +358,7 @@ TEST_F(delta, an_extent_beyond_the_disk_is_refused)
 TEST_F(delta, more_bytes_than_announced_are_refused)
 {
 	ASSERT_EQ(SESSION_BEGIN, do_begin(self));
+	ASSERT_EQ(SESSION_READY, do_ready(self));
 	ASSERT_EQ(SESSION_DATA, do_extents(self, CBT_WIRE_DATA, 0, 0, 8192));
 	EXPECT_EQ(-EPROTO, do_extents(self, CBT_WIRE_ZERO, 0, 8192, 512));
 	EXPECT_STREQ("the sender sent more bytes than it announced", self->f.text);
@@ -264,6 +367,7 @@ TEST_F(delta, more_bytes_than_announced_are_refused)
 TEST_F(delta, fewer_bytes_than_announced_are_refused)
 {
 	ASSERT_EQ(SESSION_BEGIN, do_begin(self));
+	ASSERT_EQ(SESSION_READY, do_ready(self));
 	ASSERT_EQ(SESSION_DATA, do_extents(self, CBT_WIRE_DATA, 0, 0, 4096));
 	EXPECT_EQ(-EPROTO, do_end(self));
 	EXPECT_STREQ("the sender sent fewer bytes than it announced", self->f.text);
@@ -302,8 +406,8 @@ TEST_F(delta, the_receiver_takes_each_type_only_when_it_is_due)
 		unsigned int type;
 		size_t len;
 	} records[] = {
-		{ CBT_WIRE_CALL, 2 },	 { CBT_WIRE_REPLY, 2 }, { CBT_WIRE_READY, 0 },
-		{ CBT_WIRE_BEGIN, 192 }, { CBT_WIRE_END, 40 },	{ CBT_WIRE_DURABLE, 24 },
+		{ CBT_WIRE_CALL, 2 },	 { CBT_WIRE_REPLY, 2 }, { CBT_WIRE_READY, 32 },
+		{ CBT_WIRE_BEGIN, 200 }, { CBT_WIRE_END, 40 },	{ CBT_WIRE_DURABLE, 24 },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(records); i++) {
@@ -315,6 +419,7 @@ TEST_F(delta, the_receiver_takes_each_type_only_when_it_is_due)
 		send_session_init(self->sender, &self->begin);
 		receive_session_init(self->receiver, &self->plan);
 		ASSERT_EQ(SESSION_BEGIN, do_begin(self));
+		ASSERT_EQ(SESSION_READY, do_ready(self));
 		memset(self->record.body, 0, 256);
 		seal(self, records[i].type, records[i].len, 1);
 		EXPECT_EQ(-EPROTO, receive(self));
@@ -330,13 +435,15 @@ TEST_F(delta, the_sender_takes_each_type_only_when_it_is_due)
 	ASSERT_EQ(SESSION_BEGIN, do_begin(self));
 	EXPECT_EQ(-EPROTO, do_durable(self)); /* its sequence number is 1 */
 	send_session_init(self->sender, &self->begin);
+	receive_session_init(self->receiver, &self->plan);
 	EXPECT_EQ(-EPROTO, do_ready(self)); /* before BEGIN */
 	send_session_init(self->sender, &self->begin);
 	(void)send_session_begin(self->sender, self->record.body);
 	EXPECT_EQ(SESSION_READY, do_ready(self));
-	seal(self, CBT_WIRE_READY, 0, 1);
+	memset(self->record.body, 0, sizeof(struct cbt_wire_ready));
+	seal(self, CBT_WIRE_READY, sizeof(struct cbt_wire_ready), 1);
 	EXPECT_EQ(-EPROTO, send_back(self));
-	EXPECT_STREQ("the peer sent READY where nothing is due", self->f.text);
+	EXPECT_STREQ("the peer sent READY where MARK is due", self->f.text);
 }
 
 TEST_F(delta, an_acknowledgement_of_another_delta_is_refused)
@@ -394,6 +501,7 @@ TEST_F(delta, at_random_only_the_records_that_were_sent_in_order_end_well)
 		send_session_init(self->sender, &self->begin);
 		receive_session_init(self->receiver, &self->plan);
 		ASSERT_EQ(SESSION_BEGIN, do_begin(self));
+		ASSERT_EQ(SESSION_READY, do_ready(self));
 		for (unsigned int i = 0; i < nr && rc >= 0; i++) {
 			unsigned int type = CBT_WIRE_DATA + (unsigned int)rand() % 3;
 

@@ -135,7 +135,7 @@ TEST_F(record, wrong_magic_is_refused)
 TEST_F(record, unknown_types_are_refused)
 {
 	for (unsigned int type = 0; type < 65536; type++) {
-		bool known = type >= CBT_WIRE_CALL && type <= CBT_WIRE_FAILED;
+		bool known = type >= CBT_WIRE_CALL && type <= CBT_WIRE_MARK;
 
 		self->raw.type = htole16((uint16_t)type);
 		EXPECT_EQ(!known, decode(&self->raw) == WIRE_FAULT_TYPE) TH_LOG("type %u", type);
@@ -162,7 +162,7 @@ TEST_F(record, disk_above_the_limit_is_refused)
 
 TEST(a_record_without_extents_names_no_disk)
 {
-	struct cbt_wire_header raw = header_of(CBT_WIRE_READY, 0, 0);
+	struct cbt_wire_header raw = header_of(CBT_WIRE_READY, 0, sizeof(struct cbt_wire_ready));
 
 	EXPECT_EQ(WIRE_SOUND, decode(&raw));
 	raw.disk = htole16(1);
@@ -190,8 +190,9 @@ TEST(the_length_of_the_body_is_bounded_by_the_type)
 	} cases[] = {
 		{ CBT_WIRE_CALL, 0, 2, CBT_WIRE_TEXT_MAX, 1 },
 		{ CBT_WIRE_REPLY, 0, 2, CBT_WIRE_TEXT_MAX, 1 },
-		{ CBT_WIRE_BEGIN, 0, 64 + 64, 64 + 256 * 64, 64 },
-		{ CBT_WIRE_READY, 0, 0, 0, 1 },
+		{ CBT_WIRE_BEGIN, 0, 72 + 64, 72 + 256 * 64 + 64 * 16, 16 },
+		{ CBT_WIRE_READY, 0, 32, 32, 1 },
+		{ CBT_WIRE_MARK, 0, 24, 24, 1 },
 		{ CBT_WIRE_DATA, 1, 512, MIB, 512 },
 		{ CBT_WIRE_ZERO, 1, 0, 0, 1 },
 		{ CBT_WIRE_DISCARD, 1, 0, 0, 1 },
@@ -319,6 +320,52 @@ TEST_F(begin, comes_back_as_it_was)
 			    offsetof(struct wire_begin, disks) + 2 * sizeof(struct wire_disk)));
 }
 
+TEST_F(begin, names_its_aborted_epochs)
+{
+	self->begin.nr_aborted = CBT_WIRE_ABORTED_MAX;
+	memset(self->begin.aborted, 7, sizeof(self->begin.aborted));
+	self->len = wire_begin_encode(&self->begin, self->buf);
+	ASSERT_EQ(WIRE_SOUND, wire_begin_decode(self->buf, self->len, &self->ret));
+	EXPECT_EQ(CBT_WIRE_ABORTED_MAX, self->ret.nr_aborted);
+	EXPECT_EQ(0, memcmp(self->ret.aborted, self->begin.aborted, sizeof(self->ret.aborted)));
+	self->raw->nr_aborted = htole32(CBT_WIRE_ABORTED_MAX + 1);
+	EXPECT_EQ(WIRE_FAULT_NR_ABORTED, wire_begin_decode(self->buf, self->len, &self->ret));
+}
+
+TEST_F(begin, with_a_reserved_field_set_is_refused)
+{
+	self->raw->reserved = htole32(1);
+	EXPECT_EQ(WIRE_FAULT_RESERVED, wire_begin_decode(self->buf, self->len, &self->ret));
+}
+
+TEST(a_mark_comes_back_as_it_was)
+{
+	struct wire_ready ready = { 65536, { 3, 4096, 8192 } };
+	struct wire_ready ret;
+	uint8_t buf[sizeof(struct cbt_wire_ready)];
+
+	ASSERT_EQ(sizeof(buf), wire_ready_encode(&ready, buf));
+	ASSERT_EQ(WIRE_SOUND, wire_ready_decode(buf, &ret));
+	EXPECT_EQ(65536, ret.mark_interval);
+	EXPECT_EQ(3, ret.mark.disk);
+	EXPECT_EQ(4096, ret.mark.offset);
+	EXPECT_EQ(8192, ret.mark.bytes);
+}
+
+TEST(a_mark_of_no_possible_place_is_refused)
+{
+	static const struct wire_mark wrong[] = {
+		{ CBT_WIRE_DISKS_MAX, 0, 0 }, { 0, 1, 0 }, { 0, 0, 511 }
+	};
+	uint8_t buf[sizeof(struct cbt_wire_mark)];
+	struct wire_mark ret;
+
+	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
+		(void)wire_mark_encode(&wrong[i], buf);
+		EXPECT_EQ(WIRE_FAULT_MARK, wire_mark_decode(buf, &ret));
+	}
+}
+
 TEST_F(begin, of_another_version_is_refused)
 {
 	self->raw->version = htole32(CBT_WIRE_VERSION + 1);
@@ -333,7 +380,7 @@ TEST_F(begin, whose_number_of_disks_does_not_fit_its_length_is_refused)
 		self->raw->nr_disks = htole32(wrong[i]);
 		EXPECT_EQ(WIRE_FAULT_NR_DISKS, wire_begin_decode(self->buf, self->len, &self->ret));
 	}
-	EXPECT_EQ(WIRE_FAULT_BODY_LEN, wire_begin_decode(self->buf, 63, &self->ret));
+	EXPECT_EQ(WIRE_FAULT_BODY_LEN, wire_begin_decode(self->buf, 71, &self->ret));
 }
 
 TEST_F(begin, with_a_wrong_disk_size_is_refused)
@@ -421,7 +468,7 @@ TEST(each_fault_and_type_has_a_text)
 	EXPECT_STREQ("is wrong", wire_fault_text(NR_WIRE_FAULTS));
 	EXPECT_STREQ("DATA", wire_type_name(CBT_WIRE_DATA));
 	EXPECT_STREQ("?", wire_type_name(0));
-	EXPECT_STREQ("?", wire_type_name(11));
+	EXPECT_STREQ("?", wire_type_name(12));
 }
 
 TEST(the_digest_depends_on_every_check_and_their_order)

@@ -6,10 +6,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#define UUID_BYTES	  16
 #define UUID_TEXT_LEN 36
 
 struct uuid {
-	uint8_t b[16];
+	uint8_t b[UUID_BYTES];
 };
 
 /** uuid_new - a random (version 4) UUID. 0 or -errno of getrandom(2). */

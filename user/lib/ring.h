@@ -22,7 +22,7 @@
 #include "base/failure.h"
 
 #define RING_BUFFER_BYTES (1U << 20)
-#define RING_IOV_MAX	  3
+#define RING_IOV_MAX	  4
 #define RING_FILES_MAX	  1024U
 
 enum ring_kind {

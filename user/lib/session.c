@@ -112,6 +112,20 @@ void send_session_record(struct send_session *s, struct wire_header *h,
 	tally_add(&s->tally, h, bytes);
 }
 
+void send_session_mark(struct send_session *s, const struct wire_mark *mark,
+		       uint8_t record[SESSION_MARK_BYTES])
+{
+	uint8_t *body = record + WIRE_HEADER_BYTES;
+	struct wire_header h = {
+		.type = CBT_WIRE_MARK,
+		.body_len = (uint32_t)wire_mark_encode(mark, body),
+		.sequence = s->sequence_out++,
+	};
+
+	wire_seal(&h, NULL, body, record);
+	s->mark_sent = *mark;
+}
+
 size_t send_session_end(struct send_session *s, uint8_t body[sizeof(struct cbt_wire_end)])
 {
 	struct wire_end end = tally_end(&s->tally);
@@ -134,6 +148,40 @@ static int durable_step(struct send_session *s, const uint8_t *body, struct fail
 	return SESSION_DURABLE;
 }
 
+static int ready_step(struct send_session *s, const struct wire_header *h, const uint8_t *body,
+		      struct failure *f)
+{
+	struct wire_ready ready;
+	enum wire_fault fault;
+
+	if (h->type != CBT_WIRE_READY)
+		return refuse_type(h, "READY", f);
+	fault = wire_ready_decode(body, &ready);
+	if (fault)
+		return refuse(h, fault, f);
+	s->mark_interval = ready.mark_interval;
+	s->mark = ready.mark;
+	s->mark_sent = ready.mark;
+	s->state = SESSION_STREAMING;
+	return SESSION_READY;
+}
+
+/* The bytes before a mark grow from mark to mark. */
+static int mark_answered(struct send_session *s, const struct wire_header *h, const uint8_t *body,
+			 struct failure *f)
+{
+	struct wire_mark mark;
+	enum wire_fault fault = wire_mark_decode(body, &mark);
+
+	if (fault)
+		return refuse(h, fault, f);
+	if (mark.bytes <= s->mark.bytes || mark.bytes > s->mark_sent.bytes)
+		return failure_set(f, CODE_FAILED, -EPROTO,
+				   "the peer answered a mark that it was not given");
+	s->mark = mark;
+	return SESSION_MARK;
+}
+
 static int send_step(struct send_session *s, const struct wire_header *h, const uint8_t *head,
 		     const uint8_t *body, struct failure *f)
 {
@@ -144,11 +192,14 @@ static int send_step(struct send_session *s, const struct wire_header *h, const 
 	s->sequence_in++;
 	switch (s->state) {
 	case SESSION_OFFERED:
-		if (h->type != CBT_WIRE_READY)
-			return refuse_type(h, "READY", f);
-		s->state = SESSION_STREAMING;
-		return SESSION_READY;
+		return ready_step(s, h, body, f);
+	case SESSION_STREAMING:
+		if (h->type != CBT_WIRE_MARK)
+			return refuse_type(h, "MARK", f);
+		return mark_answered(s, h, body, f);
 	case SESSION_ENDED:
+		if (h->type == CBT_WIRE_MARK)
+			return mark_answered(s, h, body, f);
 		if (h->type != CBT_WIRE_DURABLE)
 			return refuse_type(h, "DURABLE", f);
 		return durable_step(s, body, f);
@@ -212,11 +263,20 @@ static int compare_disks(const struct wire_begin *theirs, const struct wire_begi
 	return 0;
 }
 
+/* What this side holds is the delta's base, or an epoch that the sender took for lost. */
+static int compare_base(const struct wire_begin *theirs, const struct uuid *ours, struct failure *f)
+{
+	for (uint32_t i = 0; i < theirs->nr_aborted; i++)
+		if (uuid_equal(&theirs->aborted[i], ours))
+			return 0;
+	return compare_uuid("base", &theirs->base, ours, f);
+}
+
 static int begin_step(struct receive_session *s, const struct wire_header *h, const uint8_t *body,
 		      struct failure *f)
 {
 	const struct wire_begin *ours = s->plan;
-	struct wire_begin theirs;
+	struct wire_begin theirs = { 0 };
 	enum wire_fault fault;
 	uint64_t room = 0;
 	int rc;
@@ -230,7 +290,7 @@ static int begin_step(struct receive_session *s, const struct wire_header *h, co
 	if (!rc)
 		rc = compare_uuid("epoch", &theirs.epoch, &ours->epoch, f);
 	if (!rc)
-		rc = compare_uuid("base", &theirs.base, &ours->base, f);
+		rc = compare_base(&theirs, &ours->base, f);
 	if (!rc)
 		rc = compare_disks(&theirs, ours, f);
 	if (rc)
@@ -242,9 +302,44 @@ static int begin_step(struct receive_session *s, const struct wire_header *h, co
 	if (theirs.bytes_total > room)
 		return failure_set(f, CODE_FAILED, -EPROTO,
 				   "the sender announced more bytes than its disks have");
+	s->begin = theirs;
 	s->bytes_total = theirs.bytes_total;
-	s->state = SESSION_STREAMING;
+	s->state = SESSION_OFFERED;
 	return SESSION_BEGIN;
+}
+
+size_t receive_session_ready(struct receive_session *s, const struct wire_ready *ready,
+			     uint8_t body[sizeof(struct cbt_wire_ready)])
+{
+	s->bytes_held = ready->mark.bytes;
+	s->wants_marks = ready->mark_interval != 0;
+	s->mark = ready->mark;
+	s->state = SESSION_STREAMING;
+	return wire_ready_encode(ready, body);
+}
+
+static uint64_t bytes_so_far(const struct receive_session *s)
+{
+	return s->bytes_held + session_tally_bytes(&s->tally);
+}
+
+static int mark_step(struct receive_session *s, const struct wire_header *h, const uint8_t *body,
+		     struct failure *f)
+{
+	struct wire_mark mark;
+	enum wire_fault fault = wire_mark_decode(body, &mark);
+
+	if (fault)
+		return refuse(h, fault, f);
+	if (!s->wants_marks)
+		return refuse_type(h, "DATA, ZERO, DISCARD or END", f);
+	if (mark.bytes != bytes_so_far(s) || mark.bytes <= s->mark.bytes ||
+	    mark.disk >= s->plan->nr_disks ||
+	    mark.offset > s->plan->disks[mark.disk].size_bytes)
+		return failure_set(f, CODE_FAILED, -EPROTO,
+				   "the sender marks a place that its records have not reached");
+	s->mark = mark;
+	return SESSION_MARK;
 }
 
 static int extents_step(struct receive_session *s, const struct wire_header *h, const uint8_t *head,
@@ -264,7 +359,7 @@ static int extents_step(struct receive_session *s, const struct wire_header *h, 
 				   "record %llu of the peer (%s) reaches beyond disk %s",
 				   (unsigned long long)h->sequence, wire_type_name(h->type),
 				   s->plan->disks[h->disk].name);
-	if (sum > s->bytes_total - session_tally_bytes(&s->tally))
+	if (sum > s->bytes_total - bytes_so_far(s))
 		return failure_set(f, CODE_FAILED, -EPROTO,
 				   "the sender sent more bytes than it announced");
 	tally_add(&s->tally, h, sum);
@@ -289,7 +384,7 @@ static int end_step(struct receive_session *s, const uint8_t *body, struct failu
 		return failure_set(
 			f, CODE_FAILED, -EPROTO,
 			"the digest of the delta is not that of the records that arrived");
-	if (session_tally_bytes(&s->tally) != s->bytes_total)
+	if (bytes_so_far(s) != s->bytes_total)
 		return failure_set(f, CODE_FAILED, -EPROTO,
 				   "the sender sent fewer bytes than it announced");
 	s->state = SESSION_ENDED;
@@ -313,10 +408,12 @@ static int receive_step(struct receive_session *s, const struct wire_header *h, 
 	case CBT_WIRE_ZERO:
 	case CBT_WIRE_DISCARD:
 		return extents_step(s, h, head, extents, f);
+	case CBT_WIRE_MARK:
+		return mark_step(s, h, body, f);
 	case CBT_WIRE_END:
 		return end_step(s, body, f);
 	default:
-		return refuse_type(h, "DATA, ZERO, DISCARD or END", f);
+		return refuse_type(h, "DATA, ZERO, DISCARD, MARK or END", f);
 	}
 }
 

@@ -18,6 +18,7 @@
 #ifndef FAILBACK_LIB_SESSION_H
 #define FAILBACK_LIB_SESSION_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/failure.h"
@@ -48,14 +49,17 @@ enum session_state {
 };
 
 enum session_event {
-	SESSION_BEGIN = 1, /* receiver: answer READY */
-	SESSION_READY, /* sender: stream */
+	SESSION_BEGIN = 1, /* receiver: answer READY, with receive_session_ready() */
+	SESSION_READY, /* sender: stream from @mark on, or refuse it */
 	SESSION_DATA, /* receiver: write the extents */
 	SESSION_ZERO,
 	SESSION_DISCARD,
 	SESSION_END, /* receiver: wait for all writes, flush, answer DURABLE */
 	SESSION_DURABLE, /* sender: the delta is acknowledged */
+	SESSION_MARK, /* receiver: answer it once what came before is durable; sender: it is */
 };
+
+#define SESSION_MARK_BYTES (WIRE_HEADER_BYTES + sizeof(struct cbt_wire_mark))
 
 /* --- sender --- */
 
@@ -64,6 +68,9 @@ struct send_session {
 	const struct wire_begin *begin;
 	uint64_t sequence_out; /* of the next record to be sent */
 	uint64_t sequence_in;
+	uint64_t mark_interval; /* from SESSION_READY on; 0: the receiver wants no marks */
+	struct wire_mark mark; /* READY's, then the last one that the receiver answered */
+	struct wire_mark mark_sent;
 	struct session_tally tally;
 };
 
@@ -74,11 +81,13 @@ void send_session_init(struct send_session *s, const struct wire_begin *begin);
  * These make the next record of the conversation. BEGIN and END: the body, whose length is
  * returned, to be sealed by record_write() with the sequence number that @s->sequence_out held
  * before. DATA, ZERO and DISCARD: the head, sealed, for @h with type, disk, nr_extents and
- * body_len.
+ * body_len. MARK: the whole record, sealed.
  */
 size_t send_session_begin(struct send_session *s, uint8_t body[WIRE_BEGIN_MAX]);
 void send_session_record(struct send_session *s, struct wire_header *h,
 			 const struct extent *extents, const void *body, uint8_t *head);
+void send_session_mark(struct send_session *s, const struct wire_mark *mark,
+		       uint8_t record[SESSION_MARK_BYTES]);
 size_t send_session_end(struct send_session *s, uint8_t body[sizeof(struct cbt_wire_end)]);
 
 /** send_session_step - a record of the receiver. */
@@ -90,8 +99,12 @@ int send_session_step(struct send_session *s, const struct wire_header *h, const
 struct receive_session {
 	enum session_state state;
 	const struct wire_begin *plan;
+	struct wire_begin begin; /* the sender's, from SESSION_BEGIN on */
 	uint64_t bytes_total; /* as the sender announced */
+	uint64_t bytes_held; /* before the place from which the sender goes on */
 	uint64_t sequence_in;
+	bool wants_marks;
+	struct wire_mark mark; /* the last one */
 	struct session_tally tally;
 };
 
@@ -108,6 +121,13 @@ void receive_session_init(struct receive_session *s, const struct wire_begin *pl
 int receive_session_step(struct receive_session *s, const struct wire_header *h,
 			 const uint8_t *head, const uint8_t *body, struct extent *extents,
 			 struct failure *f);
+
+/**
+ * receive_session_ready - the body of READY, after SESSION_BEGIN.
+ * @ready: the mark is one that the sender of the same delta sent before, or all 0
+ */
+size_t receive_session_ready(struct receive_session *s, const struct wire_ready *ready,
+			     uint8_t body[sizeof(struct cbt_wire_ready)]);
 
 /** receive_session_durable - the body of DURABLE, valid after SESSION_END. */
 struct wire_durable receive_session_durable(const struct receive_session *s);

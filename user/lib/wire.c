@@ -23,7 +23,9 @@
 
 _Static_assert(sizeof(struct cbt_wire_header) == 32, "wire header");
 _Static_assert(sizeof(struct cbt_wire_extent) == 16, "wire extent");
-_Static_assert(sizeof(struct cbt_wire_begin) == 64, "wire begin");
+_Static_assert(sizeof(struct cbt_wire_begin) == 72, "wire begin");
+_Static_assert(sizeof(struct cbt_wire_mark) == 24, "wire mark");
+_Static_assert(sizeof(struct cbt_wire_ready) == 32, "wire ready");
 _Static_assert(sizeof(struct cbt_wire_disk) == 64, "wire disk");
 _Static_assert(sizeof(struct cbt_wire_end) == 40, "wire end");
 _Static_assert(sizeof(struct cbt_wire_durable) == 24, "wire durable");
@@ -32,6 +34,8 @@ _Static_assert(sizeof(XXH3_state_t) <= sizeof(struct wire_digest), "digest state
 
 #define DISK_LEN sizeof(struct cbt_wire_disk)
 #define BEGIN_MIN (sizeof(struct cbt_wire_begin) + DISK_LEN)
+#define READY_LEN sizeof(struct cbt_wire_ready)
+#define MARK_LEN sizeof(struct cbt_wire_mark)
 #define END_LEN sizeof(struct cbt_wire_end)
 #define DURABLE_LEN sizeof(struct cbt_wire_durable)
 #define FAILED_MIN sizeof(struct cbt_wire_failed)
@@ -47,14 +51,15 @@ struct bounds {
 static const struct bounds bounds_of_type[] = {
 	[CBT_WIRE_CALL] = { "CALL", false, 2, CBT_WIRE_TEXT_MAX, 1 },
 	[CBT_WIRE_REPLY] = { "REPLY", false, 2, CBT_WIRE_TEXT_MAX, 1 },
-	[CBT_WIRE_BEGIN] = { "BEGIN", false, BEGIN_MIN, WIRE_BEGIN_MAX, DISK_LEN },
-	[CBT_WIRE_READY] = { "READY", false, 0, 0, 1 },
+	[CBT_WIRE_BEGIN] = { "BEGIN", false, BEGIN_MIN, WIRE_BEGIN_MAX, UUID_BYTES },
+	[CBT_WIRE_READY] = { "READY", false, READY_LEN, READY_LEN, 1 },
 	[CBT_WIRE_DATA] = { "DATA", true, CBT_WIRE_ALIGN, CBT_WIRE_BODY_MAX, CBT_WIRE_ALIGN },
 	[CBT_WIRE_ZERO] = { "ZERO", true, 0, 0, 1 },
 	[CBT_WIRE_DISCARD] = { "DISCARD", true, 0, 0, 1 },
 	[CBT_WIRE_END] = { "END", false, END_LEN, END_LEN, 1 },
 	[CBT_WIRE_DURABLE] = { "DURABLE", false, DURABLE_LEN, DURABLE_LEN, 1 },
 	[CBT_WIRE_FAILED] = { "FAILED", false, FAILED_MIN, CBT_WIRE_TEXT_MAX, 1 },
+	[CBT_WIRE_MARK] = { "MARK", false, MARK_LEN, MARK_LEN, 1 },
 };
 
 static const char *const fault_texts[NR_WIRE_FAULTS] = {
@@ -77,6 +82,9 @@ static const char *const fault_texts[NR_WIRE_FAULTS] = {
 	[WIRE_FAULT_DISK_NAME] = "has a disk name that is empty, not ended or not padded with NUL",
 	[WIRE_FAULT_DISK_SIZE] = "has a disk size that is 0, too large or not a multiple of 512",
 	[WIRE_FAULT_CODE] = "carries a code outside 32768 to 32779",
+	[WIRE_FAULT_NR_ABORTED] = "names more aborted epochs than allowed, or not as many as it says",
+	[WIRE_FAULT_RESERVED] = "has something in a field that must be zero",
+	[WIRE_FAULT_MARK] = "marks a place that is no multiple of 512, or on a disk above the limit",
 };
 
 const char *wire_fault_text(enum wire_fault fault)
@@ -223,6 +231,11 @@ enum wire_fault wire_extents_decode(const struct wire_header *h, const uint8_t *
 	return WIRE_SOUND;
 }
 
+uint64_t wire_hash(const void *buf, size_t len, uint64_t seed)
+{
+	return XXH3_64bits_withSeed(buf, len, seed);
+}
+
 /* --- bodies --- */
 
 size_t wire_begin_encode(const struct wire_begin *begin, uint8_t buf[WIRE_BEGIN_MAX])
@@ -231,6 +244,7 @@ size_t wire_begin_encode(const struct wire_begin *begin, uint8_t buf[WIRE_BEGIN_
 		.version = htole32(CBT_WIRE_VERSION),
 		.nr_disks = htole32(begin->nr_disks),
 		.bytes_total = htole64(begin->bytes_total),
+		.nr_aborted = htole32(begin->nr_aborted),
 	};
 	uint8_t *at = buf;
 
@@ -247,6 +261,8 @@ size_t wire_begin_encode(const struct wire_begin *begin, uint8_t buf[WIRE_BEGIN_
 		memcpy(at, &disk, sizeof(disk));
 		at += sizeof(disk);
 	}
+	for (uint32_t i = 0; i < begin->nr_aborted; i++, at += UUID_BYTES)
+		memcpy(at, begin->aborted[i].b, UUID_BYTES);
 	return (size_t)(at - buf);
 }
 
@@ -275,30 +291,113 @@ enum wire_fault wire_begin_decode(const uint8_t *body, size_t len, struct wire_b
 {
 	struct cbt_wire_begin raw;
 	struct wire_begin begin;
+	const uint8_t *at;
 
+	/* The version stands first in every version. */
+	if (len < sizeof(raw.version))
+		return WIRE_FAULT_BODY_LEN;
+	memcpy(&raw.version, body, sizeof(raw.version));
+	if (le32toh(raw.version) != CBT_WIRE_VERSION)
+		return WIRE_FAULT_VERSION;
 	if (len < sizeof(raw))
 		return WIRE_FAULT_BODY_LEN;
 	memcpy(&raw, body, sizeof(raw));
-	if (le32toh(raw.version) != CBT_WIRE_VERSION)
-		return WIRE_FAULT_VERSION;
+	if (raw.reserved)
+		return WIRE_FAULT_RESERVED;
+	begin.nr_aborted = le32toh(raw.nr_aborted);
+	if (begin.nr_aborted > CBT_WIRE_ABORTED_MAX)
+		return WIRE_FAULT_NR_ABORTED;
 	begin.nr_disks = le32toh(raw.nr_disks);
 	if (!begin.nr_disks || begin.nr_disks > CBT_WIRE_DISKS_MAX ||
-	    len != sizeof(raw) + begin.nr_disks * sizeof(struct cbt_wire_disk))
+	    len != sizeof(raw) + begin.nr_disks * sizeof(struct cbt_wire_disk) +
+			    begin.nr_aborted * UUID_BYTES)
 		return WIRE_FAULT_NR_DISKS;
 	memcpy(begin.vm.b, raw.vm, sizeof(raw.vm));
 	memcpy(begin.epoch.b, raw.epoch, sizeof(raw.epoch));
 	memcpy(begin.base.b, raw.base, sizeof(raw.base));
 	begin.bytes_total = le64toh(raw.bytes_total);
-	for (uint32_t i = 0; i < begin.nr_disks; i++) {
-		const uint8_t *at = body + sizeof(raw) + i * sizeof(struct cbt_wire_disk);
+	at = body + sizeof(raw);
+	for (uint32_t i = 0; i < begin.nr_disks; i++, at += sizeof(struct cbt_wire_disk)) {
 		enum wire_fault fault = disk_decode(at, &begin.disks[i]);
 
 		if (fault)
 			return fault;
 	}
+	memcpy(begin.aborted, at, begin.nr_aborted * UUID_BYTES);
 	memcpy(ret, &begin,
 	       offsetof(struct wire_begin, disks) + begin.nr_disks * sizeof(begin.disks[0]));
+	ret->nr_aborted = begin.nr_aborted;
+	memcpy(ret->aborted, begin.aborted, begin.nr_aborted * UUID_BYTES);
 	return WIRE_SOUND;
+}
+
+static struct cbt_wire_mark mark_encode(const struct wire_mark *mark)
+{
+	return (struct cbt_wire_mark){
+		.disk = htole32(mark->disk),
+		.offset = htole64(mark->offset),
+		.bytes = htole64(mark->bytes),
+	};
+}
+
+static enum wire_fault mark_decode(const struct cbt_wire_mark *raw, struct wire_mark *ret)
+{
+	struct wire_mark mark = {
+		.disk = le32toh(raw->disk),
+		.offset = le64toh(raw->offset),
+		.bytes = le64toh(raw->bytes),
+	};
+
+	if (raw->reserved)
+		return WIRE_FAULT_RESERVED;
+	if (mark.disk >= CBT_WIRE_DISKS_MAX || (mark.offset | mark.bytes) % CBT_WIRE_ALIGN)
+		return WIRE_FAULT_MARK;
+	*ret = mark;
+	return WIRE_SOUND;
+}
+
+size_t wire_mark_encode(const struct wire_mark *mark, uint8_t buf[sizeof(struct cbt_wire_mark)])
+{
+	struct cbt_wire_mark raw = mark_encode(mark);
+
+	memcpy(buf, &raw, sizeof(raw));
+	return sizeof(raw);
+}
+
+enum wire_fault wire_mark_decode(const uint8_t body[sizeof(struct cbt_wire_mark)],
+				 struct wire_mark *ret)
+{
+	struct cbt_wire_mark raw;
+
+	memcpy(&raw, body, sizeof(raw));
+	return mark_decode(&raw, ret);
+}
+
+size_t wire_ready_encode(const struct wire_ready *ready,
+			 uint8_t buf[sizeof(struct cbt_wire_ready)])
+{
+	struct cbt_wire_ready raw = {
+		.mark_interval = htole64(ready->mark_interval),
+		.mark = mark_encode(&ready->mark),
+	};
+
+	memcpy(buf, &raw, sizeof(raw));
+	return sizeof(raw);
+}
+
+enum wire_fault wire_ready_decode(const uint8_t body[sizeof(struct cbt_wire_ready)],
+				  struct wire_ready *ret)
+{
+	struct cbt_wire_ready raw;
+	struct wire_ready ready;
+	enum wire_fault fault;
+
+	memcpy(&raw, body, sizeof(raw));
+	ready.mark_interval = le64toh(raw.mark_interval);
+	fault = mark_decode(&raw.mark, &ready.mark);
+	if (!fault)
+		*ret = ready;
+	return fault;
 }
 
 size_t wire_end_encode(const struct wire_end *end, uint8_t buf[sizeof(struct cbt_wire_end)])

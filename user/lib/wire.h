@@ -30,7 +30,8 @@
 #define WIRE_EXTENT_BYTES sizeof(struct cbt_wire_extent)
 #define WIRE_HEAD_MAX	  (WIRE_HEADER_BYTES + CBT_WIRE_EXTENTS_MAX * WIRE_EXTENT_BYTES)
 #define WIRE_BEGIN_MAX \
-	(sizeof(struct cbt_wire_begin) + CBT_WIRE_DISKS_MAX * sizeof(struct cbt_wire_disk))
+	(sizeof(struct cbt_wire_begin) + CBT_WIRE_DISKS_MAX * sizeof(struct cbt_wire_disk) + \
+	 CBT_WIRE_ABORTED_MAX * UUID_BYTES)
 #define WIRE_NAME_MAX (sizeof(((struct cbt_wire_disk *)0)->name) - 1)
 
 enum wire_fault {
@@ -52,6 +53,9 @@ enum wire_fault {
 	WIRE_FAULT_DISK_NAME,
 	WIRE_FAULT_DISK_SIZE,
 	WIRE_FAULT_CODE,
+	WIRE_FAULT_NR_ABORTED,
+	WIRE_FAULT_RESERVED,
+	WIRE_FAULT_MARK,
 	NR_WIRE_FAULTS,
 };
 
@@ -82,6 +86,20 @@ struct wire_begin {
 	uint64_t bytes_total;
 	uint32_t nr_disks;
 	struct wire_disk disks[CBT_WIRE_DISKS_MAX];
+	uint32_t nr_aborted;
+	struct uuid aborted[CBT_WIRE_ABORTED_MAX];
+};
+
+/** struct wire_mark - a place in a delta; all 0: its start. */
+struct wire_mark {
+	uint32_t disk;
+	uint64_t offset;
+	uint64_t bytes; /* of the delta before it */
+};
+
+struct wire_ready {
+	uint64_t mark_interval; /* 0: none */
+	struct wire_mark mark;
 };
 
 struct wire_end {
@@ -136,6 +154,15 @@ enum wire_fault wire_extents_decode(const struct wire_header *h, const uint8_t *
 size_t wire_begin_encode(const struct wire_begin *begin, uint8_t buf[WIRE_BEGIN_MAX]);
 enum wire_fault wire_begin_decode(const uint8_t *body, size_t len, struct wire_begin *ret);
 
+size_t wire_mark_encode(const struct wire_mark *mark, uint8_t buf[sizeof(struct cbt_wire_mark)]);
+enum wire_fault wire_mark_decode(const uint8_t body[sizeof(struct cbt_wire_mark)],
+				 struct wire_mark *ret);
+
+size_t wire_ready_encode(const struct wire_ready *ready,
+			 uint8_t buf[sizeof(struct cbt_wire_ready)]);
+enum wire_fault wire_ready_decode(const uint8_t body[sizeof(struct cbt_wire_ready)],
+				  struct wire_ready *ret);
+
 size_t wire_end_encode(const struct wire_end *end, uint8_t buf[sizeof(struct cbt_wire_end)]);
 void wire_end_decode(const uint8_t body[sizeof(struct cbt_wire_end)], struct wire_end *ret);
 
@@ -154,6 +181,9 @@ size_t wire_failed_encode(const struct failure *failure, uint8_t *buf);
  * valid UTF-8.
  */
 enum wire_fault wire_failed_decode(const uint8_t *body, size_t len, struct failure *ret);
+
+/** wire_hash - XXH3-64, for what keeps records elsewhere than on the wire. */
+uint64_t wire_hash(const void *buf, size_t len, uint64_t seed);
 
 /*
  * The digest of a delta: fed with the check of each DATA, ZERO and DISCARD record in the order of

@@ -15,6 +15,7 @@
 
 #define PLAN_BYTES_MAX ((size_t)1 << 20)
 #define TRACKER_MAX    128 /* with the NUL */
+#define MARK_INTERVAL  (UINT64_C(64) << 20)
 #define WHAT_MAX       48  /* "plan: disks[255].source" */
 
 static int refuse(const char *what, const char *wrong, struct failure *f)
@@ -71,20 +72,56 @@ static int take_source(const char *what, struct json_object *source, struct plan
 	return 0;
 }
 
-static int take_device(const char *what, struct json_object *disk, struct plan_disk *ret,
+static int take_device(const char *what, struct json_object *object, char **ret_path, int *ret_fd,
 		       struct failure *f)
 {
 	uint64_t fd;
 	int rc;
 
-	ret->fd = -1;
-	if (has(disk, "path") == has(disk, "fd"))
+	*ret_fd = -1;
+	if (has(object, "path") == has(object, "fd"))
 		return refuse(what, "must have one of path and fd", f);
-	if (has(disk, "path"))
-		return take_text(what, disk, "path", PATH_MAX, &ret->path, f);
-	rc = json_get_uint(what, disk, "fd", true, INT_MAX, &fd, f);
+	if (has(object, "path"))
+		return take_text(what, object, "path", PATH_MAX, ret_path, f);
+	rc = json_get_uint(what, object, "fd", true, INT_MAX, &fd, f);
 	if (!rc)
-		ret->fd = (int)fd;
+		*ret_fd = (int)fd;
+	return rc;
+}
+
+static int take_journal(struct json_object *object, struct plan_journal *ret, struct failure *f)
+{
+	static const char *const names[] = { "path", "fd", "mark_interval" };
+	int rc = json_check_members("plan: journal", object, names, ARRAY_SIZE(names), f);
+
+	if (!rc)
+		rc = take_device("plan: journal", object, &ret->path, &ret->fd, f);
+	ret->mark_interval = MARK_INTERVAL;
+	if (!rc && has(object, "mark_interval"))
+		rc = json_get_uint("plan: journal", object, "mark_interval", true, INT64_MAX,
+				   &ret->mark_interval, f);
+	if (!rc && !ret->mark_interval)
+		rc = refuse("plan: journal", "has a \"mark_interval\" of 0", f);
+	ret->used = true;
+	return rc;
+}
+
+static int take_aborted(struct json_object *plan_object, struct wire_begin *begin,
+			struct failure *f)
+{
+	struct json_object *array = NULL;
+	int rc = json_get_array("plan", plan_object, "aborted", false, CBT_WIRE_ABORTED_MAX, &array,
+				f);
+
+	for (size_t i = 0; !rc && array && i < json_object_array_length(array); i++) {
+		struct json_object *item = json_object_array_get_idx(array, i);
+
+		if (!json_object_is_type(item, json_type_string) ||
+		    uuid_parse(json_object_get_string(item), &begin->aborted[i]))
+			return failure_set(f, CODE_INCORRECT_DATA_TYPE, -EINVAL,
+					   "plan: aborted[%zu] is no UUID", i);
+		begin->nr_aborted++;
+	}
 	return rc;
 }
 
@@ -107,7 +144,7 @@ static int take_disk(const char *what, struct json_object *disk, enum plan_role 
 		    ret_wire->size_bytes % CBT_WIRE_ALIGN))
 		rc = refuse(what, "needs a name, and a size that is a multiple of 512", f);
 	if (!rc)
-		rc = take_device(what, disk, ret, f);
+		rc = take_device(what, disk, &ret->path, &ret->fd, f);
 	if (rc || role == PLAN_RECEIVE)
 		return rc;
 	if (!json_object_object_get_ex(disk, "source", &source))
@@ -136,11 +173,15 @@ static int take_disks(struct json_object *object, enum plan_role role, struct pl
 static int take_plan(struct json_object *object, enum plan_role role, struct plan *plan,
 		     struct failure *f)
 {
-	static const char *const names[] = { "version", "vm", "epoch", "base", "disks" };
+	static const char *const send_names[] = { "version", "vm", "epoch", "base", "disks", "aborted" };
+	static const char *const receive_names[] = { "version", "vm",	 "epoch",
+						     "base",	"disks", "journal" };
+	struct json_object *journal = NULL;
 	uint64_t version;
 	int rc;
 
-	rc = json_check_members("plan", object, names, ARRAY_SIZE(names), f);
+	rc = json_check_members("plan", object, role == PLAN_SEND ? send_names : receive_names,
+				ARRAY_SIZE(send_names), f);
 	if (!rc)
 		rc = json_get_uint("plan", object, "version", true, UINT32_MAX, &version, f);
 	if (!rc && version != 1)
@@ -154,6 +195,10 @@ static int take_plan(struct json_object *object, enum plan_role role, struct pla
 		rc = refuse("plan", "lacks \"base\"", f);
 	if (!rc)
 		rc = json_get_uuid("plan", object, "base", false, &plan->begin.base, f);
+	if (!rc && role == PLAN_SEND)
+		rc = take_aborted(object, &plan->begin, f);
+	if (!rc && role == PLAN_RECEIVE && json_object_object_get_ex(object, "journal", &journal))
+		rc = take_journal(journal, &plan->journal, f);
 	return rc ? rc : take_disks(object, role, plan, f);
 }
 
@@ -208,6 +253,7 @@ void plan_free(struct plan *plan)
 		free(plan->disks[i].path);
 		free(plan->disks[i].source_name);
 	}
+	free(plan->journal.path);
 	free(plan);
 }
 

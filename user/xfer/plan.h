@@ -7,7 +7,9 @@
 #ifndef FAILBACK_XFER_PLAN_H
 #define FAILBACK_XFER_PLAN_H
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/failure.h"
 #include "lib/wire.h"
@@ -28,8 +30,16 @@ struct plan_disk {
 	char *source_name; /* tracker or file; NULL for SOURCE_ALL */
 };
 
+struct plan_journal {
+	bool used;
+	char *path; /* NULL: fd */
+	int fd;
+	uint64_t mark_interval; /* bytes */
+};
+
 struct plan {
 	struct wire_begin begin; /* bytes_total 0 */
+	struct plan_journal journal; /* receive only */
 	struct plan_disk disks[CBT_WIRE_DISKS_MAX]; /* as begin.disks */
 };
 

@@ -1,65 +1,71 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The receiving worker, direct mode: what arrives is checked and then written in place.
+ * The receiving worker.
  *
  * A slot is free, receiving a record, or being written; several are being written while one
- * receives. No byte comes twice in a delta, so writes need no order among each other. After END:
- * wait for all writes, flush every disk, say DURABLE.
+ * receives. No byte comes twice in a delta, so writes need no order among each other.
  *
- * Zeroes go the cheapest way that the disk knows, found out by trying: deallocate, zero a range,
- * write. Discarded ranges go the same way; they then read as zeroes on this side, which is one of
- * the contents that they may have.
+ * Direct mode writes what arrives, checked, in place. After END: wait for all writes, flush every
+ * disk, say DURABLE.
+ *
+ * Journal mode writes records to the journal (lib/journal.h). At a MARK, once all entries before it
+ * are written: flush, write the header that counts them, flush, answer the mark; records behind it
+ * go on being written meanwhile. After END the same with the state COMPLETE, and DURABLE for an
+ * answer; only then the disks are touched. A connection that breaks leaves a journal that the next
+ * one goes on with, from the last mark.
  */
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/falloc.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "base/clock.h"
 #include "base/macro.h"
-#include "lib/record_io.h"
 #include "lib/session.h"
+#include "xfer/apply.h"
 #include "xfer/incoming.h"
+#include "xfer/journal_file.h"
 #include "xfer/transfer.h"
 #include "xfer/worker.h"
-
-/* One request to a device, so that a terminated transfer ends soon. */
-#define FALLOCATE_MAX ((uint64_t)1 << 30)
-
-enum zero_way { ZERO_PUNCH, ZERO_RANGE, ZERO_WRITE };
-
-/* An extent being written. */
-struct piece {
-	struct ring_op op;
-	uint64_t next; /* zeroes: where the request after this one starts */
-	uint64_t end; /* 0: data */
-};
+#include "xfer/writer.h"
 
 struct slot {
-	unsigned int disk;
-	uint8_t *body;
 	bool busy;
-	unsigned int nr_writing; /* pieces */
-	uint64_t bytes;
-	uint8_t head[WIRE_HEAD_MAX];
+	uint8_t *first; /* JOURNAL_HEAD_MAX; the record's head stands at JOURNAL_ENTRY_BYTES */
+	uint8_t *body;
 	struct extent extents[CBT_WIRE_EXTENTS_MAX];
-	struct piece pieces[CBT_WIRE_EXTENTS_MAX];
+	uint64_t bytes;
+	struct write_job job; /* direct mode */
+	struct ring_op entry_op; /* journal mode */
+	uint64_t entry; /* its number */
+};
+
+/* What the journal's header will say. */
+struct milestone {
+	uint64_t nr_entries;
+	uint64_t end;
+	struct wire_mark mark;
 };
 
 struct receiver {
 	struct transfer *t;
 	struct receive_session session;
 	struct incoming in;
+	struct writer writer;
 	struct slot *slots; /* NR_SLOTS */
 	struct slot *receiving; /* NULL: all slots are being written, or END came */
 	unsigned int nr_busy; /* slots */
 	bool ended;
 	uint64_t bytes_done;
-	enum zero_way zero_ways[CBT_WIRE_DISKS_MAX];
-	struct ring_op flushes[CBT_WIRE_DISKS_MAX];
-	unsigned int nr_flushing;
+
+	/* journal mode */
+	uint64_t nr_entries; /* begun */
+	uint64_t end;
+	bool has_wanted;
+	struct milestone wanted; /* the newest mark that is not being made durable */
+	bool flushing;
+	struct milestone flushed; /* the one that is */
+	bool completing; /* the flush is that of the whole delta */
+	struct ring_op flush_op;
 };
 
 static void receive_next(struct receiver *r)
@@ -72,185 +78,194 @@ static void receive_next(struct receiver *r)
 		if (slot->busy)
 			continue;
 		r->receiving = slot;
-		incoming_start(&r->in, slot->head, slot->body, RING_BUFFER_BYTES);
+		incoming_start(&r->in, slot->first + JOURNAL_ENTRY_BYTES, slot->body,
+			       RING_BUFFER_BYTES);
 		return;
 	}
 }
 
-/* --- writing --- */
-
-static void slot_begin(struct receiver *r, struct slot *slot)
+static void slot_done(struct receiver *r, struct slot *slot)
 {
-	slot->disk = r->in.header.disk;
-	slot->busy = true;
-	slot->nr_writing = r->in.header.nr_extents;
-	slot->bytes = 0;
-	r->nr_busy++;
-}
-
-static void piece_submit(struct receiver *r, struct slot *slot, struct piece *piece)
-{
-	piece->op.owner = slot;
-	ring_submit(r->t->ring, &piece->op);
-}
-
-static void write_data(struct receiver *r, struct slot *slot)
-{
-	const struct disk *disk = &r->t->disks[slot->disk];
-	uint8_t *at = slot->body;
-
-	slot_begin(r, slot);
-	for (unsigned int i = 0; i < slot->nr_writing; i++) {
-		const struct extent *extent = &slot->extents[i];
-		bool direct = disk_takes_direct(disk, extent->offset, extent->length, at);
-
-		slot->pieces[i].end = 0;
-		slot->pieces[i].op = (struct ring_op){
-			.kind = RING_WRITE,
-			.file = transfer_file(slot->disk, direct),
-			.offset = extent->offset,
-			.iov = { { at, extent->length } },
-			.nr_iov = 1,
-		};
-		slot->bytes += extent->length;
-		piece_submit(r, slot, &slot->pieces[i]);
-		at += extent->length;
-	}
-}
-
-/* The next request for the zeroes of @piece, from @piece->next on. */
-static void piece_zero(struct receiver *r, struct slot *slot, struct piece *piece)
-{
-	static const int modes[] = {
-		[ZERO_PUNCH] = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-		[ZERO_RANGE] = FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE,
-	};
-	enum zero_way way = r->zero_ways[slot->disk];
-	uint8_t *zeroes = ring_buffer(r->t->ring, NR_SLOTS);
-	uint64_t offset = piece->next;
-	uint64_t length = min_of(piece->end - offset, FALLOCATE_MAX);
-
-	if (way == ZERO_WRITE) {
-		bool direct;
-
-		length = min_of(length, (uint64_t)RING_BUFFER_BYTES);
-		direct = disk_takes_direct(&r->t->disks[slot->disk], offset, length, zeroes);
-		piece->op = (struct ring_op){
-			.kind = RING_WRITE,
-			.file = transfer_file(slot->disk, direct),
-			.offset = offset,
-			.iov = { { zeroes, length } },
-			.nr_iov = 1,
-		};
-	} else {
-		piece->op = (struct ring_op){
-			.kind = RING_FALLOCATE,
-			.file = transfer_file(slot->disk, false),
-			.mode = modes[way],
-			.offset = offset,
-			.length = length,
-		};
-	}
-	piece->next = offset + length;
-	piece_submit(r, slot, piece);
-}
-
-static void write_zeroes(struct receiver *r, struct slot *slot)
-{
-	slot_begin(r, slot);
-	for (unsigned int i = 0; i < slot->nr_writing; i++) {
-		struct piece *piece = &slot->pieces[i];
-
-		piece->next = slot->extents[i].offset;
-		piece->end = piece->next + slot->extents[i].length;
-		slot->bytes += slot->extents[i].length;
-		piece_zero(r, slot, piece);
-	}
-}
-
-/*
- * The disk does not know the way that @piece went: it goes the next one, and so does what comes
- * after.
- */
-static bool piece_retry(struct receiver *r, struct slot *slot, struct piece *piece)
-{
-	const struct ring_op *op = &piece->op;
-	bool refused = op->result == -EOPNOTSUPP || op->result == -EINVAL || op->result == -ENOSYS;
-	enum zero_way way = op->mode & FALLOC_FL_PUNCH_HOLE ? ZERO_PUNCH : ZERO_RANGE;
-
-	if (op->kind != RING_FALLOCATE || !refused)
-		return false;
-	r->zero_ways[slot->disk] = max_of(r->zero_ways[slot->disk], way + 1);
-	piece->next = op->offset;
-	piece_zero(r, slot, piece);
-	return true;
-}
-
-static int write_ended(struct receiver *r, struct slot *slot, struct ring_op *op, struct failure *f)
-{
-	struct piece *piece = container_of(op, struct piece, op);
-	bool is_zeroes = piece->end != 0;
-
-	if (op->result && is_zeroes && piece_retry(r, slot, piece))
-		return 0;
-	if (op->result)
-		return failure_set(f, CODE_FAILED, -EIO, "cannot write disk %s at byte %llu: %s",
-				   r->t->plan->begin.disks[slot->disk].name,
-				   (unsigned long long)op->offset, strerror(-op->result));
-	if (is_zeroes && piece->next < piece->end) {
-		piece_zero(r, slot, piece);
-		return 0;
-	}
-	if (--slot->nr_writing)
-		return 0;
-
 	slot->busy = false;
 	r->nr_busy--;
 	r->bytes_done += slot->bytes;
 	report_progress(&r->t->report, r->bytes_done, r->session.tally.bytes_data);
 	receive_next(r);
+}
+
+/* --- journal mode --- */
+
+static int entry_write(struct receiver *r, struct slot *slot, struct failure *f)
+{
+	const struct journal_header *h = &r->t->journal->header;
+	struct journal_entry entry;
+
+	slot->entry = r->nr_entries;
+	entry = journal_entry_seal(&r->in.header, h->salt, slot->entry, slot->first);
+	if (entry.head_bytes + (uint64_t)entry.body_bytes > r->t->journal->size - r->end)
+		return failure_set(f, CODE_FAILED, -ENOSPC,
+				   "the journal is full: the sender cuts its records smaller than "
+				   "there is room for");
+	memset(slot->body + r->in.header.body_len, 0, entry.body_bytes - r->in.header.body_len);
+	slot->entry_op = (struct ring_op){
+		.kind = RING_WRITE,
+		.file = FILE_JOURNAL,
+		.offset = r->end,
+		.iov = { { slot->first, entry.head_bytes }, { slot->body, entry.body_bytes } },
+		.nr_iov = entry.body_bytes ? 2 : 1,
+		.owner = slot,
+	};
+	r->nr_entries++;
+	r->end += entry.head_bytes + entry.body_bytes;
+	ring_submit(r->t->ring, &slot->entry_op);
 	return 0;
+}
+
+static struct milestone milestone_here(const struct receiver *r, struct wire_mark mark)
+{
+	return (struct milestone){ .nr_entries = r->nr_entries, .end = r->end, .mark = mark };
+}
+
+static bool all_written(const struct receiver *r, uint64_t nr_entries)
+{
+	for (unsigned int i = 0; i < NR_SLOTS; i++)
+		if (r->slots[i].busy && r->slots[i].entry < nr_entries)
+			return false;
+	return true;
+}
+
+/* ORDER: entries written, flushed, then the header that counts them. */
+static void flush_when_written(struct receiver *r)
+{
+	if (!r->has_wanted || r->flushing || !all_written(r, r->wanted.nr_entries))
+		return;
+	r->flushed = r->wanted;
+	r->has_wanted = false;
+	r->flushing = true;
+	r->flush_op = (struct ring_op){ .kind = RING_FDATASYNC, .file = FILE_JOURNAL };
+	ring_submit(r->t->ring, &r->flush_op);
+}
+
+static int milestone_commit(struct receiver *r, const struct milestone *m, enum journal_state state,
+			    struct failure *f)
+{
+	struct journal_header next = r->t->journal->header;
+
+	next.sequence++;
+	next.state = state;
+	next.nr_entries = m->nr_entries;
+	next.end = m->end;
+	next.mark = m->mark;
+	return journal_file_commit(r->t->journal, &next, f);
+}
+
+static int flush_ended(struct receiver *r, struct failure *f)
+{
+	enum journal_state state = r->completing ? JOURNAL_COMPLETE : JOURNAL_FILLING;
+	uint8_t body[sizeof(struct cbt_wire_mark)];
+	int rc;
+
+	r->flushing = false;
+	if (r->flush_op.result)
+		return journal_file_failed(r->flush_op.result, "flush", f);
+	rc = milestone_commit(r, &r->flushed, state, f);
+	if (rc || state == JOURNAL_COMPLETE)
+		return rc;
+	rc = transfer_say(r->t, CBT_WIRE_MARK, body, wire_mark_encode(&r->flushed.mark, body), f);
+	flush_when_written(r);
+	return rc;
+}
+
+/* What the journal, or the disks, have of the delta that is offered: all, the start, or nothing. */
+static int journal_offer(struct receiver *r, struct wire_mark *ret, struct failure *f)
+{
+	struct journal_file *j = r->t->journal;
+	int rc;
+
+	if (j->header.state == JOURNAL_COMPLETE && !journal_continues(&j->header, &r->session.begin))
+		return failure_set(f, CODE_INVALID_STATE, -ESTALE,
+				   "the journal holds another complete delta that has not been "
+				   "applied");
+	/* EMPTY and this delta: it was applied, and the acknowledgement was lost */
+	if (!journal_continues(&j->header, &r->session.begin)) {
+		rc = journal_file_begin(j, &r->session.begin, f);
+		if (rc)
+			return rc;
+	}
+	r->nr_entries = j->header.nr_entries;
+	r->end = j->header.end;
+	*ret = j->header.mark;
+	return 0;
+}
+
+/* All that the delta has is in the journal: make that durable, and say so. */
+static struct wire_mark mark_of_all(const struct receiver *r)
+{
+	const struct wire_begin *begin = &r->session.begin;
+
+	return (struct wire_mark){
+		.disk = begin->nr_disks - 1,
+		.offset = begin->disks[begin->nr_disks - 1].size_bytes,
+		.bytes = begin->bytes_total,
+	};
 }
 
 /* --- the conversation --- */
 
-static int answer(struct receiver *r, enum cbt_wire_type type, const void *body, size_t len,
-		  struct failure *f)
+static int begin_arrived(struct receiver *r, struct failure *f)
 {
-	uint64_t deadline_ns = deadline_in_ms((uint64_t)r->t->idle_timeout_ms);
-	int rc;
+	uint8_t body[sizeof(struct cbt_wire_ready)];
+	struct wire_ready ready = { 0 };
+	int rc = 0;
 
-	r->t->mid_record = true;
-	rc = record_write(r->t->connection, type, r->t->sequence_out, body, len, deadline_ns, f);
+	if (r->t->journal) {
+		ready.mark_interval = r->t->plan->journal.mark_interval;
+		rc = journal_offer(r, &ready.mark, f);
+	}
 	if (rc)
 		return rc;
-	r->t->mid_record = false;
-	r->t->sequence_out++;
+	report_begin(&r->t->report, r->session.bytes_total);
+	r->bytes_done = ready.mark.bytes;
+	return transfer_say(r->t, CBT_WIRE_READY, body,
+			       receive_session_ready(&r->session, &ready, body), f);
+}
+
+static int extents_arrived(struct receiver *r, struct slot *slot, uint64_t bytes, struct failure *f)
+{
+	slot->busy = true;
+	slot->bytes = bytes;
+	r->nr_busy++;
+	if (r->t->journal)
+		return entry_write(r, slot, f);
+	writer_start(&r->writer, &slot->job, &r->in.header, slot->extents, slot->body);
 	return 0;
 }
 
 static int record_arrived(struct receiver *r, struct failure *f)
 {
 	struct slot *slot = r->receiving;
+	uint64_t before = session_tally_bytes(&r->session.tally);
 	int event;
 	int rc = 0;
 
-	event = receive_session_step(&r->session, &r->in.header, slot->head, slot->body,
+	event = receive_session_step(&r->session, &r->in.header, r->in.head, slot->body,
 				     slot->extents, f);
 	if (event < 0)
 		return event;
 	r->receiving = NULL;
 	switch (event) {
 	case SESSION_BEGIN:
-		report_begin(&r->t->report, r->session.bytes_total);
-		rc = answer(r, CBT_WIRE_READY, NULL, 0, f);
+		rc = begin_arrived(r, f);
 		break;
 	case SESSION_DATA:
-		write_data(r, slot);
-		break;
 	case SESSION_ZERO:
 	case SESSION_DISCARD:
-		write_zeroes(r, slot);
+		rc = extents_arrived(r, slot, session_tally_bytes(&r->session.tally) - before, f);
+		break;
+	case SESSION_MARK:
+		r->wanted = milestone_here(r, r->session.mark);
+		r->has_wanted = true;
+		flush_when_written(r);
 		break;
 	default:
 		r->ended = true;
@@ -260,19 +275,29 @@ static int record_arrived(struct receiver *r, struct failure *f)
 	return rc;
 }
 
-static int flush_ended(struct receiver *r, const struct ring_op *op, struct failure *f)
+static int write_ended(struct receiver *r, struct ring_op *op, struct failure *f)
 {
+	int rc;
+
+	if (!r->t->journal) {
+		struct write_job *job = op->owner;
+
+		rc = writer_ended(&r->writer, op, f);
+		if (rc > 0)
+			slot_done(r, container_of(job, struct slot, job));
+		return min_of(rc, 0);
+	}
 	if (op->result)
-		return failure_set(f, CODE_FAILED, -EIO, "cannot flush disk %s: %s",
-				   r->t->plan->begin.disks[op - r->flushes].name,
-				   strerror(-op->result));
-	r->nr_flushing--;
+		return journal_file_failed(op->result, "write", f);
+	slot_done(r, op->owner);
+	flush_when_written(r);
 	return 0;
 }
 
 static int step(struct receiver *r, int timeout_ms, struct failure *f)
 {
-	const char *waiting_for = r->receiving ? "the sender's next record" : "the target's disks";
+	const char *waiting_for = r->receiving ? "the sender's next record" :
+				  r->t->journal ? "the journal" : "the target's disks";
 	struct ring_op *op;
 	int rc;
 
@@ -283,19 +308,24 @@ static int step(struct receiver *r, int timeout_ms, struct failure *f)
 		rc = incoming_step(&r->in, f);
 		return rc > 0 ? record_arrived(r, f) : rc;
 	}
-	if (op->kind == RING_FDATASYNC)
-		return flush_ended(r, op, f);
-	return write_ended(r, op->owner, op, f);
+	if (op == &r->flush_op)
+		return flush_ended(r, f);
+	return write_ended(r, op, f);
 }
 
-static void flush_all(struct receiver *r)
+static int complete_journal(struct receiver *r, struct failure *f)
 {
-	r->nr_flushing = r->t->nr_open_disks;
-	for (unsigned int i = 0; i < r->t->nr_open_disks; i++) {
-		r->flushes[i] =
-			(struct ring_op){ .kind = RING_FDATASYNC, .file = transfer_file(i, false) };
-		ring_submit(r->t->ring, &r->flushes[i]);
-	}
+	int rc = 0;
+
+	if (r->t->journal->header.state != JOURNAL_FILLING)
+		return 0; /* the acknowledgement was lost the last time */
+	r->wanted = milestone_here(r, mark_of_all(r));
+	r->has_wanted = true;
+	r->completing = true;
+	flush_when_written(r);
+	while (!rc && r->flushing)
+		rc = step(r, FLUSH_TIMEOUT_MS, f);
+	return rc;
 }
 
 static int converse(struct receiver *r, struct failure *f)
@@ -305,28 +335,41 @@ static int converse(struct receiver *r, struct failure *f)
 	int rc = 0;
 
 	receive_next(r);
-	while (!rc && !(r->ended && !r->nr_busy))
-		rc = step(r, r->t->idle_timeout_ms, f);
-	if (rc)
-		return rc;
-	flush_all(r);
-	while (!rc && r->nr_flushing)
-		rc = step(r, FLUSH_TIMEOUT_MS, f);
+	while (!rc && (!r->ended || r->nr_busy || r->flushing))
+		rc = step(r, r->flushing ? FLUSH_TIMEOUT_MS : r->t->idle_timeout_ms, f);
+	if (!rc)
+		rc = r->t->journal ? complete_journal(r, f) : writer_flush(&r->writer, f);
 	if (rc)
 		return rc;
 	durable = receive_session_durable(&r->session);
-	return answer(r, CBT_WIRE_DURABLE, body, wire_durable_encode(&durable, body), f);
+	return transfer_say(r->t, CBT_WIRE_DURABLE, body, wire_durable_encode(&durable, body), f);
 }
+
+/* --- the worker --- */
 
 static void receiver_free_at(struct receiver **r)
 {
 	if (!*r)
 		return;
+	for (unsigned int i = 0; (*r)->slots && i < NR_SLOTS; i++)
+		free((*r)->slots[i].first);
 	free((*r)->slots);
 	free(*r);
 }
 
-static int receive_run(struct transfer *t, struct failure *f)
+static int slots_init(struct receiver *r, struct failure *f)
+{
+	r->slots = calloc(NR_SLOTS, sizeof(*r->slots));
+	for (unsigned int i = 0; r->slots && i < NR_SLOTS; i++) {
+		r->slots[i].body = ring_buffer(r->t->ring, i);
+		r->slots[i].first = aligned_alloc(JOURNAL_ALIGN, JOURNAL_HEAD_MAX);
+		if (!r->slots[i].first)
+			return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "out of memory");
+	}
+	return r->slots ? 0 : failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "out of memory");
+}
+
+static int receive_delta(struct transfer *t, struct failure *f)
 {
 	_cleanup_(receiver_free_at) struct receiver *r =
 		aligned_alloc(64, round_up_to(sizeof(*r), (size_t)64));
@@ -336,11 +379,10 @@ static int receive_run(struct transfer *t, struct failure *f)
 		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "out of memory");
 	memset(r, 0, sizeof(*r));
 	r->t = t;
-	r->slots = calloc(NR_SLOTS, sizeof(*r->slots));
-	if (!r->slots)
-		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "out of memory");
-	for (unsigned int i = 0; i < NR_SLOTS; i++)
-		r->slots[i].body = ring_buffer(t->ring, i);
+	r->writer.t = t;
+	rc = slots_init(r, f);
+	if (rc)
+		return rc;
 	incoming_init(&r->in, t->ring, FILE_CONNECTION);
 	receive_session_init(&r->session, &t->plan->begin);
 	rc = converse(r, f);
@@ -348,8 +390,37 @@ static int receive_run(struct transfer *t, struct failure *f)
 		ring_drain(t->ring); /* before the slots go */
 		return rc;
 	}
-	report_done(&t->report, &r->session.tally, ring_engine_name(t->ring),
-		    transfer_is_direct(t));
+	if (t->journal)
+		report_durable(&t->report);
+	if (t->journal && t->journal->header.state == JOURNAL_COMPLETE) {
+		rc = journal_apply(t, false, f);
+	}
+	if (!rc)
+		report_done(&t->report, &r->session.tally, ring_engine_name(t->ring),
+			    transfer_is_direct(t));
+	return rc;
+}
+
+/*
+ * A complete delta that a crash kept from being applied comes before what the plan wants, unless it
+ * is what the plan wants: then the sender does not know yet that it arrived.
+ */
+static int receive_run(struct transfer *t, struct failure *f)
+{
+	bool applies_only = t->connection < 0;
+	int rc;
+
+	if (t->journal && t->journal->header.state == JOURNAL_COMPLETE &&
+	    (applies_only || uuid_equal(&t->journal->header.begin.epoch, &t->plan->begin.base))) {
+		rc = journal_apply(t, true, f);
+		if (rc)
+			return rc;
+	}
+	if (!applies_only)
+		return receive_delta(t, f);
+	report_applied(&t->report, t->journal->header.state == JOURNAL_EMPTY
+					   ? &t->journal->header.begin.epoch
+					   : &t->journal->header.begin.base);
 	return 0;
 }
 

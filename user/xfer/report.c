@@ -77,6 +77,21 @@ void report_progress(struct report *report, uint64_t bytes_done, uint64_t bytes_
 	write_event(report, event);
 }
 
+void report_durable(struct report *report)
+{
+	cleanup_json struct json_object *event = event_new("durable");
+
+	write_event(report, event);
+}
+
+void report_applied(struct report *report, const struct uuid *epoch)
+{
+	cleanup_json struct json_object *event = event_new("done");
+
+	json_add_uuid(event, "epoch", epoch);
+	write_event(report, event);
+}
+
 void report_done(struct report *report, const struct session_tally *tally, const char *engine,
 		 bool direct)
 {

@@ -28,6 +28,12 @@ void report_begin(struct report *report, uint64_t bytes_total);
  */
 void report_progress(struct report *report, uint64_t bytes_done, uint64_t bytes_sent);
 
+/** report_durable - the delta is acknowledged, and about to be applied. */
+void report_durable(struct report *report);
+
+/** report_applied - done, without a transfer: what the disks hold now; nil when that is not known. */
+void report_applied(struct report *report, const struct uuid *epoch);
+
 void report_done(struct report *report, const struct session_tally *tally, const char *engine,
 		 bool direct);
 void report_failed(struct report *report, const struct failure *f);

@@ -20,10 +20,10 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/macro.h"
-#include "lib/record_io.h"
 #include "lib/session.h"
 #include "lib/zero.h"
 #include "xfer/incoming.h"
+#include "xfer/release.h"
 #include "xfer/source.h"
 #include "xfer/transfer.h"
 #include "xfer/worker.h"
@@ -50,6 +50,7 @@ struct slot {
 	struct ring_op reads[CBT_WIRE_EXTENTS_MAX];
 	uint8_t data_head[WIRE_HEAD_MAX];
 	uint8_t zero_head[WIRE_HEAD_MAX];
+	uint8_t mark[SESSION_MARK_BYTES];
 	struct ring_op send;
 };
 
@@ -73,9 +74,11 @@ struct sender {
 	uint64_t next_send;
 	bool sending; /* slot next_send is with the socket */
 	bool listening; /* @in is with the socket */
+	uint64_t bytes_sealed; /* of the delta, up to where the next slot starts */
 	uint64_t bytes_done;
 	uint64_t bytes_sent;
 
+	struct release release;
 	struct incoming in;
 	uint8_t in_head[WIRE_HEAD_MAX];
 	uint8_t in_body[CBT_WIRE_TEXT_MAX];
@@ -210,6 +213,22 @@ static void add_record(struct sender *s, struct slot *slot, enum cbt_wire_type t
 		iov[slot->send.nr_iov++] = (struct iovec){ slot->body, body_len };
 }
 
+/* Behind the slot, when enough has passed since the last mark. */
+static void add_mark(struct sender *s, struct slot *slot)
+{
+	const struct extent *last = &slot->extents[slot->nr_extents - 1];
+	const struct send_session *session = &s->session;
+	struct wire_mark mark = { .disk = slot->disk, .offset = last->offset + last->length };
+
+	s->bytes_sealed += slot->bytes;
+	mark.bytes = s->bytes_sealed;
+	if (!session->mark_interval ||
+	    mark.bytes - session->mark_sent.bytes < session->mark_interval)
+		return;
+	send_session_mark(&s->session, &mark, slot->mark);
+	slot->send.iov[slot->send.nr_iov++] = (struct iovec){ slot->mark, sizeof(slot->mark) };
+}
+
 static void slot_seal(struct sender *s, struct slot *slot)
 {
 	struct extent data[CBT_WIRE_EXTENTS_MAX];
@@ -220,6 +239,7 @@ static void slot_seal(struct sender *s, struct slot *slot)
 	slot->send = (struct ring_op){ .kind = RING_SEND, .file = FILE_CONNECTION, .owner = slot };
 	add_record(s, slot, CBT_WIRE_ZERO, zero, split.nr_zero, 0, slot->zero_head);
 	add_record(s, slot, CBT_WIRE_DATA, data, split.nr_data, split.bytes_data, slot->data_head);
+	add_mark(s, slot);
 	slot->bytes_data = split.bytes_data;
 	slot->next_sequence = s->session.sequence_out;
 }
@@ -280,6 +300,8 @@ static int incoming_ended(struct sender *s, struct failure *f)
 	rc = send_session_step(&s->session, &s->in.header, s->in_head, s->in_body, f);
 	if (rc < 0)
 		return rc;
+	if (rc == SESSION_MARK)
+		release_up_to(&s->release, s->t->plan, s->lists, &s->session.mark);
 	s->in_event = rc;
 	if (rc != SESSION_DURABLE)
 		listen_on(s);
@@ -314,6 +336,40 @@ static int await(struct sender *s, enum session_event event, int timeout_ms,
 
 /* --- the conversation --- */
 
+/*
+ * Go on where the receiver's mark is. It stands in this very delta, or the receiver has another
+ * one: then there is as much of ours before the place as it says, or not.
+ */
+static int seek(struct sender *s, const struct wire_mark *mark, struct failure *f)
+{
+	const struct extent_list *list = &s->lists[mark->disk];
+	uint64_t bytes = 0;
+
+	for (unsigned int i = 0; i < mark->disk && i < s->begin.nr_disks; i++)
+		bytes += s->lists[i].total;
+	s->cursor = (struct cursor){ .disk = min_of(mark->disk, s->begin.nr_disks) };
+	for (; !all_read(s) && s->cursor.extent < list->nr; s->cursor.extent++) {
+		const struct extent *extent = &list->extents[s->cursor.extent];
+
+		if (extent->offset >= mark->offset)
+			break;
+		s->cursor.done = min_of(extent->length, mark->offset - extent->offset);
+		bytes += s->cursor.done;
+		if (s->cursor.done < extent->length)
+			break;
+		s->cursor.done = 0;
+	}
+	if (bytes != mark->bytes)
+		return failure_set(f, CODE_INVALID_STATE, -ESTALE,
+				   "the receiver holds %llu bytes of this delta where it has %llu: "
+				   "it cannot be gone on with",
+				   (unsigned long long)mark->bytes, (unsigned long long)bytes);
+	s->bytes_sealed = bytes;
+	s->bytes_done = bytes;
+	release_up_to(&s->release, s->t->plan, s->lists, mark);
+	return 0;
+}
+
 static int stream(struct sender *s, struct failure *f)
 {
 	cursor_settle(s);
@@ -333,36 +389,24 @@ static int stream(struct sender *s, struct failure *f)
 	}
 }
 
-static int write_control(struct sender *s, const uint8_t *body, size_t len, enum cbt_wire_type type,
-			 struct failure *f)
-{
-	uint64_t deadline_ns = deadline_in_ms((uint64_t)s->t->idle_timeout_ms);
-	int rc;
-
-	s->t->mid_record = true;
-	rc = record_write(s->t->connection, type, s->t->sequence_out, body, len, deadline_ns, f);
-	if (rc)
-		return rc;
-	s->t->mid_record = false;
-	s->t->sequence_out++;
-	return 0;
-}
-
 static int converse(struct sender *s, struct failure *f)
 {
 	uint8_t body[WIRE_BEGIN_MAX];
 	int rc;
 
-	rc = write_control(s, body, send_session_begin(&s->session, body), CBT_WIRE_BEGIN, f);
+	rc = transfer_say(s->t, CBT_WIRE_BEGIN, body, send_session_begin(&s->session, body), f);
 	if (rc)
 		return rc;
 	report_begin(&s->t->report, s->begin.bytes_total);
 	listen_on(s);
 	rc = await(s, SESSION_READY, s->t->idle_timeout_ms, "the receiver to be ready", f);
 	if (!rc)
+		rc = seek(s, &s->session.mark, f);
+	if (!rc)
 		rc = stream(s, f);
 	if (!rc)
-		rc = write_control(s, body, send_session_end(&s->session, body), CBT_WIRE_END, f);
+		rc = transfer_say(s->t, CBT_WIRE_END, body, send_session_end(&s->session, body),
+				     f);
 	if (!rc)
 		rc = await(s, SESSION_DURABLE, FLUSH_TIMEOUT_MS, "the receiver to flush its disks",
 			   f);

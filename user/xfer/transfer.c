@@ -23,6 +23,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "lib/record_io.h"
+#include "xfer/journal_file.h"
 
 #define LEAVE_TIMEOUT_MS 5000
 #define EXIT_USAGE	 2
@@ -54,6 +55,21 @@ int transfer_wait(struct transfer *t, int timeout_ms, const char *waiting_for, s
 	return 0;
 }
 
+int transfer_say(struct transfer *t, enum cbt_wire_type type, const void *body, size_t len,
+		    struct failure *f)
+{
+	uint64_t deadline_ns = deadline_in_ms((uint64_t)t->idle_timeout_ms);
+	int rc;
+
+	t->mid_record = true;
+	rc = record_write(t->connection, type, t->sequence_out, body, len, deadline_ns, f);
+	if (rc)
+		return rc;
+	t->mid_record = false;
+	t->sequence_out++;
+	return 0;
+}
+
 /* --- leaving --- */
 
 /* Read what the peer still sends, until it closes. */
@@ -77,7 +93,7 @@ static void leave(const struct transfer *t, int rc, const struct failure *f)
 {
 	uint64_t deadline_ns = deadline_in_ms(LEAVE_TIMEOUT_MS);
 
-	if (rc == -EREMOTEIO || rc == -ECONNRESET || t->mid_record)
+	if (t->connection < 0 || rc == -EREMOTEIO || rc == -ECONNRESET || t->mid_record)
 		return;
 	if (record_write_failed(t->connection, t->sequence_out, f, deadline_ns))
 		return;
@@ -106,11 +122,12 @@ static int open_disks(struct transfer *t, enum plan_role role, struct failure *f
 
 static int open_ring(struct transfer *t, struct failure *f)
 {
-	int fds[FILE_SIGNAL + 1 + 2 * CBT_WIRE_DISKS_MAX];
+	int fds[FILE_JOURNAL + 1 + 2 * CBT_WIRE_DISKS_MAX];
 	int rc;
 
 	fds[FILE_CONNECTION] = t->connection;
 	fds[FILE_SIGNAL] = t->signal_fd;
+	fds[FILE_JOURNAL] = t->journal ? t->journal->fd : -1;
 	for (unsigned int i = 0; i < t->nr_open_disks; i++) {
 		fds[transfer_file(i, false)] = t->disks[i].buffered;
 		fds[transfer_file(i, true)] = t->disks[i].direct;
@@ -130,6 +147,8 @@ static int run_transfer(struct transfer *t, enum plan_role role, transfer_run_fn
 	int rc;
 
 	rc = open_disks(t, role, f);
+	if (!rc && t->plan->journal.used)
+		rc = journal_file_open(&t->plan->journal, &t->journal, f);
 	if (!rc)
 		rc = open_ring(t, f);
 	if (!rc)
@@ -139,6 +158,7 @@ static int run_transfer(struct transfer *t, enum plan_role role, transfer_run_fn
 	if (rc)
 		leave(t, rc, f);
 	ring_close_at(&t->ring);
+	journal_file_close_at(&t->journal);
 	while (t->nr_open_disks)
 		disk_close(&t->disks[--t->nr_open_disks]);
 	return rc;
@@ -146,9 +166,11 @@ static int run_transfer(struct transfer *t, enum plan_role role, transfer_run_fn
 
 /* --- command line --- */
 
-static int usage(const char *name)
+static int usage(const char *name, enum plan_role role)
 {
 	(void)fprintf(stderr, "usage: %s --connection FD [--report FD] < plan\n", name);
+	if (role == PLAN_RECEIVE)
+		(void)fprintf(stderr, "       %s --apply [--report FD] < plan\n", name);
 	return EXIT_USAGE;
 }
 
@@ -165,14 +187,17 @@ static bool fd_parse(const char *text, int *ret)
 	return true;
 }
 
-static bool arguments_parse(int argc, char **argv, int *ret_connection, int *ret_report)
+static bool arguments_parse(int argc, char **argv, enum plan_role role, int *ret_connection,
+			    int *ret_report)
 {
 	static const struct option options[] = {
+		{ "apply", no_argument, NULL, 'a' },
 		{ "connection", required_argument, NULL, 'c' },
 		{ "report", required_argument, NULL, 'r' },
 		{ 0 },
 	};
 	bool right = true;
+	bool apply = false;
 	int option;
 
 	*ret_connection = -1;
@@ -182,10 +207,12 @@ static bool arguments_parse(int argc, char **argv, int *ret_connection, int *ret
 			right = right && fd_parse(optarg, ret_connection);
 		else if (option == 'r')
 			right = right && fd_parse(optarg, ret_report);
+		else if (option == 'a' && role == PLAN_RECEIVE)
+			apply = true;
 		else
 			right = false;
 	}
-	return right && optind == argc && *ret_connection >= 0;
+	return right && optind == argc && apply == (*ret_connection < 0);
 }
 
 /*
@@ -232,16 +259,20 @@ int worker_main(int argc, char **argv, const char *name, enum plan_role role, tr
 	int report_fd;
 	int rc;
 
-	if (!arguments_parse(argc, argv, &t.connection, &report_fd))
-		return usage(name);
+	if (!arguments_parse(argc, argv, role, &t.connection, &report_fd))
+		return usage(name, role);
 	report_init(&t.report, report_fd);
-	keep_alive(t.connection);
+	if (t.connection >= 0)
+		keep_alive(t.connection);
 	t.signal_fd = signals_open();
 	if (t.signal_fd < 0)
 		rc = failure_set(&f, CODE_FAILED, -errno, "cannot receive signals: %s",
 				 strerror(errno));
 	else
 		rc = plan_read(STDIN_FILENO, role, &plan, &f);
+	if (!rc && t.connection < 0 && !plan->journal.used)
+		rc = failure_set(&f, CODE_INVALID_PARAMETER, -EINVAL,
+				 "the plan names no journal to apply");
 	if (rc) {
 		leave(&t, rc, &f);
 		report_failed(&t.report, &f);

@@ -31,9 +31,13 @@
 /* Indexes of the ring's descriptors. */
 #define FILE_CONNECTION 0U
 #define FILE_SIGNAL	1U
+#define FILE_JOURNAL	2U /* -1: there is none */
+
+struct journal_file;
 
 struct transfer {
-	int connection;
+	int connection; /* -1: only the journal is applied */
+	struct journal_file *journal; /* NULL: direct mode, or sending */
 	int signal_fd;
 	struct report report;
 	struct plan *plan;
@@ -49,8 +53,15 @@ struct transfer {
 /** transfer_file - the ring's index of a disk. */
 static inline unsigned int transfer_file(unsigned int disk, bool direct)
 {
-	return FILE_SIGNAL + 1 + 2 * disk + direct;
+	return FILE_JOURNAL + 1 + 2 * disk + direct;
 }
+
+/**
+ * transfer_say - send a record without extents to the peer, from outside the ring: nothing of
+ * ours may be with the socket.
+ */
+int transfer_say(struct transfer *t, enum cbt_wire_type type, const void *body, size_t len,
+		    struct failure *f);
 
 /** transfer_is_direct - whether every disk has direct I/O. */
 bool transfer_is_direct(const struct transfer *t);

@@ -4,6 +4,7 @@
  *
  *   failback-send    --connection FD [--report FD]  < plan
  *   failback-receive --connection FD [--report FD]  < plan
+ *   failback-receive --apply [--report FD]  < plan
  *
  * One process per transfer. FD of --connection is a connected stream socket, positioned after
  * whatever the parents said to each other on it; the worker owns it from then on. The plan is one
@@ -13,7 +14,13 @@
  *     "version": 1,
  *     "vm": "<uuid>",              the VM, must be equal on both ends
  *     "epoch": "<uuid>",           what the delta brings the target to; must be equal on both ends
- *     "base": "<uuid>" | null,     what the target holds now; must be equal on both ends
+ *     "base": "<uuid>" | null,     what the target holds now; must be equal on both ends, or the
+ *                                  receiver's be among the sender's aborted
+ *     "aborted": ["<uuid>", ...],  send only, may be missing: epochs whose blocks the delta covers too
+ *     "journal": {                 receive only; missing: direct mode, the disks are written in place
+ *       "path": "/var/..." | "fd": 8,   a file (made and grown as needed) or a block device
+ *       "mark_interval": 67108864  bytes of the delta from one durable mark to the next; may be missing
+ *     },
  *     "disks": [ {
  *       "name": "disk0",           must be equal, and in the same order, on both ends
  *       "size": 68719476736,       bytes, must be equal on both ends and not above the device's
@@ -32,6 +39,7 @@
  *
  *   {"event":"begin","bytes_total":N}
  *   {"event":"progress","bytes_done":N,"bytes_sent":N}      at most ten a second
+ *   {"event":"durable"}     receive with a journal: acknowledged, and about to be applied
  *   {"event":"done","bytes_total":N,"bytes_data":N,"bytes_zero":N,"bytes_sent":N,"records":N,
  *    "seconds":S,"engine":"io_uring"|"sync","direct":true|false,"digest":"<16 hex digits>"}
  *   {"event":"failed","code":32777,"text":"..."}
@@ -47,8 +55,15 @@
  * the acknowledgement was sent. Exit status: 0 after done, otherwise as code_exit_status() of the
  * code; 2 for a wrong command line or plan.
  *
- * SIGTERM and SIGINT end the transfer as failed; the peer is told. A receiver that fails may leave
- * disks partly written.
+ * SIGTERM and SIGINT end the transfer as failed; the peer is told. A receiver that fails in direct
+ * mode may leave disks partly written.
+ *
+ * With a journal the disks are not touched before the whole delta is durable in it. A transfer that
+ * broke is gone on with when the same plan (epoch, base, disks, extents) is started again; an
+ * incomplete delta of another plan is dropped. A receiver that ends between "durable" and "done"
+ * leaves the disks between two epochs until --apply, or the next delta's receiver, has ended well:
+ * both do it first. --apply ends with {"event":"done","epoch":"<uuid>"|null}: what the disks hold
+ * then, as far as the journal knows.
  */
 #ifndef FAILBACK_XFER_WORKER_H
 #define FAILBACK_XFER_WORKER_H

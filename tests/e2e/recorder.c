@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Preloaded into failback-receive by tests/e2e/transfer-journal.sh: records what it does to some
+ * files, in order, for cuts.py, which makes the disks that a power cut may leave.
+ *
+ *	RECORDER_FILES	paths with colons; they must exist
+ *	RECORDER_LOG	where to; entries of: kind, file, 6 bytes of 0, offset, length, and the data of a write
+ *
+ * Kinds: W a write, Z a range made zero, F a flush, A DURABLE was sent to the peer.
+ */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "../../uapi/cbt-wire.h"
+
+#define FILES_MAX 8
+
+static int log_fd = -1;
+static int nr_files;
+static struct stat files[FILES_MAX];
+
+#define REAL(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
+
+static void raw_write(const void *buf, size_t len)
+{
+	if (write(log_fd, buf, len) != (ssize_t)len)
+		abort();
+}
+
+static void __attribute__((constructor)) start(void)
+{
+	char *paths = strdup(getenv("RECORDER_FILES"));
+
+	log_fd = open(getenv("RECORDER_LOG"), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+	for (char *path = strtok(paths, ":"); path && nr_files < FILES_MAX; path = strtok(NULL, ":"))
+		if (stat(path, &files[nr_files++]))
+			abort();
+	free(paths);
+}
+
+static int file_of(int fd)
+{
+	struct stat st;
+
+	for (int i = 0; fstat(fd, &st) == 0 && i < nr_files; i++)
+		if (st.st_dev == files[i].st_dev && st.st_ino == files[i].st_ino)
+			return i;
+	return -1;
+}
+
+static void note(char kind, int file, uint64_t offset, uint64_t length)
+{
+	char head[8] = { kind, (char)file };
+
+	raw_write(head, sizeof(head));
+	raw_write(&offset, sizeof(offset));
+	raw_write(&length, sizeof(length));
+}
+
+ssize_t pwrite(int fd, const void *buf, size_t len, off_t offset)
+{
+	ssize_t rc = REAL(pwrite)(fd, buf, len, offset);
+	int file = file_of(fd);
+
+	if (rc > 0 && file >= 0) {
+		note('W', file, (uint64_t)offset, (uint64_t)rc);
+		raw_write(buf, (size_t)rc);
+	}
+	return rc;
+}
+
+ssize_t pwritev(int fd, const struct iovec *iov, int nr, off_t offset)
+{
+	ssize_t rc = REAL(pwritev)(fd, iov, nr, offset);
+	int file = file_of(fd);
+	size_t left = rc > 0 ? (size_t)rc : 0;
+
+	if (left && file >= 0)
+		note('W', file, (uint64_t)offset, left);
+	for (int i = 0; file >= 0 && i < nr && left; i++) {
+		size_t len = iov[i].iov_len < left ? iov[i].iov_len : left;
+
+		raw_write(iov[i].iov_base, len);
+		left -= len;
+	}
+	return rc;
+}
+
+int fallocate(int fd, int mode, off_t offset, off_t len)
+{
+	int rc = REAL(fallocate)(fd, mode, offset, len);
+	int file = file_of(fd);
+
+	if (!rc && mode && file >= 0)
+		note('Z', file, (uint64_t)offset, (uint64_t)len);
+	return rc;
+}
+
+int fdatasync(int fd)
+{
+	int file = file_of(fd);
+
+	if (file >= 0)
+		note('F', file, 0, 0);
+	return REAL(fdatasync)(fd);
+}
+
+int fsync(int fd)
+{
+	int file = file_of(fd);
+
+	if (file >= 0)
+		note('F', file, 0, 0);
+	return REAL(fsync)(fd);
+}
+
+ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
+{
+	struct cbt_wire_header h;
+
+	if (msg->msg_iov->iov_len >= sizeof(h)) {
+		memcpy(&h, msg->msg_iov->iov_base, sizeof(h));
+		if (h.magic == CBT_WIRE_MAGIC && h.type == CBT_WIRE_DURABLE)
+			note('A', 0, 0, 0);
+	}
+	return REAL(sendmsg)(fd, msg, flags);
+}

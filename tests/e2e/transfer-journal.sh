@@ -1,0 +1,131 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Journal mode: what is acknowledged is in the journal, whole, before a disk is touched; a
+# broken transfer is gone on with; a power cut at any moment leaves one epoch or the other.
+#
+# e2e: timeout=300 long=7200
+. "$(dirname "$0")/../lib.sh"
+. "$(dirname "$0")/transfer.bash"
+requires gcc
+
+MiB=$((1 << 20))
+size=$((16 * MiB))
+source=$TMPDIR/source before=$TMPDIR/before target=$TMPDIR/target journal=$TMPDIR/journal
+head -c $size /dev/urandom >"$source"
+dd if=/dev/zero of="$source" bs=64K seek=3 count=9 conv=notrunc status=none
+head -c $size /dev/urandom >"$before"
+make_plan "$TMPDIR/s" "$(disk_plan "$source" $size '{"all": true}')"
+make_plan "$TMPDIR/direct" "$(disk_plan "$target" $size)"
+jq --arg j "$journal" '.journal = {path: $j, mark_interval: 1048576}' "$TMPDIR/direct" >"$TMPDIR/r"
+
+fresh() { rm -f "$journal"; cp "$before" "$target"; }
+apply() { failback-receive --apply <"$TMPDIR/r"; }
+
+for engine in io_uring sync; do
+	unset FAILBACK_NO_IO_URING
+	[ $engine = io_uring ] || export FAILBACK_NO_IO_URING=1
+	fresh
+	transfer "$TMPDIR/s" "$TMPDIR/r"
+	check_done "$engine: a delta arrives through a journal"
+	check "$engine: the disks are equal" cmp "$source" "$target"
+done
+unset FAILBACK_NO_IO_URING
+check_equal "nothing is left to apply" "$(apply | jq -r .epoch)" "$epoch"
+
+# --- a broken transfer ---
+
+for at in 3000000 9000000 15000000; do
+	fresh
+	transfer "$TMPDIR/s" "$TMPDIR/r" --cut $at
+	check "cut at byte $at: the disk is what it was" cmp "$before" "$target"
+	transfer "$TMPDIR/s" "$TMPDIR/r"
+	check_done "cut at byte $at: the next transfer ends well"
+	check "cut at byte $at: the disks are equal" cmp "$source" "$target"
+	sent=$(send_get bytes_data)
+	check "cut at byte $at: what was marked is not sent again ($sent)" \
+		test "$sent" -le $((size - at + 4 * MiB))
+done
+
+fresh
+transfer "$TMPDIR/s" "$TMPDIR/r" --kill receive --at 9000000
+check_failed "receiver killed: the sender says so" send 19 '^32777 '
+transfer "$TMPDIR/s" "$TMPDIR/r"
+check_done "receiver killed: the next transfer ends well"
+check "receiver killed: the disks are equal" cmp "$source" "$target"
+
+# --- the acknowledgement is lost: what has arrived is not sent again ---
+
+fresh
+transfer "$TMPDIR/s" "$TMPDIR/r" --lose-durable
+check_failed "acknowledgement lost: the sender does not take it for done" send 19 '^32777 '
+transfer "$TMPDIR/s" "$TMPDIR/r"
+check_done "acknowledgement lost: the sender gets it the next time"
+check_equal "acknowledgement lost: no data is sent for it" "$(send_get bytes_data)" 0
+check "acknowledgement lost: the disks are equal" cmp "$source" "$target"
+
+# --- another delta ---
+
+fresh
+transfer "$TMPDIR/s" "$TMPDIR/r" --cut 9000000
+other=5a1e7a3c-91c1-4a59-9a52-3f6d0c1b2a99
+transfer "$(with "$TMPDIR/s" ".epoch = \"$other\"")" "$(with "$TMPDIR/r" ".epoch = \"$other\"")"
+check_done "an incomplete delta is dropped for another epoch"
+check "... which arrives whole" cmp "$source" "$target"
+
+fresh
+transfer "$TMPDIR/s" "$TMPDIR/r" --cut 9000000
+head -c $((size / 2)) "$source" >"$TMPDIR/half"
+echo "0 $((size / 2))" >"$TMPDIR/extents"
+transfer "$(with "$TMPDIR/s" ".disks[0].source = {extents: \"$TMPDIR/extents\"}")" "$TMPDIR/r"
+check_done "the same epoch with other extents starts anew"
+check "... and changes these only" cmp <(head -c $((size / 2)) "$source"; tail -c $((size / 2)) "$before") "$target"
+
+# --- refusals ---
+
+fresh
+head -c 65536 /dev/urandom >"$journal"
+transfer "$TMPDIR/s" "$TMPDIR/r"
+check_failed "what is no journal is not written over" receive any 'holds something else'
+check "... the disk is what it was" cmp "$before" "$target"
+
+if [ "$(id -u)" = 0 ]; then
+	fresh
+	mkdir "$TMPDIR/small"
+	mount -t tmpfs -o size=8M none "$TMPDIR/small"
+	cleanup_fn umount "$TMPDIR/small"
+	transfer "$TMPDIR/s" "$(with "$TMPDIR/r" ".journal.path = \"$TMPDIR/small/journal\"")"
+	check_failed "no room for the journal: the receiver says how much is needed" receive any 'no room: 1[0-9] MiB'
+	check_failed "no room for the journal: the sender hears it" send any 'the peer: .*no room'
+	check_equal "no room for the journal: nothing was sent" "$(jq -r '.bytes_data // 0' <<<"$send_report")" 0
+fi
+
+fresh
+transfer "$TMPDIR/s" "$TMPDIR/r" --cut 9000000
+exec 8<>"$journal"
+flock 8
+transfer "$TMPDIR/s" "$TMPDIR/r"
+check_failed "a journal in use is refused" receive 16 'used by another transfer'
+exec 8>&-
+
+# --- a power cut at any moment ---
+
+# Every write and flush of the journal and the disk is recorded (sync engine, so that all of
+# them go through libc), and disks are made of what may have survived a cut: each write that
+# was not flushed is there, absent or torn.
+gcc -shared -fPIC -O1 -o "$TMPDIR/recorder.so" "$top/tests/e2e/recorder.c"
+size=$((4 * MiB))
+head -c $size /dev/urandom >"$source"
+dd if=/dev/zero of="$source" bs=64K seek=3 count=9 conv=notrunc status=none
+head -c $size /dev/urandom >"$before"
+make_plan "$TMPDIR/s" "$(disk_plan "$source" $size '{"all": true}')"
+make_plan "$TMPDIR/direct" "$(disk_plan "$target" $size)"
+jq --arg j "$journal" '.journal = {path: $j, mark_interval: 524288}' "$TMPDIR/direct" >"$TMPDIR/r"
+fresh
+touch "$journal"
+FAILBACK_NO_IO_URING=1 RECORDER_PRELOAD=$TMPDIR/recorder.so RECORDER_LOG=$TMPDIR/log \
+	RECORDER_FILES=$journal:$target transfer "$TMPDIR/s" "$TMPDIR/r"
+check_done "a recorded transfer ends well"
+seed=$(new_seed)
+check "a power cut at any moment leaves the disk of one epoch or the other" \
+	python3 "$top/tests/e2e/cuts.py" --seed "$seed" --rounds "$(required 150 5000)" --log "$TMPDIR/log" \
+	--journal "$journal" --target "$target" --before "$before" --after "$source" --plan "$TMPDIR/r"
