@@ -3,11 +3,12 @@
 """Connect a send and a receive worker, and harm them on request. For tests/e2e/transfer*.sh.
 
     transfer.py SENDER-PLAN RECEIVER-PLAN [--unix] [--flip BYTE] [--cut BYTE] [--stall BYTE]
-                [--lose-durable] [--kill send|receive|send-term|receive-term --at BYTE]
+                [--lose-durable] [--cut-mark BYTE] [--kill send|receive|send-term|receive-term --at BYTE]
 
 Runs both over loopback TCP, or a socket pair with --unix. With --flip, --cut, --stall or --at a proxy stands between them and
 acts at that byte of what the sender sends: flips a bit, closes both connections, forwards nothing more, kills; with
---lose-durable it closes both instead of forwarding DURABLE. The receiver runs with LD_PRELOAD=$RECORDER_PRELOAD.
+--lose-durable it closes both instead of forwarding DURABLE, with --cut-mark when the receiver answers a MARK, and forwards no more
+than that many bytes until then. The receiver runs with LD_PRELOAD=$RECORDER_PRELOAD.
 Prints one line a worker:
 
     send STATUS LAST-REPORT
@@ -40,7 +41,7 @@ def connection(unix):
 class Proxy:
     """Both directions between two sockets; acts once when the sender's stream reaches a byte."""
 
-    DURABLE = struct.pack("<IH", 0x31746263, 9)
+    DURABLE, MARK = (struct.pack("<IH", 0x31746263, kind) for kind in (9, 11))
 
     def __init__(self, sender, receiver, at, act):
         self.peers = {sender: receiver, receiver: sender}
@@ -51,10 +52,12 @@ class Proxy:
         data = bytearray(source.recv(65536))
         if source is self.sender and data:
             start, self.passed = self.passed, self.passed + len(data)
-            if self.at is not None and start <= self.at < self.passed and not self.act(self, data, self.at - start):
+            self.stalled = self.stalled or (self.act is cut_mark and self.passed > self.at)
+            if self.act not in (lose, cut_mark) and start <= self.at < self.passed and not self.act(self, data, self.at - start):
                 return False
-        elif self.act is lose and self.DURABLE in data:
-            return cut(self, data, 0)
+        else:
+            if (self.act is lose and self.DURABLE in data) or (self.act is cut_mark and self.MARK in data):
+                return cut(self, data, 0)
         if not data:
             try:
                 self.peers[source].shutdown(socket.SHUT_WR)
@@ -114,6 +117,10 @@ def lose(proxy, data, at):
     return True
 
 
+def cut_mark(proxy, data, at):
+    return True
+
+
 def stall(proxy, data, at):
     proxy.stalled = True
     return True
@@ -125,7 +132,7 @@ def main():
     parser.add_argument("--unix", action="store_true")
     parser.add_argument("--kill", choices=["send", "receive", "send-term", "receive-term"])
     parser.add_argument("--lose-durable", action="store_true")
-    for name in ("flip", "cut", "stall", "at"):
+    for name in ("flip", "cut", "cut-mark", "stall", "at"):
         parser.add_argument(f"--{name}", type=int)
     args = parser.parse_args()
 
@@ -137,7 +144,7 @@ def main():
         return True
 
     acts = [(getattr(args, name), act)
-            for name, act in (("flip", flip), ("cut", cut), ("stall", stall), ("at", kill))
+            for name, act in (("flip", flip), ("cut", cut), ("cut_mark", cut_mark), ("stall", stall), ("at", kill))
             if getattr(args, name) is not None]
     if args.lose_durable:
         acts = [(None, lose)]
