@@ -6,6 +6,7 @@
 #   user/prog/NAME.c                  program build/bin/NAME
 #   kmod/Kbuild                       module build/kmod-KERNEL[-faults]/dm-cbt.ko
 #   tests/unit/NAME.c                 build/tests/unit/NAME, with ASan and UBSan
+#   tests/fuzz/NAME.c                 build/tests/fuzz/NAME, replays files; build/fuzz/NAME, libFuzzer
 #   tests/vm/NAME.c                   build/tests/vm/NAME, run in virtual machines
 #   tests/powercut/                   disks that remember, and what a power cut leaves of them
 
@@ -80,6 +81,8 @@ powercut_prog_src := $(wildcard tests/powercut/powercut.c tests/powercut/check_*
 powercut_src := $(filter-out $(powercut_prog_src) tests/powercut/server.c,$(wildcard tests/powercut/*.c))
 
 programs := $(prog_src:user/prog/%.c=build/bin/%)
+fuzz_src := $(filter-out tests/fuzz/replay.c,$(wildcard tests/fuzz/*.c))
+fuzz_tests := $(fuzz_src:%.c=build/%)
 unit_tests := $(unit_src:%.c=build/%)
 vm_tests := $(vm_src:%.c=build/%)
 powercut_programs := $(powercut_prog_src:%.c=build/%) build/tests/powercut/server.so
@@ -146,6 +149,23 @@ build/tests/unit/%: build/san/tests/unit/%.o build/san/libfailback.a
 	$(call say,LD san,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(link_flags) $(SANITIZE) -o $@ $^ $(pkg_libs)
+
+# A fuzz target that replays files, for make check; and the same under libFuzzer.
+build/tests/fuzz/%: build/san/tests/fuzz/%.o build/san/tests/fuzz/replay.o build/san/libfailback.a
+	$(call say,LD san,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(link_flags) $(SANITIZE) -o $@ $^ $(pkg_libs)
+
+fuzzed_src := $(addprefix user/lib/,wire.c session.c journal.c extent.c) \
+	$(addprefix user/base/,failure.c text.c uuid.c size.c)
+build/fuzz/%: tests/fuzz/%.c tests/fuzz/fuzz.h $(fuzzed_src)
+	$(call say,FUZZ,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)clang -std=gnu11 -g -O1 $(CPPFLAGS) -fsanitize=fuzzer,address,undefined \
+		-fno-sanitize-recover=all -o $@ $(filter %.c,$^) -lxxhash
+
+.PHONY: fuzz
+fuzz: $(fuzz_src:tests/%.c=build/%) ## Build the fuzz targets with libFuzzer (build/fuzz/NAME)
 
 build/tests/vm/%: build/obj/tests/vm/%.o build/obj/libfailback.a
 	$(call say,LD,$@)
@@ -235,7 +255,7 @@ modules-faults: $(modules_faults) ## ... and the flavour that injects faults, fo
 # --- checks ---
 
 .PHONY: tests check check-long check-debug-kernel sparse checkpatch
-tests: all modules-faults $(unit_tests) $(vm_tests) $(powercut_programs) $(san_programs) ## Build everything that tests need
+tests: all modules-faults $(unit_tests) $(fuzz_tests) $(vm_tests) $(powercut_programs) $(san_programs) ## Build everything that tests need
 
 check: tests ## Run the tests; ONLY=regex runs a part, e.g. ONLY=unit/ or ONLY=@6.12
 	@scripts/run-tests $(if $(ONLY),--only '$(ONLY)')
