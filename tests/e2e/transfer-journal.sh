@@ -63,6 +63,16 @@ check_done "acknowledgement lost: the sender gets it the next time"
 check_equal "acknowledgement lost: no data is sent for it" "$(send_get bytes_data)" 0
 check "acknowledgement lost: the disks are equal" cmp "$source" "$target"
 
+# --- ... and the sender gave that epoch up: the next delta says so, the plan need not know ---
+
+next=5a1e7a3c-91c1-4a59-9a52-3f6d0c1b2a98
+transfer "$(with "$TMPDIR/s" ".epoch = \"$next\"")" "$(with "$TMPDIR/r" ".epoch = \"$next\"")"
+check_failed "a delta that does not know of the epoch that arrived is refused" receive 17 "^32775 .*expects $epoch"
+transfer "$(with "$TMPDIR/s" ".epoch = \"$next\" | .aborted = [\"$epoch\"]")" \
+	"$(with "$TMPDIR/r" ".epoch = \"$next\"")"
+check_done "a delta that covers the epoch that arrived is taken"
+check_equal "... and brings the disks to its own" "$(apply | jq -r .epoch)" "$next"
+
 # --- another delta ---
 
 fresh

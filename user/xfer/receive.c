@@ -401,26 +401,44 @@ static int receive_delta(struct transfer *t, struct failure *f)
 	return rc;
 }
 
+/* What the disks hold, as far as the journal knows: its last delta's epoch once that is applied. */
+static const struct uuid *epoch_held(const struct journal_header *h)
+{
+	return h->state == JOURNAL_EMPTY ? &h->begin.epoch : &h->begin.base;
+}
+
 /*
  * A complete delta that a crash kept from being applied comes before what the plan wants, unless it
  * is what the plan wants: then the sender does not know yet that it arrived.
+ *
+ * A plan made without knowing that the journal's delta took the disks from the plan's base to the
+ * next epoch is corrected: the journal knows what the disks hold.
  */
+static int settle_journal(struct transfer *t, bool applies_only, struct failure *f)
+{
+	const struct journal_header *h = &t->journal->header;
+	bool wanted = !applies_only && uuid_equal(&h->begin.epoch, &t->plan->begin.epoch);
+	int rc = 0;
+
+	if (h->state == JOURNAL_COMPLETE && !wanted)
+		rc = journal_apply(t, true, f);
+	if (!rc && !wanted && h->state == JOURNAL_EMPTY && h->begin.nr_disks &&
+	    uuid_equal(&h->begin.vm, &t->plan->begin.vm) &&
+	    uuid_equal(&h->begin.base, &t->plan->begin.base))
+		t->plan->begin.base = h->begin.epoch;
+	return rc;
+}
+
 static int receive_run(struct transfer *t, struct failure *f)
 {
 	bool applies_only = t->connection < 0;
-	int rc;
+	int rc = t->journal ? settle_journal(t, applies_only, f) : 0;
 
-	if (t->journal && t->journal->header.state == JOURNAL_COMPLETE &&
-	    (applies_only || uuid_equal(&t->journal->header.begin.epoch, &t->plan->begin.base))) {
-		rc = journal_apply(t, true, f);
-		if (rc)
-			return rc;
-	}
+	if (rc)
+		return rc;
 	if (!applies_only)
 		return receive_delta(t, f);
-	report_applied(&t->report, t->journal->header.state == JOURNAL_EMPTY
-					   ? &t->journal->header.begin.epoch
-					   : &t->journal->header.begin.base);
+	report_applied(&t->report, epoch_held(&t->journal->header));
 	return 0;
 }
 

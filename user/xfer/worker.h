@@ -62,7 +62,8 @@
  * broke is gone on with when the same plan (epoch, base, disks, extents) is started again; an
  * incomplete delta of another plan is dropped. A receiver that ends between "durable" and "done"
  * leaves the disks between two epochs until --apply, or the next delta's receiver, has ended well:
- * both do it first. --apply ends with {"event":"done","epoch":"<uuid>"|null}: what the disks hold
+ * both do it first, and a "base" in the plan that is older than what the journal brought the disks
+ * to is taken for that. --apply ends with {"event":"done","epoch":"<uuid>"|null}: what the disks hold
  * then, as far as the journal knows.
  */
 #ifndef FAILBACK_XFER_WORKER_H
