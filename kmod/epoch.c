@@ -697,6 +697,19 @@ int cbt_checkpoint(struct cbt_tracker *t, struct cbt_refusal *why)
 	return error ? refuse(why, error, 0, "the store failed, the tracker is lost") : 0;
 }
 
+/* Wait until a version of the superblock is durable. */
+static int wait_saved(struct cbt_tracker *t, u64 ticket, struct cbt_refusal *why)
+{
+	int error;
+
+	unlock_pinned(&t, 1);
+	error = cbt_store_wait_saved(&t->store, ticket, command_deadline());
+	lock_unpinned(&t, 1);
+	if (error == -EINPROGRESS)
+		return refuse(why, error, 0, "the store has not noted it yet: repeat the request");
+	return error ? refuse(why, error, 0, "the store failed, the tracker is lost") : 0;
+}
+
 int cbt_bypass(struct cbt_tracker *t, struct cbt_refusal *why)
 {
 	int error = check_store(t, why);
@@ -709,15 +722,32 @@ int cbt_bypass(struct cbt_tracker *t, struct cbt_refusal *why)
 	t->store.super.flags |= CBT_DISK_BYPASSED;
 	ticket = cbt_store_save(&t->store);
 	spin_unlock(&t->store.lock);
-	unlock_pinned(&t, 1);
-	error = cbt_store_wait_saved(&t->store, ticket, command_deadline());
-	lock_unpinned(&t, 1);
-	if (error == -EINPROGRESS)
-		return refuse(why, error, 0, "the store has not noted it yet: repeat the request");
+	error = wait_saved(t, ticket, why);
+	if (!error)
+		cbt_tracker_event(t, CBT_EVENT_STATE, NULL, "bypassed");
+	return error;
+}
+
+void cbt_label_get(struct cbt_tracker *t, u8 label[CBT_LABEL_LEN])
+{
+	spin_lock(&t->store.lock);
+	memcpy(label, t->store.super.label, CBT_LABEL_LEN);
+	spin_unlock(&t->store.lock);
+}
+
+int cbt_label_set(struct cbt_tracker *t, const u8 label[CBT_LABEL_LEN], struct cbt_refusal *why)
+{
+	int error = check_store(t, why);
+	u64 ticket;
+
+	BUILD_BUG_ON(CBT_LABEL_LEN != CBT_DISK_LABEL_LEN);
 	if (error)
-		return refuse(why, error, 0, "the store failed, the tracker is lost");
-	cbt_tracker_event(t, CBT_EVENT_STATE, NULL, "bypassed");
-	return 0;
+		return error;
+	spin_lock(&t->store.lock);
+	memcpy(t->store.super.label, label, CBT_LABEL_LEN);
+	ticket = cbt_store_save(&t->store);
+	spin_unlock(&t->store.lock);
+	return wait_saved(t, ticket, why);
 }
 
 void cbt_lost_ack(struct cbt_tracker *t)

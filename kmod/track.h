@@ -333,6 +333,15 @@ int cbt_checkpoint(struct cbt_tracker *t, struct cbt_refusal *why);
  */
 int cbt_bypass(struct cbt_tracker *t, struct cbt_refusal *why);
 
+/**
+ * cbt_label_get, cbt_label_set - what the store keeps for the controller.
+ *
+ * set returns when it is durable; it lets go of the control lock while it waits.
+ * Return: 0, -EINPROGRESS, -EIO, -ENODEV there is no store.
+ */
+void cbt_label_get(struct cbt_tracker *t, u8 label[CBT_LABEL_LEN]);
+int cbt_label_set(struct cbt_tracker *t, const u8 label[CBT_LABEL_LEN], struct cbt_refusal *why);
+
 /** cbt_lost_ack - somebody has noted durably that the tracker is lost: writes may go. */
 void cbt_lost_ack(struct cbt_tracker *t);
 

@@ -69,6 +69,14 @@ FIXTURE_SETUP(decode)
 	set_u64(p, CBT_TRACKER_A_FROZEN_EPOCH, 2);
 	set_piece(p, CBT_TRACKER_A_FROZEN_UUID, &frozen, sizeof(frozen));
 	set_piece(p, CBT_TRACKER_A_BASE_UUID, &base, sizeof(base));
+	set_u64(p, CBT_TRACKER_A_STORE_DEV, makedev(253, 32));
+	set_u32(p, CBT_TRACKER_A_REGION_SECTORS, 8192);
+	set_u64(p, CBT_TRACKER_A_SUSPECT_ACTIVE, 19);
+	set_u64(p, CBT_TRACKER_A_SUSPECT_FROZEN, 20);
+	set_u64(p, CBT_TRACKER_A_DIFF_SLOTS, 21);
+	set_u64(p, CBT_TRACKER_A_DIFF_USED, 22);
+	set_piece(p, CBT_TRACKER_A_BROKEN, "full", 5);
+	set_piece(p, CBT_TRACKER_A_FAILURE, "gone", 5);
 	memset(&self->info, 0x55, sizeof(self->info));
 	self->untouched = self->info;
 }
@@ -120,6 +128,49 @@ TEST_F(decode, every_attribute_finds_its_member)
 	EXPECT_EQ(4, self->info.frozen_uuid.b[0]);
 	EXPECT_TRUE(self->info.has_base);
 	EXPECT_EQ(5, self->info.base_uuid.b[0]);
+	EXPECT_TRUE(self->info.has_store);
+	EXPECT_EQ(32U, minor(self->info.store_dev));
+	EXPECT_EQ(8192U, self->info.region_sectors);
+	EXPECT_EQ(19U, self->info.suspect_active);
+	EXPECT_EQ(20U, self->info.suspect_frozen);
+	EXPECT_EQ(21U, self->info.diff_slots);
+	EXPECT_EQ(22U, self->info.diff_used);
+	EXPECT_STREQ("full", self->info.broken);
+	EXPECT_STREQ("gone", self->info.failure);
+}
+
+TEST_F(decode, all_of_the_store_may_be_absent_and_not_a_part_of_it)
+{
+	self->piece[CBT_TRACKER_A_STORE_DEV].bytes = -1;
+	EXPECT_REFUSED(DECODE());
+	self->piece[CBT_TRACKER_A_REGION_SECTORS].bytes = -1;
+	EXPECT_REFUSED(DECODE());
+	for (int type = CBT_TRACKER_A_STORE_DEV; type <= CBT_TRACKER_A_MAX; type++)
+		self->piece[type].bytes = -1;
+	ASSERT_EQ(0, DECODE());
+	EXPECT_FALSE(self->info.has_store);
+	EXPECT_EQ(0U, self->info.region_sectors);
+	EXPECT_STREQ("", self->info.broken);
+}
+
+TEST_F(decode, a_reason_ends_and_a_long_one_is_cut)
+{
+	struct piece *reason = &self->piece[CBT_TRACKER_A_BROKEN];
+
+	memset(reason->data, 'x', sizeof(reason->data));
+	reason->bytes = 100;
+	EXPECT_REFUSED(DECODE());
+	reason->data[99] = '\0';
+	ASSERT_EQ(0, DECODE());
+	EXPECT_EQ(99U, strlen(self->info.broken));
+}
+
+TEST_F(decode, a_region_smaller_than_a_block_is_refused)
+{
+	set_u32(self->piece, CBT_TRACKER_A_REGION_SECTORS, 4);
+	EXPECT_REFUSED(DECODE());
+	set_u32(self->piece, CBT_TRACKER_A_REGION_SECTORS, 8193);
+	EXPECT_REFUSED(DECODE());
 }
 
 TEST_F(decode, name_frozen_epoch_and_base_may_be_absent)
@@ -159,7 +210,8 @@ TEST_F(decode, an_attribute_of_another_length_is_refused)
 	for (int type = CBT_TRACKER_A_UUID; type <= CBT_TRACKER_A_MAX; type++) {
 		int bytes = self->piece[type].bytes;
 
-		if (type == CBT_TRACKER_A_NAME)
+		if (type == CBT_TRACKER_A_NAME || type == CBT_TRACKER_A_BROKEN ||
+		    type == CBT_TRACKER_A_FAILURE)
 			continue;
 		for (int wrong = 0; wrong <= bytes + 1; wrong++) {
 			self->piece[type].bytes = wrong;

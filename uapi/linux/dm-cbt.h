@@ -32,6 +32,7 @@
  *	EEXIST		the UUID belongs to an epoch that was committed or aborted before, or to one that is frozen on
  *			some but not all of the trackers
  *	ETIMEDOUT	a tracker's writes in flight did not end within 500 ms; nothing was frozen
+ *	EIO		a tracker is bypassed or lost
  *	EINVAL, E2BIG	no tracker, one named twice, or more than CBT_TRACKERS_MAX; no epoch UUID, or all zeroes
  *
  * CBT_CMD_COMMIT
@@ -56,10 +57,63 @@
  *	hold CBT_A_TRACKER (identity only: UUID, generation, epoch, size, block size) and
  *	CBT_A_CHUNK nests in ascending order that do not overlap; what no chunk covers is clean. A
  *	frozen map does not change while it is read. The active map collects writes meanwhile: each
- *	block is reported as it stood at some moment during the dump.
+ *	block is reported as it stood at some moment during the dump. Before the first of them come,
+ *	in the same form but counting regions (CBT_TRACKER_A_REGION_SECTORS), CBT_A_SUSPECT nests:
+ *	in these regions blocks are dirty only because a crash left no better knowledge, and it may
+ *	pay to compare them before they are sent.
  *	ENODEV		no such tracker
  *	ENOENT		CBT_MAP_FROZEN alone was asked for and nothing is frozen, or another epoch is
  *	ESTALE		(ends the dump) an epoch was frozen, committed or aborted, or the tracker went away, during the dump
+ *
+ * CBT_CMD_RELEASE
+ *	One CBT_A_TRACKER selector, CBT_A_EPOCH_UUID and CBT_A_RANGES: these blocks of the frozen
+ *	epoch are with the receiver and will not be read from its image any more, where they fail
+ *	from now on. They need no copy when they are overwritten, and their copies are dropped. They
+ *	stay frozen, for ABORT. Reply: CBT_A_TRACKER.
+ *	ENOENT		the epoch is not the frozen one
+ *	ERANGE		a range is not inside the disk; those before it are released
+ *	ECANCELED	the epoch is broken
+ *
+ * CBT_CMD_MARK
+ *	One CBT_A_TRACKER selector and CBT_A_RANGES: blocks that differ from the base, as is known
+ *	from elsewhere, become dirty in the running epoch. Reply, when that is durable:
+ *	CBT_A_TRACKER.
+ *	ERANGE		a range is not inside the disk; nothing was marked
+ *	EIO		the store failed: the tracker is lost
+ *
+ * CBT_CMD_CHECKPOINT
+ *	One CBT_A_TRACKER selector. What the log covers is written into the map, so that a crash
+ *	from now on leaves few suspects. Reply: CBT_A_TRACKER.
+ *	ENODEV, EIO	there is no store; it failed
+ *
+ * CBT_CMD_BYPASS
+ *	One CBT_A_TRACKER selector. The store notes durably that writes are about to go past the
+ *	tracker, whose mapped device can then be given another table; a new generation begins when
+ *	the tracker is used again. Reply: CBT_A_TRACKER.
+ *	ENODEV, EIO	as for CHECKPOINT
+ *
+ * CBT_CMD_LOST_ACK
+ *	One CBT_A_TRACKER selector. Whoever sends it has noted durably that the tracker is lost:
+ *	writes that were held for that may go. Harmless otherwise. Reply: CBT_A_TRACKER.
+ *
+ * CBT_CMD_LABEL_GET, CBT_CMD_LABEL_SET
+ *	One CBT_A_TRACKER selector; SET has a CBT_A_LABEL, too. Bytes that the store keeps for the
+ *	controller, whatever they mean to it. Reply of GET: CBT_A_LABEL, CBT_LABEL_LEN bytes, as it
+ *	was set and filled up with zeroes. Reply of SET, when it is durable: CBT_A_TRACKER.
+ *	ENODEV, EIO	as for CHECKPOINT
+ *
+ * CBT_CMD_STATS_GET
+ *	do:	one CBT_A_TRACKER selector. Reply: CBT_A_TRACKER (identity only) and CBT_A_STATS.
+ *	dump:	no attribute. One such message per tracker, as for TRACKER_GET.
+ *
+ * FREEZE, COMMIT, MARK, CHECKPOINT, BYPASS and LABEL_SET wait for the store, for no longer than a second.
+ *	EINPROGRESS	it was begun and is not durable yet: the same request again waits on
+ *
+ * CBT_CMD_EVENT (sent to the multicast group "events", which takes CAP_SYS_ADMIN to join)
+ *	CBT_A_EVENT, CBT_A_SEQUENCE, and CBT_A_TRACKER with UUID, DEV, GENERATION, EPOCH and STATE
+ *	as they were then; CBT_A_EPOCH_UUID where it is about an epoch, CBT_A_REASON where there is
+ *	one to give. Multicast is lossy, and events are few: after a gap in the sequence numbers,
+ *	ask TRACKER_GET.
  */
 #ifndef _UAPI_LINUX_DM_CBT_H
 #define _UAPI_LINUX_DM_CBT_H
@@ -72,6 +126,9 @@
 #define CBT_UUID_LEN		16	/* bytes, in RFC 9562 order */
 #define CBT_NAME_LEN		127	/* characters of a mapped device's name, without the NUL */
 #define CBT_TRACKERS_MAX	256	/* selectors in one FREEZE, COMMIT or ABORT */
+#define CBT_RANGES_MAX		4000	/* in one CBT_A_RANGES */
+#define CBT_LABEL_LEN		512
+#define CBT_GENL_EVENTS		"events"
 
 enum cbt_cmd {
 	CBT_CMD_UNSPEC,
@@ -80,6 +137,15 @@ enum cbt_cmd {
 	CBT_CMD_COMMIT,
 	CBT_CMD_ABORT,
 	CBT_CMD_MAP_GET,
+	CBT_CMD_RELEASE,
+	CBT_CMD_MARK,
+	CBT_CMD_CHECKPOINT,
+	CBT_CMD_BYPASS,
+	CBT_CMD_LOST_ACK,
+	CBT_CMD_LABEL_GET,
+	CBT_CMD_LABEL_SET,
+	CBT_CMD_STATS_GET,
+	CBT_CMD_EVENT,
 
 	__CBT_CMD_AFTER_LAST,
 	CBT_CMD_MAX = __CBT_CMD_AFTER_LAST - 1
@@ -93,6 +159,13 @@ enum cbt_attr {
 	CBT_A_WHICH,		/* u32, cbt_map_which */
 	CBT_A_START,		/* u64, block */
 	CBT_A_CHUNK,		/* nest of cbt_chunk_attr; may repeat */
+	CBT_A_SUSPECT,		/* nest of cbt_chunk_attr, in regions; may repeat */
+	CBT_A_RANGES,		/* array of struct cbt_blocks, 1 to CBT_RANGES_MAX */
+	CBT_A_LABEL,		/* at most CBT_LABEL_LEN bytes */
+	CBT_A_STATS,		/* nest of cbt_stats_attr */
+	CBT_A_EVENT,		/* u32, cbt_event_kind */
+	CBT_A_SEQUENCE,		/* u64, of the event, from 1 */
+	CBT_A_REASON,		/* string */
 
 	__CBT_A_AFTER_LAST,
 	CBT_A_MAX = __CBT_A_AFTER_LAST - 1
@@ -115,6 +188,16 @@ enum cbt_tracker_attr {
 	CBT_TRACKER_A_FROZEN_EPOCH,	/* u64; absent when none is frozen */
 	CBT_TRACKER_A_FROZEN_UUID,	/* 16 bytes; absent when none is frozen */
 	CBT_TRACKER_A_BASE_UUID,	/* 16 bytes, epoch committed last; absent before */
+	CBT_TRACKER_A_STORE_DEV,	/* u64, as in st_rdev; this and what follows up to
+					 * DIFF_USED absent without a store */
+	CBT_TRACKER_A_REGION_SECTORS,	/* u32, power of two; the identity has it, too */
+	CBT_TRACKER_A_SUSPECT_ACTIVE,	/* u64, regions */
+	CBT_TRACKER_A_SUSPECT_FROZEN,	/* u64, regions; absent when none is frozen */
+	CBT_TRACKER_A_DIFF_SLOTS,	/* u64, blocks that the diff area has room for */
+	CBT_TRACKER_A_DIFF_USED,	/* u64, of them in use */
+	CBT_TRACKER_A_BROKEN,		/* string: why the frozen epoch can only be aborted; absent
+					 * when it can be committed */
+	CBT_TRACKER_A_FAILURE,		/* string: why the store failed; absent when it did not */
 
 	__CBT_TRACKER_A_AFTER_LAST,
 	CBT_TRACKER_A_MAX = __CBT_TRACKER_A_AFTER_LAST - 1
@@ -154,6 +237,12 @@ enum cbt_chunk_attr {
 struct cbt_run {
 	__u32 start;
 	__u32 nr;
+};
+
+/** struct cbt_blocks - @nr blocks of a disk from @start on, @nr not 0. */
+struct cbt_blocks {
+	__u64 start;
+	__u64 nr;
 };
 
 /* What a tracker counts, since its module was loaded or it came to be. */

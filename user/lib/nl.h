@@ -23,6 +23,8 @@
 
 struct nl;
 
+#define NL_REASON_LEN 159 /* of the kernel's sentences, which are shorter */
+
 struct tracker_info {
 	struct uuid uuid;
 	char name[CBT_NAME_LEN + 1]; /* "" when the mapped device has none */
@@ -40,6 +42,16 @@ struct tracker_info {
 	struct uuid frozen_uuid;
 	bool has_base;
 	struct uuid base_uuid;
+	char broken[NL_REASON_LEN + 1]; /* why the frozen epoch can only be aborted; "": it can be committed */
+
+	bool has_store; /* the rest is zero without */
+	dev_t store_dev;
+	uint32_t region_sectors;
+	uint64_t suspect_active; /* regions */
+	uint64_t suspect_frozen; /* 0 unless has_frozen */
+	uint64_t diff_slots; /* blocks */
+	uint64_t diff_used;
+	char failure[NL_REASON_LEN + 1]; /* of the store; "" */
 };
 
 int nl_open(struct nl **ret, struct failure *f);
@@ -82,13 +94,30 @@ typedef int (*nl_range_fn)(void *context, uint64_t first_block, uint64_t nr_bloc
  * @which: enum cbt_map_which
  * @epoch: NULL, or the frozen epoch that the caller means
  * @start: first block of interest, 0 for all
- * @ret: NULL, or identity as of the dump: uuid, generation, epoch, size_sectors, block_sectors; the
- * rest zero
+ * @ret: NULL, or identity as of the dump: uuid, generation, epoch, size_sectors, block_sectors,
+ * region_sectors; the rest zero
  *
  * -ESTALE: the tracker's epochs changed meanwhile; what was reported is worth nothing.
  */
 int nl_map_get(struct nl *nl, const char *tracker, uint32_t which, const struct uuid *epoch,
 	       uint64_t start, nl_range_fn fn, void *context, struct tracker_info *ret,
 	       struct failure *f);
+
+/**
+ * struct nl_map_want - the same with the regions in which blocks are dirty only by guess, after a
+ * crash.
+ * @suspect_fn: NULL, or called for each run of such regions, before @fn is called at all
+ */
+struct nl_map_want {
+	uint32_t which;
+	const struct uuid *epoch;
+	uint64_t start;
+	nl_range_fn fn;
+	nl_range_fn suspect_fn;
+	void *context;
+};
+
+int nl_map_read(struct nl *nl, const char *tracker, const struct nl_map_want *want,
+		struct tracker_info *ret, struct failure *f);
 
 #endif

@@ -10,6 +10,7 @@
 
 #include "lib/chunk.h"
 #include "lib/nl.h"
+#include "lib/nl_control.h"
 
 /** nl_decode_tracker - a CBT_A_TRACKER with the full state. 0 or -EBADMSG. */
 int nl_decode_tracker(struct nlattr *nest, struct tracker_info *ret);
@@ -25,5 +26,11 @@ int nl_decode_identity(struct nlattr *nest, struct tracker_info *ret);
  * or -EBADMSG.
  */
 int nl_decode_chunk(struct nlattr *nest, struct chunk *ret);
+
+/** nl_decode_stats - a CBT_A_STATS; what it does not hold stays as it is in @ret. 0 or -EBADMSG. */
+int nl_decode_stats(struct nlattr *nest, struct tracker_stats *ret);
+
+/** nl_decode_event - the attributes of a CBT_CMD_EVENT. 0 or -EBADMSG. */
+int nl_decode_event(struct nlattr *attrs, int bytes, struct tracker_event *ret);
 
 #endif

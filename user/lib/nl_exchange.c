@@ -53,6 +53,8 @@ static const struct reason {
 	{ EALREADY, CODE_INVALID_STATE, "the epoch was committed already", NULL },
 	{ ESTALE, CODE_INVALID_STATE, "it changed meanwhile: start again", NULL },
 	{ ETIMEDOUT, CODE_TIMEOUT, "writes in flight did not end in time: try again", NULL },
+	{ EINPROGRESS, CODE_TIMEOUT, "the store is slow: it is not durable yet", "ask again" },
+	{ ERANGE, CODE_INVALID_PARAMETER, "a range is not inside the disk", NULL },
 	{ ENOMEM, CODE_OUT_OF_MEMORY, "out of memory", NULL },
 	{ EOPNOTSUPP, CODE_NOT_SUPPORTED, "the loaded module does not know the command",
 	  "load the dm-cbt that belongs to this program" },
