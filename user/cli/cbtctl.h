@@ -32,6 +32,9 @@ enum cbtctl_option {
 	OPTION_CAPACITY,
 	OPTION_FORCE,
 	OPTION_EXTENTS,
+	OPTION_SET,
+	OPTION_SUSPECT,
+	OPTION_COUNT,
 	OPTION_HELP,
 	NR_OPTIONS
 };
@@ -46,6 +49,9 @@ struct cbtctl_options {
 	bool plan;
 	bool force;
 	bool extents;
+	bool suspect;
+	const char *set; /* NULL: not given */
+	uint64_t count; /* 0: no end */
 	bool has_epoch;
 	struct uuid epoch;
 	uint32_t which; /* enum cbt_map_which */
@@ -79,6 +85,7 @@ struct cbtctl_command {
 };
 
 extern const struct cbtctl_command cbtctl_tracker_commands[];
+extern const struct cbtctl_command cbtctl_control_commands[];
 extern const struct cbtctl_command cbtctl_store_commands[];
 
 #endif

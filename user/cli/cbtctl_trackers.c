@@ -66,6 +66,27 @@ static int run_show(const struct cbtctl_command *c, const struct cbtctl_options 
 
 /* ---- map ---- */
 
+/* Regions as the blocks that they are. */
+static int print_suspect(void *context, uint64_t first, uint64_t nr)
+{
+	struct map_print *out = context;
+	const struct tracker_info *info = &out->info;
+	uint64_t each = info->region_sectors / info->block_sectors;
+	uint64_t end = (info->size_sectors + info->block_sectors - 1) / info->block_sectors;
+
+	if (nr * each < end - first * each)
+		end = (first + nr) * each;
+	return map_print_range(context, first * each, end - first * each);
+}
+
+static int ignore_range(void *context, uint64_t first, uint64_t nr)
+{
+	(void)context;
+	(void)first;
+	(void)nr;
+	return 0;
+}
+
 /*
  * The block size is needed before the first extent, so the state is read first, and the map must be
  * that of the same epochs.
@@ -73,14 +94,20 @@ static int run_show(const struct cbtctl_command *c, const struct cbtctl_options 
 static int read_map(struct nl *nl, const struct cbtctl_options *o, struct map_print *out,
 		    struct failure *f)
 {
-	const struct uuid *epoch = o->has_epoch ? &o->epoch : NULL;
+	struct nl_map_want want = {
+		.which = o->which,
+		.epoch = o->has_epoch ? &o->epoch : NULL,
+		.start = o->start,
+		.fn = o->suspect ? ignore_range : map_print_range,
+		.suspect_fn = o->suspect ? print_suspect : NULL,
+		.context = out,
+	};
 	struct tracker_info info;
 	int err;
 
-	if (!epoch && out->info.has_frozen && (o->which & CBT_MAP_FROZEN))
-		epoch = &out->info.frozen_uuid;
-	err = nl_map_get(nl, o->operands[0], o->which, epoch, o->start, map_print_range, out, &info,
-			 f);
+	if (!want.epoch && out->info.has_frozen && (o->which & CBT_MAP_FROZEN))
+		want.epoch = &out->info.frozen_uuid;
+	err = nl_map_read(nl, o->operands[0], &want, &info, f);
 	if (ferror(stdout))
 		return output_failed(f, err < 0 ? err : -EIO);
 	if (err < 0)
@@ -208,7 +235,8 @@ const struct cbtctl_command cbtctl_tracker_commands[] = {
 			   "With --epoch, the frozen epoch must be that one.\n"
 			   "Output is a whole map only when the exit status is 0.",
 		.takes = TAKES(JSON) | TAKES(ACTIVE) | TAKES(FROZEN) | TAKES(BOTH) | TAKES(TOTALS) |
-			 TAKES(START) | TAKES(BYTES) | TAKES(EPOCH) | TAKES(HELP),
+			 TAKES(START) | TAKES(BYTES) | TAKES(SUSPECT) | TAKES(EPOCH) |
+			 TAKES(HELP),
 		.min_operands = 1,
 		.max_operands = 1,
 		.run = run_map,

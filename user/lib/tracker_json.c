@@ -10,7 +10,20 @@
 
 const char *tracker_state_name(uint32_t state)
 {
-	return state == CBT_STATE_VOLATILE ? "volatile" : "unknown";
+	switch (state) {
+	case CBT_STATE_VOLATILE:
+		return "volatile";
+	case CBT_STATE_ACTIVE:
+		return "active";
+	case CBT_STATE_COMMITTING:
+		return "committing";
+	case CBT_STATE_LOST:
+		return "lost";
+	case CBT_STATE_BYPASSED:
+		return "bypassed";
+	default:
+		return "unknown";
+	}
 }
 
 uint64_t tracker_bytes(const struct tracker_info *info, uint64_t blocks)
@@ -57,6 +70,14 @@ static void add_blocks(struct json_object *o, const struct tracker_info *info, u
 	json_add_uint(o, "bytes", tracker_bytes(info, blocks));
 }
 
+static void add_reason(struct json_object *o, const char *member, const char *reason)
+{
+	if (*reason)
+		json_add_text(o, member, reason);
+	else
+		add_null(o, member);
+}
+
 static struct json_object *frozen_json(const struct tracker_info *info)
 {
 	struct json_object *frozen;
@@ -67,7 +88,36 @@ static struct json_object *frozen_json(const struct tracker_info *info)
 	json_add_uint(frozen, "epoch", info->frozen_epoch);
 	json_add_uuid(frozen, "uuid", &info->frozen_uuid);
 	add_blocks(frozen, info, info->dirty_frozen);
+	add_reason(frozen, "broken", info->broken);
 	return frozen;
+}
+
+static void add_suspects(struct json_object *o, const char *member,
+			 const struct tracker_info *info, uint64_t regions)
+{
+	uint64_t blocks = regions * (info->region_sectors / info->block_sectors);
+	struct json_object *suspects = json_object_new_object();
+
+	json_add_uint(suspects, "regions", regions);
+	json_add_uint(suspects, "bytes", tracker_bytes(info, blocks));
+	(void)json_object_object_add(o, member, suspects);
+}
+
+static struct json_object *store_json(const struct tracker_info *info)
+{
+	struct json_object *store;
+
+	if (!info->has_store)
+		return NULL;
+	store = json_object_new_object();
+	add_device(store, "device", "device_path", info->store_dev);
+	json_add_uint(store, "region_bytes", (uint64_t)info->region_sectors << 9);
+	add_suspects(store, "suspect", info, info->suspect_active);
+	add_suspects(store, "suspect_frozen", info, info->suspect_frozen);
+	json_add_uint(store, "diff_slots", info->diff_slots);
+	json_add_uint(store, "diff_used", info->diff_used);
+	add_reason(store, "failure", info->failure);
+	return store;
 }
 
 struct json_object *tracker_json(const struct tracker_info *info)
@@ -91,6 +141,7 @@ struct json_object *tracker_json(const struct tracker_info *info)
 		json_add_uuid(o, "base", &info->base_uuid);
 	else
 		add_null(o, "base");
+	(void)json_object_object_add(o, "store", store_json(info));
 	return o;
 }
 

@@ -7,14 +7,19 @@
  *     "uuid": "<uuid>",
  *     "device": "252:0", "device_path": "/dev/dm-0" | null,
  *     "origin": "253:0", "origin_path": "/dev/vda" | null,
- *     "state": "volatile",
+ *     "state": "volatile" | "active" | "committing" | "lost" | "bypassed",
  *     "generation": 1,
  *     "epoch": 3,                        the running one
  *     "size_bytes": 68719476736,
  *     "block_bytes": 4096,
  *     "dirty": { "blocks": 5, "bytes": 20480 },
- *     "frozen": null | { "epoch": 2, "uuid": "<uuid>", "blocks": 1, "bytes": 4096 },
- *     "base": null | "<uuid>"            the epoch committed last
+ *     "frozen": null | { "epoch": 2, "uuid": "<uuid>", "blocks": 1, "bytes": 4096,
+ *                         "broken": null | "<why it can only be aborted>" },
+ *     "base": null | "<uuid>",           the epoch committed last
+ *     "store": null | { "device": "253:16", "device_path": "/dev/vdb" | null,
+ *                       "region_bytes": 4194304,
+ *                       "suspect": { "regions": 1, "bytes": 4194304 }, "suspect_frozen": {...},
+ *                       "diff_slots": 1000, "diff_used": 0, "failure": null | "<sentence>" }
  *   }
  *
  * Members may be added. Bytes are those of whole blocks, at most the size of the disk.
@@ -28,7 +33,7 @@
 #include "lib/json.h"
 #include "lib/nl.h"
 
-/** tracker_state_name - "volatile"; "unknown" for a state of a newer module. */
+/** tracker_state_name - "volatile" and so on; "unknown" for a state of a newer module. */
 const char *tracker_state_name(uint32_t state);
 
 /** tracker_bytes - the bytes of @blocks blocks, at most the disk's. */

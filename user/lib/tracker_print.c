@@ -132,6 +132,20 @@ static int add_dirty(struct table *t, const struct tracker_info *info)
 			share_text(bytes, info->size_sectors << 9, share));
 }
 
+static int add_store(struct table *t, const struct tracker_info *info)
+{
+	uint64_t regions = info->suspect_active + info->suspect_frozen;
+	char size[SIZE_TEXT_LEN];
+
+	if (add_device(t, "Store", info->store_dev) ||
+	    add_line(t, "Suspect", "%s in %" PRIu64 " regions",
+		     size_format(regions * info->region_sectors << 9, size), regions) ||
+	    add_line(t, "Diff area", "%" PRIu64 " of %" PRIu64 " blocks in use", info->diff_used,
+		     info->diff_slots))
+		return -ENOMEM;
+	return *info->failure ? add_line(t, "Failure", "%s", info->failure) : 0;
+}
+
 static int add_details(struct table *t, const struct tracker_info *info)
 {
 	char uuid[UUID_TEXT_LEN + 1];
@@ -146,10 +160,12 @@ static int add_details(struct table *t, const struct tracker_info *info)
 	    add_line(t, "Block", "%s", size_format((uint64_t)info->block_sectors << 9, size)) ||
 	    add_line(t, "Generation", "%" PRIu64, info->generation) ||
 	    add_line(t, "Epoch", "%" PRIu64, info->epoch) || add_dirty(t, info) ||
-	    add_frozen(t, info))
+	    add_frozen(t, info) || (*info->broken && add_line(t, "Broken", "%s", info->broken)))
 		return -ENOMEM;
-	return add_line(t, "Base", "%s",
-			info->has_base ? uuid_format(&info->base_uuid, uuid) : "none yet");
+	if (add_line(t, "Base", "%s",
+		     info->has_base ? uuid_format(&info->base_uuid, uuid) : "none yet"))
+		return -ENOMEM;
+	return info->has_store ? add_store(t, info) : 0;
 }
 
 int tracker_print(const struct tracker_info *info, struct failure *f)

@@ -41,11 +41,15 @@ static const struct {
 	[OPTION_CAPACITY] = { "capacity", "SIZE", "that the disk may grow to (its size)" },
 	[OPTION_FORCE] = { "force", NULL, "destroy what the store holds" },
 	[OPTION_EXTENTS] = { "extents", NULL, "only the dirty extents, as cbtctl map" },
+	[OPTION_SET] = { "set", "TEXT", "put this in its place" },
+	[OPTION_SUSPECT] = { "suspect", NULL, "only regions that are dirty by guess" },
+	[OPTION_COUNT] = { "count", "N", "end after so many events" },
 	[OPTION_HELP] = { "help", NULL, "this text" },
 };
 
 static const struct cbtctl_command *const tables[] = {
 	cbtctl_tracker_commands,
+	cbtctl_control_commands,
 	cbtctl_store_commands,
 };
 
@@ -95,7 +99,7 @@ static int usage_error(const char *command, const char *fmt, ...)
 	return EXIT_USAGE;
 }
 
-static int parse_block(const char *text, uint64_t *ret)
+static int parse_number(const char *text, uint64_t *ret)
 {
 	unsigned long long value;
 	char *end;
@@ -152,7 +156,7 @@ static int take_option(const struct cbtctl_command *c, int option, const char *v
 		o->totals = true;
 		break;
 	case OPTION_START:
-		if (parse_block(value, &o->start) < 0)
+		if (parse_number(value, &o->start) < 0)
 			return usage_error(c->name, "'%s' is not the number of a block", value);
 		break;
 	case OPTION_BYTES:
@@ -166,6 +170,16 @@ static int take_option(const struct cbtctl_command *c, int option, const char *v
 		break;
 	case OPTION_EXTENTS:
 		o->extents = true;
+		break;
+	case OPTION_SUSPECT:
+		o->suspect = true;
+		break;
+	case OPTION_SET:
+		o->set = value;
+		break;
+	case OPTION_COUNT:
+		if (parse_number(value, &o->count) < 0 || !o->count)
+			return usage_error(c->name, "'%s' is not a number of events", value);
 		break;
 	default:
 		return take_size(c, option, value, o);
