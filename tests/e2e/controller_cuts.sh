@@ -148,6 +148,13 @@ check_equal "it is not for the VM to run" "$(vm_property b MayRun)" false
 up a
 check "when the peer confirms it, the disk comes" wait_for 10 faces b
 
+stop_daemon a
+reboot b
+FAKE_KERNEL=$TMPDIR/b.kernel FAKE_CUT=$TMPDIR/b.cut \
+	start_daemon b --boot-id-file "$TMPDIR/b.boot" --second-ms 20 --guard-policy start --guard-timeout 3
+check "with guard-policy start, it comes after guard-timeout without the peer" wait_for 10 faces b
+up a
+
 # the classic disaster: the primary is cut, failed over, and comes back
 reboot b
 check_fails "with the primary dead, a failover needs --force, and says so" 19 'failback failover --force vm1' \
@@ -195,6 +202,7 @@ rm "$TMPDIR/a.kernel/vm1-disk0/open"
 check "one is chosen as the loser" on a failback yield vm1
 check_equal "the VM does not find its disk there any more" "$(faces a || echo none)" none
 check_fails "and cannot go on by itself" 17 'yielded' on a failback resume vm1
+check_fails "nor send all of its disks" 17 'yielded' on a failback resync vm1
 digest=$(on b failback plan --json vm1 | jq -r .digest)
 check "the winner reverses" on b failback reverse --consent "$digest" vm1
 check_equal "and the roles are settled" "$(role a), $(role b)" "2 3, 1 3"

@@ -104,6 +104,7 @@ check_equal "both replicate again" "$(role a), $(role b)" "1 3, 2 3"
 # --- what the tools show ---
 
 check_equal "wait ends with 14 when its time is up" "$(on a failback wait vm1 --state 5 --timeout 0 >/dev/null 2>&1 || echo $?)" 14
+check "the connection is tested" grep -q 'answers: it is Replica in state 3' <(on a failback test-connection vm1)
 check_fails "start says that it needs --force" 15 'give --force' on a failback start vm1
 on a timeout 2 failback watch --json >"$TMPDIR/watched" || true
 check_equal "watch prints objects with a schema" "$(jq -s 'map(.schema) | unique | .[0]' "$TMPDIR/watched")" 1

@@ -211,6 +211,8 @@ static const struct command table[] = {
 	{ "start", "VM", OPTION_NO_WAIT | OPTION_FORCE, false, run_start,
 	  "--force: let the VM run here, whatever the peer says" },
 
+	{ "test-connection", "VM", 0, false, command_test,
+	  "does the peer answer, and how does it stand?" },
 	{ "settings", "VM", OPTION_SETTINGS, false, command_settings,
 	  "print the replication settings; with --settings, change them first" },
 	{ "apply", "FILE", 0, false, command_apply,

@@ -12,8 +12,8 @@
  * the peer a replica, and completes. See role_swap.h for why nothing else can have happened.
  *
  * A plan that is all deltas leads to (primary, 3), where what differs is in the caller's maps. Any
- * other leads to (primary, 1): the initial replication begins at once, and until it is done the
- * peer's disks are in state 2, of unknown contents, and are not failed over to.
+ * other leads to (primary, 2): all is sent, now or after a crash by the schedule, and until that is
+ * done the peer's disks are in state 2, of unknown contents, and are not failed over to.
  */
 #include "daemon/reverse.h"
 

@@ -84,6 +84,8 @@ static bool is_noted(const struct disk_record *disk, const struct tracker_info *
 static bool reaches_back(const struct relationship_record *r, const struct disk_record *disk,
 			 const struct tracker_info *info)
 {
+	if (info->state == CBT_STATE_LOST || info->state == CBT_STATE_BYPASSED)
+		return false;
 	if (!uuid_is_nil(&disk->tracker_uuid))
 		return is_noted(disk, info);
 	if (r->mode != MODE_PRIMARY || uuid_is_nil(&r->base))

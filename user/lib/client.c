@@ -472,6 +472,19 @@ int client_create(struct client *client, const char *json, const char *setting_d
 			     ret, f);
 }
 
+int client_test_connection(struct client *client, const char *vm_path, const char *host,
+			   char ret[BUS_PATH_MAX], struct failure *f)
+{
+	_cleanup_(unref_message_at) sd_bus_message *message = NULL;
+	int rc;
+
+	rc = new_service_call(client, "TestReplicationConnection", &message, f);
+	if (rc)
+		return rc;
+	rc = sd_bus_message_append(message, "osq", vm_path, host, (uint16_t)0);
+	return rc < 0 ? explain_reply(rc, f) : call_for_job(client, message, ret, f);
+}
+
 int client_failover(struct client *client, const char *vm_path, bool force,
 		    char ret[BUS_PATH_MAX], struct failure *f)
 {

@@ -99,6 +99,8 @@ int client_act_with(struct client *client, const char *method, const char *vm_pa
 		    const char *setting_data, char ret[BUS_PATH_MAX], struct failure *f);
 int client_create(struct client *client, const char *json, const char *setting_data,
 		  char ret[BUS_PATH_MAX], struct failure *f);
+int client_test_connection(struct client *client, const char *vm_path, const char *host,
+			   char ret[BUS_PATH_MAX], struct failure *f);
 int client_failover(struct client *client, const char *vm_path, bool force,
 		    char ret[BUS_PATH_MAX], struct failure *f);
 int client_change_state(struct client *client, const char *vm_path, uint16_t state,

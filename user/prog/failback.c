@@ -24,7 +24,7 @@ static void print_help(void)
 
 	(void)printf("usage: failback COMMAND [OPTION]...\n\n");
 	for (size_t i = 0; i < nr; i++)
-		(void)printf("  %-9s %-5s  %s\n", table[i].name,
+		(void)printf("  %-15s %-5s  %s\n", table[i].name,
 			     table[i].operand ? table[i].operand : "", table[i].doc);
 	(void)printf(
 		"\n"
