@@ -87,11 +87,11 @@ else
 	ok "terminal escapes in a setting do not reach the operator's terminal"
 fi
 
-on a jq '.relationships[0] |= (.vm = "22222222-2222-4333-8444-555555555555" | .name = "vm2" | .mode = 1 | .state = 4)' \
+on a jq '.relationships[0] |= (.vm = "22222222-2222-4333-8444-555555555555" | .name = "vm2" | .mode = 1 | .state = 3)' \
 	"$TMPDIR/a.json" >"$TMPDIR/vm2.json"
 on a failback apply "$TMPDIR/vm2.json" >/dev/null
 ran=$(call a RequestReplicationStateChange oq \
-	/org/failback1/computersystem/22222222_2222_4333_8444_555555555555 3 | sed -n 's/^uo 0 "\(.*\)"$/\1/p')
+	/org/failback1/computersystem/22222222_2222_4333_8444_555555555555 7 | sed -n 's/^uo 0 "\(.*\)"$/\1/p')
 [ -n "$ran" ] || bail "no job"
 "$hostile" refusals "$TMPDIR/a.bus" 600
 check_equal "hundreds of refusals do not push out a job that ran" "$(job_property a "$ran" JobState)" 7
