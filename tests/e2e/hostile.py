@@ -402,6 +402,13 @@ def bus_fuzz(address, seconds):
     print(f"seed={SEED} done={done}")
 
 
+def answers_in_time(address):
+    try:
+        return everything_can_be_read(Bus(address))
+    except TimeoutError:
+        return False
+
+
 def vanish(address, number):
     for _ in range(5):
         bus = Bus(address)
@@ -411,8 +418,8 @@ def vanish(address, number):
         except BrokenPipeError: # the bus has enough of it
             pass
         bus.s.close()
-    end, bus = time.monotonic() + 30, Bus(address)
-    while not everything_can_be_read(bus): # refused by the bus, as long as there is so much to do
+    end = time.monotonic() + 60
+    while not answers_in_time(address): # refused by the bus, as long as there is so much to do
         if time.monotonic() > end:
             sys.exit("GetManagedObjects fails")
         time.sleep(0.1)
