@@ -349,15 +349,13 @@ static void buffers_free(struct open_buffers *b)
 	kfree(b->slots);
 }
 
+/* All or not: buffers_free() follows. */
 static int buffers_alloc(struct open_buffers *b)
 {
 	b->blocks = alloc_pages_exact(BLOCKS_SIZE, GFP_KERNEL);
 	b->block = alloc_pages_exact(CBT_DISK_BLOCK, GFP_KERNEL);
 	b->slots = kcalloc(CBT_DISK_SUPER_SLOTS, sizeof(*b->slots), GFP_KERNEL);
-	if (b->blocks && b->block && b->slots)
-		return 0;
-	buffers_free(b);
-	return -ENOMEM;
+	return b->blocks && b->block && b->slots ? 0 : -ENOMEM;
 }
 
 static int check_super(struct cbt_store *store, const struct cbt_opening *o, const char **why)
