@@ -273,9 +273,8 @@ static int freeze_now(struct cbt_tracker *const *trackers, u32 nr, const uuid_t 
 
 /* Until the stores hold the epoch's name. */
 static int freeze_settle(struct cbt_tracker *const *trackers, u32 nr, const uuid_t *epoch,
-			 struct cbt_refusal *why)
+			 unsigned long deadline, struct cbt_refusal *why)
 {
-	unsigned long deadline = command_deadline();
 	int error = 0;
 	u32 i;
 
@@ -300,11 +299,12 @@ static int freeze_settle(struct cbt_tracker *const *trackers, u32 nr, const uuid
 int cbt_freeze(struct cbt_tracker *const *trackers, u32 nr, const uuid_t *epoch,
 	       struct cbt_refusal *why)
 {
+	unsigned long deadline = command_deadline();
 	int error = freeze_check(trackers, nr, epoch, why);
 
 	if (!error)
 		error = freeze_now(trackers, nr, epoch, why);
-	return error < 0 ? error : freeze_settle(trackers, nr, epoch, why);
+	return error < 0 ? error : freeze_settle(trackers, nr, epoch, deadline, why);
 }
 
 /*--------------------------------------------------------------------------------------------------
@@ -353,11 +353,12 @@ static void epoch_ended(struct cbt_tracker *t, bool commit)
 	cbt_tracker_event(t, commit ? CBT_EVENT_COMMITTED : CBT_EVENT_ABORTED, &t->frozen_uuid, NULL);
 }
 
-/* ORDER: a write may still be looking at the frozen map, to see whether it needs a copy. */
+/*
+ * ORDER: a write may still be looking at the frozen map, to see whether it needs a copy, and the
+ * worker at what was the active one.
+ */
 static void copies_end(struct cbt_tracker *t)
 {
-	if (!t->cow)
-		return;
 	cbt_cow_end(t->cow);
 	synchronize_rcu_expedited();
 }

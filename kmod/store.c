@@ -231,10 +231,55 @@ int cbt_store_wait_saved(struct cbt_store *store, u64 ticket, unsigned long dead
  * Failure
  */
 
+/* A store that is lost and could not note it: remembered at least until the module goes. */
+struct lost_store {
+	struct list_head link;
+	u8 uuid[16];
+	u64 generation;
+};
+
+static LIST_HEAD(lost_stores);		/* LOCK: lost_lock */
+static DEFINE_SPINLOCK(lost_lock);
+
+static void remember_lost(const struct cbt_store *store)
+{
+	struct lost_store *lost = kmalloc(sizeof(*lost), GFP_NOIO | __GFP_NOFAIL);
+
+	memcpy(lost->uuid, store->super.id.uuid, sizeof(lost->uuid));
+	lost->generation = store->super.generation;
+	spin_lock(&lost_lock);
+	list_add(&lost->link, &lost_stores);
+	spin_unlock(&lost_lock);
+}
+
+static bool is_remembered_lost(const struct cbt_super *super)
+{
+	struct lost_store *lost;
+	bool found = false;
+
+	spin_lock(&lost_lock);
+	list_for_each_entry(lost, &lost_stores, link)
+		found |= !memcmp(lost->uuid, super->id.uuid, sizeof(lost->uuid)) &&
+			 lost->generation == super->generation;
+	spin_unlock(&lost_lock);
+	return found;
+}
+
+static void forget_lost(void)
+{
+	struct lost_store *lost, *next;
+
+	list_for_each_entry_safe(lost, next, &lost_stores, link)
+		kfree(lost);
+}
+
 static void become_lost(struct cbt_store *store)
 {
 	bool changed;
 
+	/* ORDER: before the first write can go without coverage. */
+	if (store->settled && !cbt_store_is_saved(store, store->lost_ticket))
+		remember_lost(store);
 	spin_lock(&store->lock);
 	changed = store->mode == CBT_STORE_FAILING;
 	if (changed)
@@ -272,7 +317,8 @@ void cbt_store_fail(struct cbt_store *store, const char *why)
 
 void cbt_store_ack_lost(struct cbt_store *store)
 {
-	become_lost(store);
+	if (READ_ONCE(store->mode) == CBT_STORE_FAILING)
+		become_lost(store);
 }
 
 static bool io_is_late(const struct cbt_store_io *io)
@@ -383,7 +429,7 @@ static bool continuity_is_broken(struct cbt_store *store, const struct cbt_openi
 {
 	const struct cbt_super *super = &store->super;
 
-	if (super->flags & (CBT_DISK_LOST | CBT_DISK_BYPASSED))
+	if (super->flags & (CBT_DISK_LOST | CBT_DISK_BYPASSED) || is_remembered_lost(super))
 		return true;
 	if (o->size_sectors < super->geo.size_sectors)
 		return true;
@@ -533,10 +579,11 @@ static int open_maps(struct cbt_store *store, struct cbt_opening *o, struct open
 	store->region_shift = ilog2(cbt_geometry_region_blocks(&super->geo));
 	store->nr_leaves = DIV_ROUND_UP(cbt_geometry_nr_blocks(&super->geo),
 					(u64)CBT_DISK_LEAF_BLOCKS);
-	*why = "out of memory for the maps";
-	error = o->prepare(store, o);
-	if (!error)
-		error = cbt_log_init(store, o->hot_regions);
+	error = o->prepare(store, o, why);
+	if (error)
+		return error;
+	*why = "out of memory for the log";
+	error = cbt_log_init(store, o->hot_regions);
 	if (!error)
 		error = cbt_checkpoint_init(store);
 	if (error)
@@ -545,6 +592,8 @@ static int open_maps(struct cbt_store *store, struct cbt_opening *o, struct open
 	error = read_maps(store, o, b, old_size_sectors);
 	if (error)
 		return error;
+	/* ORDER: before pages are written, which are tagged with the client's epoch. */
+	o->found(store);
 	*why = "the store cannot be written";
 	return settle(store);
 }
@@ -664,4 +713,5 @@ int cbt_store_module_init(void)
 void cbt_store_module_exit(void)
 {
 	destroy_workqueue(workers);
+	forget_lost();
 }

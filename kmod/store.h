@@ -191,7 +191,9 @@ struct cbt_opening {
 	u32 block_sectors;		/* 0: whatever the store says */
 	u32 hot_regions;
 	/* Called when the superblock is known, before the maps are read: make them. */
-	int (*prepare)(struct cbt_store *store, struct cbt_opening *opening);
+	int (*prepare)(struct cbt_store *store, struct cbt_opening *opening, const char **why);
+	/* Called when the maps are read and the superblock is what it will be: take its epochs. */
+	void (*found)(struct cbt_store *store);
 	/* Called for a store that was stopped in order: was the origin written since? */
 	bool (*origin_changed)(struct cbt_store *store, u64 seed, u64 fingerprint);
 	struct cbt_map *dirty;		/* set by prepare */

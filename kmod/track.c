@@ -39,7 +39,6 @@ static u32 registry_sequence = 1;	/* LOCK: control */
 static DECLARE_WAIT_QUEUE_HEAD(unpinned);
 static struct workqueue_struct *workers;
 
-
 /*--------------------------------------------------------------------------------------------------
  * The write path
  */
@@ -52,7 +51,7 @@ static bool lacks_memory(const struct cbt_spares *spares)
 
 /* Inside the gate and an RCU section. @covered: by a transaction of this epoch. */
 static enum cbt_admission write_mark(struct cbt_tracker *t, struct cbt_write *write,
-			       struct cbt_spares *spares, bool covered)
+				     struct cbt_spares *spares, bool covered)
 {
 	if (cbt_map_covers(t->active, write->first, write->last))
 		return CBT_ADMITTED;
@@ -164,7 +163,7 @@ static const struct cbt_cow_ops cow_ops = {
 	.broken = epoch_broken,
 };
 
-/* It need not wait any more, for what is not @admission of CBT_MUST_WAIT or _COVER. */
+/* Wherever it goes, it waits here no more. */
 static void write_leave(struct cbt_tracker *t, struct cbt_write *write,
 			enum cbt_admission admission)
 {
@@ -188,8 +187,12 @@ static dev_t tracker_dev(const struct cbt_tracker *t)
 static bool write_cover(struct cbt_tracker *t, struct cbt_write *write, bool whole_leaves)
 {
 	u64 first = write->first, last = write->last;
-	bool sequential = first && cbt_map_test(READ_ONCE(t->active), first - 1);
+	bool sequential;
 
+	/* A guess only: the map may be another one by now, but its pages are there. */
+	rcu_read_lock();
+	sequential = first && cbt_map_test(READ_ONCE(t->active), first - 1);
+	rcu_read_unlock();
 	write->whole_leaves = whole_leaves;
 	if (whole_leaves) {
 		first &= ~(u64)(CBT_LEAF_BLOCKS - 1);
@@ -541,21 +544,46 @@ static bool origin_changed(struct cbt_store *store, u64 seed, u64 fingerprint)
 	       now != fingerprint;
 }
 
-static int store_prepare(struct cbt_store *store, struct cbt_opening *opening)
+/* Copies of one store must not run side by side: each would speak for the other. */
+static int claim_uuid(struct cbt_tracker *t, const u8 uuid[UUID_SIZE])
+{
+	struct cbt_tracker *other;
+	uuid_t claimed;
+	int error = 0;
+
+	import_uuid(&claimed, uuid);
+	cbt_control_lock();
+	list_for_each_entry(other, &registry, link)
+		if (other != t && uuid_equal(&other->uuid, &claimed))
+			error = -EEXIST;
+	if (!error)
+		t->uuid = claimed;
+	cbt_control_unlock();
+	return error;
+}
+
+static int store_prepare(struct cbt_store *store, struct cbt_opening *opening, const char **why)
 {
 	struct cbt_tracker *t = store_tracker(store);
 	const struct cbt_geometry *geo = &store->super.geo;
-	int error = maps_init(t, cbt_geometry_nr_blocks(geo), cbt_geometry_nr_regions(geo));
+	int error;
 
+	*why = "a store with the same UUID is in use: one is a copy of the other, format it anew";
+	error = claim_uuid(t, store->super.id.uuid);
+	if (error)
+		return error;
+	*why = "out of memory for the maps";
+	error = maps_init(t, cbt_geometry_nr_blocks(geo), cbt_geometry_nr_regions(geo));
 	opening->dirty = &t->maps[0];
 	opening->suspect = &t->suspects[0];
 	return error;
 }
 
 /* What the superblock says of epochs becomes the tracker's. */
-static void take_history(struct cbt_tracker *t)
+static void take_history(struct cbt_store *store)
 {
-	const struct cbt_super *super = &t->store.super;
+	struct cbt_tracker *t = store_tracker(store);
+	const struct cbt_super *super = &store->super;
 	u32 i;
 
 	import_uuid(&t->uuid, super->id.uuid);
@@ -607,16 +635,17 @@ static int start_with_store(struct cbt_tracker *t, const struct cbt_tracker_para
 		.block_sectors = params->block_sectors,
 		.hot_regions = CBT_HOT_REGIONS,
 		.prepare = store_prepare,
+		.found = take_history,
 		.origin_changed = origin_changed,
 	};
 	int error = cbt_store_open(&t->store, params->store_bdev, &store_client, &opening, why);
 
 	if (error) {
+		t->uuid = uuid_null;
 		maps_exit(t);
 		cbt_store_init_ram(&t->store);
 		return error;
 	}
-	take_history(t);
 	*why = "out of memory for copies";
 	error = cow_start(t, params->store_bdev);
 	if (error) {

@@ -9,21 +9,6 @@
 insmod_cbt
 sectors=$(blockdev --getsz /dev/vda)
 
-# differing: blocks of 4 KiB in which vda and vdb differ, one number a line
-cat >"$TMPDIR/differing.py" <<'PY'
-a, b = open("/dev/vda", "rb"), open("/dev/vdb", "rb")
-block = 0
-while True:
-    x, y = a.read(1 << 20), b.read(1 << 20)
-    if not x:
-        break
-    if x != y:
-        for i in range(0, len(x), 4096):
-            if x[i:i + 4096] != y[i:i + 4096]:
-                print(block + i // 4096)
-    block += len(x) // 4096
-PY
-
 # mapped: blocks that the map of $1 says may differ, one number a line. An epoch that begins or ends
 # after the first extent was printed ends the reading; then it is read again.
 mapped()
@@ -52,7 +37,7 @@ covered()
 	sync
 	echo 3 >/proc/sys/vm/drop_caches
 	blockdev --flushbufs /dev/vda
-	python3 "$TMPDIR/differing.py" >"$TMPDIR/differing"
+	"$top/tests/differing.py" /dev/vda /dev/vdb >"$TMPDIR/differing"
 	mapped t >"$TMPDIR/mapped"
 	missing=$(sort "$TMPDIR/differing" | comm -23 - <(sort "$TMPDIR/mapped") | wc -l)
 	check_equal "$1: no differing block is missing from the map" "$missing" 0
