@@ -233,6 +233,21 @@ TEST_F(one, image_is_kept_from_discards_which_are_marked)
 	STOP();
 }
 
+TEST_F(one, image_of_released_blocks_fails_and_an_abort_still_has_them)
+{
+	START("/dev/vda", "/dev/vdb", 4096, 1000, 16384);
+	WRITE(0, 4096); /* block 0 has a copy, block 1 has none */
+	EXPECT_EQ(0, release_blocks(self->s.nl, "t", &self->s.epoch, 0, 511));
+	EXPECT_EQ(-EIO, read_image(self->s.after, 4096, 0));
+	EXPECT_EQ(-EIO, read_image(self->s.after, 4096, 4096));
+	WRITE(0, SPAN);
+	EXPECT_EQ(-EIO, read_image(self->s.after, 4096, 0));
+	EXPECT_STREQ("valid", image_state("image"));
+	EXPECT_EQ(0, ABORT());
+	EXPECT_STREQ("0+512 ", map_text(self->s.nl, "t", CBT_MAP_ACTIVE));
+	STOP();
+}
+
 TEST_F(one, image_cannot_be_written)
 {
 	int fd;
@@ -475,6 +490,24 @@ static int end_io(struct in_flight *io, pthread_t thread)
 	close(io->fd);
 	free(io->buffer);
 	return atomic_load(&io->result);
+}
+
+TEST_F(one, read_in_flight_fails_when_its_block_is_released_meanwhile)
+{
+	struct in_flight read;
+	pthread_t thread;
+
+	map_device("origin", "0 65536 linear /dev/vda 0");
+	START("/dev/mapper/origin", "/dev/vdb", 4096, 1000, 16384);
+	ASSERT_EQ(0, run("dmsetup suspend origin"));
+	begin_read(&read, &thread);
+	EXPECT_EQ(0, release_blocks(self->s.nl, "t", &self->s.epoch, 0, 0));
+	EXPECT_EQ(1, atomic_load(&read.result));
+	ASSERT_EQ(0, run("dmsetup resume origin"));
+	EXPECT_EQ(-EIO, end_io(&read, thread));
+	EXPECT_UNCHANGED(4096, 4096);
+	STOP();
+	unmap_device("origin");
 }
 
 TEST_F(one, read_in_flight_fails_when_the_epoch_ends_meanwhile)

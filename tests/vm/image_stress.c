@@ -290,6 +290,22 @@ static void freeze(struct nl *nl, const struct uuid *epoch)
 	atomic_store(&unexplained, false);
 }
 
+static void release_some(struct nl *nl, const struct uuid *epoch, uint64_t *state)
+{
+	uint64_t first = next_random(state) % (session->nr_sectors / session->block_sectors);
+	uint64_t nr = min_of(1 + next_random(state) % (nr_blocks / 16), nr_blocks - first);
+
+	for (uint64_t b = first; b < first + nr; b++)
+		atomic_store(&released[b], 1);
+	if (release_blocks(nl, "t", epoch, first, first + nr - 1)) {
+		if (!session->overflows || strcmp(image_state("image"), "broken"))
+			errx(1, "release refused");
+		return;
+	}
+	for (uint64_t b = first; b < first + nr; b++)
+		atomic_store(&released[b], 2);
+}
+
 /* Ends the epoch while its image is being read. Returns whether it was broken. */
 static bool end_round(struct nl *nl, const struct uuid *epoch, bool commit, bool broken)
 {
@@ -340,6 +356,8 @@ static void run_round(struct nl *nl, uint64_t *state, uint64_t duration_ns)
 	do {
 		usleep(50000);
 		atomic_store(&pause_writers, false);
+		if (!session->overflows || next_random(state) % 4 == 0)
+			release_some(nl, &epoch, state);
 	} while (now_ns() < end || (session->overflows && strcmp(image_state("image"), "broken") &&
 				    now_ns() < end + 20000000000));
 	if (atomic_load(&unexplained) && strcmp(image_state("image"), "broken"))

@@ -5,6 +5,7 @@
 
 #include <time.h>
 
+#include "lib/nl_control.h"
 #include "tracked.h"
 
 /* Where the diff area of a new store for @origin begins, in sectors. */
@@ -82,6 +83,16 @@ static inline int map_image(struct nl *nl, const char *image, const char *name,
 			    const struct uuid *epoch)
 {
 	return map_image_as(nl, "--readonly", image, name, epoch);
+}
+
+/* Blocks @first to @last of the frozen epoch are not read any more; 0 or an error. */
+static inline int release_blocks(struct nl *nl, const char *name, const struct uuid *epoch,
+				 uint64_t first, uint64_t last)
+{
+	const struct cbt_blocks range = { first, last - first + 1 };
+	struct failure f;
+
+	return nl_release(nl, name, epoch, &range, 1, &f);
 }
 
 /* "valid", "broken" or "ended": the state of an image. */
