@@ -167,6 +167,21 @@ build/fuzz/%: tests/fuzz/%.c tests/fuzz/fuzz.h $(fuzzed_src)
 .PHONY: fuzz
 fuzz: $(fuzz_src:tests/%.c=build/%) ## Build the fuzz targets with libFuzzer (build/fuzz/NAME)
 
+# The module's store itself, on a simulated kernel and device; the library has functions of the same
+# names, which must not be taken.
+build/san/sim/%.o: kmod/%.c build/flags
+	$(call say,CC sim,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(base_flags) $(TEST_CPPFLAGS) $(SANITIZE) -MMD -MP -c -o $@ $<
+build/san/sim/%.o build/san/tests/unit/store_crash.o: base_flags += -Itests/sim -DCONFIG_DM_CBT_FAULTS
+build/san/sim/%.o: WARN += -Wno-missing-prototypes -Wno-unused-parameter -Wno-sign-compare
+
+build/tests/unit/store_crash: build/san/tests/unit/store_crash.o build/san/tests/sim/sim.o \
+		$(addprefix build/san/sim/,store.o log.o checkpoint.o) build/san/libfailback.a
+	$(call say,LD san,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(link_flags) $(SANITIZE) -o $@ $^ $(pkg_libs)
+
 build/tests/vm/%: build/obj/tests/vm/%.o build/obj/libfailback.a
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D)
