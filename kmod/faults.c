@@ -10,4 +10,4 @@ MODULE_PARM_DESC(drop_block, "block of every tracker whose bit is never set; def
 
 unsigned int cbt_fault_skip_flush;
 module_param_named(skip_flush, cbt_fault_skip_flush, uint, 0600);
-MODULE_PARM_DESC(skip_flush, "sum of the flushes to leave out: 1 FUA of the log, 2 flush of map pages, 4 FUA of the superblock, 8 flush of the origin before a commit");
+MODULE_PARM_DESC(skip_flush, "sum of the flushes to leave out: 1 FUA of the log, 2 flush of map pages, 4 FUA of the superblock, 8 flush of the origin before a commit, 16 the same before its fingerprint");

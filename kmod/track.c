@@ -20,6 +20,7 @@
  * Without memory for a leaf the whole leaf becomes dirty. Its bits are permissions too, so then the
  * coverage must be of whole leaves.
  */
+#include <linux/blkdev.h>
 #include <linux/jiffies.h>
 #include <linux/log2.h>
 #include <linux/module.h>
@@ -820,14 +821,21 @@ int cbt_tracker_start(struct cbt_tracker *t, const struct cbt_tracker_params *pa
 	return tracker_start_first(t, params, why);
 }
 
+/* CRASH: an origin that lost what the fingerprint saw would seem to have been written by others. */
+static int take_fingerprint(struct cbt_tracker *t, u64 seed, u64 *ret)
+{
+	int error = cbt_fault_skips(CBT_FAULT_STOP_FLUSH) ? 0 : blkdev_issue_flush(t->origin_bdev);
+
+	return error ? error : cbt_fingerprint(t->origin_bdev, t->size_sectors, seed, ret);
+}
+
 static void tracker_stop(struct cbt_tracker *t)
 {
 	u64 seed = get_random_u64() | 1;
 	u64 fingerprint;
 
 	/* Without a fingerprint it is as after a crash, which loses nothing either. */
-	if (t->store.mode == CBT_STORE_OPEN &&
-	    cbt_fingerprint(t->origin_bdev, t->size_sectors, seed, &fingerprint))
+	if (t->store.mode == CBT_STORE_OPEN && take_fingerprint(t, seed, &fingerprint))
 		seed = 0;
 	cbt_store_close(&t->store, seed, fingerprint);
 }

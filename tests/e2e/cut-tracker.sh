@@ -36,7 +36,7 @@ survives()
 # notices <claim> <directory> <promise of a disk that it does not keep>
 notices()
 {
-	check_fails "$1" 1 'not dirty|was committed|cannot be opened' \
+	check_fails "$1" 1 'not dirty|was committed|cannot be opened|fingerprint' \
 		"$check_tracker" --seed "$seed" --cuts 200 --ignore "$3" "$2/log"
 }
 
