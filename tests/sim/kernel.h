@@ -35,7 +35,8 @@ typedef struct {
 #define GFP_NOIO 0
 #define __GFP_ZERO 0
 #define __GFP_NOFAIL 0
-#define WARN_ON_ONCE(e) ((e) ? (fprintf(stderr, "WARN_ON %s:%d: %s\n", __FILE__, __LINE__, #e), abort()) : (void)0)
+#define WARN_ON_ONCE(e)                                                                     \
+	((e) ? (fprintf(stderr, "WARN_ON %s:%d: %s\n", __FILE__, __LINE__, #e), abort()) : (void)0)
 #define ilog2(n) (63 - __builtin_clzll(n))
 #define BITS_TO_LONGS(n) (((n) + 63) / 64)
 

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * kmod/store.c, log.c and checkpoint.c on a simulated device (tests/sim), cut at every step: whatever of the
- * writes that were not durable is lost or torn, the map that cbt_recover() finds covers each block
- * that may differ from what the receiver holds. After some of the cuts work goes on from there.
+ * kmod/store.c, log.c and checkpoint.c on a simulated device (tests/sim), cut at every step:
+ * whatever of the writes that were not durable is lost or torn, the map that cbt_recover() finds
+ * covers each block that may differ from what the receiver holds. After some of the cuts work goes
+ * on from there.
  *
- * The tracker is a model of kmod/track.c and epoch.c, event by event: writers, the worker that covers and
- * admits, freeze, commit, abort. Only some blocks are written, each of them a version; for each the
- * test knows which versions the origin may hold after a cut.
+ * The tracker is a model of kmod/track.c and epoch.c, event by event: writers, the worker that
+ * covers and admits, freeze, commit, abort. Only some blocks are written, each of them a version;
+ * for each the test knows which versions the origin may hold after a cut.
  *
  * Leaving out any of the flushes of kmod/faults.h, or one of the tracker's own rules, loses a block.
  */
