@@ -104,7 +104,7 @@ static struct nlattr *put(struct message *m, int type, const void *data, size_t 
 {
 	struct nlattr *attr = (struct nlattr *)(m->buf + m->len);
 
-	if (m->len + NLA_HDRLEN + NLA_ALIGN(len) > sizeof(m->buf))
+	if (len > sizeof(m->buf) || m->len + NLA_HDRLEN + NLA_ALIGN(len) > sizeof(m->buf))
 		return NULL;
 	memset(attr, 0, NLA_HDRLEN + NLA_ALIGN(len));
 	attr->nla_type = (uint16_t)type;
@@ -362,7 +362,7 @@ static void put_some_selector(struct message *m, struct dice *d)
 static void put_some_ranges(struct message *m, struct dice *d)
 {
 	struct cbt_blocks ranges[200];
-	size_t nr = chance(d, 10) ? roll(d, 200) : 1 + roll(d, 4);
+	size_t nr = 1 + (chance(d, 10) ? roll(d, 199) : roll(d, 4));
 
 	for (size_t i = 0; i < nr; i++) {
 		ranges[i].start = chance(d, 20) ? UINT64_MAX - roll(d, 3) : roll(d, 17000);
