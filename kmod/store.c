@@ -645,12 +645,20 @@ int cbt_store_grow(struct cbt_store *store, u64 size_sectors, const char **why)
 		*why = "the origin is larger than what the store was formatted for: format a new one";
 		return -ENOSPC;
 	}
+	WRITE_ONCE(store->nr_leaves, nr_leaves);
+	return 0;
+}
+
+u64 cbt_store_note_size(struct cbt_store *store, u64 size_sectors, u64 generation)
+{
+	u64 ticket;
+
 	spin_lock(&store->lock);
 	store->super.geo.size_sectors = size_sectors;
-	store->super.generation++;
-	WRITE_ONCE(store->nr_leaves, nr_leaves);
+	store->super.generation = generation;
+	ticket = cbt_store_save(store);
 	spin_unlock(&store->lock);
-	return 0;
+	return ticket;
 }
 
 int cbt_store_open(struct cbt_store *store, struct block_device *bdev,

@@ -228,10 +228,18 @@ void cbt_store_close(struct cbt_store *store, u64 seed, u64 fingerprint);
  * cbt_store_grow - the disk is larger now; the maps of the client are too.
  *
  * Called with no write on its way. The client then marks the added blocks, touches their leaves and
- * waits for a checkpoint before it lets writes go.
+ * waits for a checkpoint, notes the size, and only then lets writes go.
  * Return: 0; -ENOSPC the store has no room for so many leaves.
  */
 int cbt_store_grow(struct cbt_store *store, u64 size_sectors, const char **why);
+
+/**
+ * cbt_store_note_size - have the superblock say the new size and generation.
+ *
+ * CRASH: only when pages hold the added blocks: until then an attach must see that the disk grew.
+ * Return: a ticket.
+ */
+u64 cbt_store_note_size(struct cbt_store *store, u64 size_sectors, u64 generation);
 
 /*--------------------------------------------------------------------------------------------------
  * Superblock

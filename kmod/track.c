@@ -782,6 +782,22 @@ static int tracker_grow(struct cbt_tracker *t, u64 size_sectors, const char **wh
 	return error;
 }
 
+/* CRASH: first pages for the added blocks, then the size; until both are durable no write goes. */
+static int store_size(struct cbt_tracker *t, u64 size_sectors)
+{
+	unsigned long deadline = jiffies + msecs_to_jiffies(2 * CBT_STORE_DEADLINE_MS);
+	int error = cbt_checkpoint_wait(&t->store, deadline);
+
+	if (!error)
+		error = cbt_store_wait_saved(&t->store,
+					     cbt_store_note_size(&t->store, size_sectors,
+								 t->generation),
+					     deadline);
+	if (!error)
+		t->store_sectors = size_sectors;
+	return error;
+}
+
 /* A started tracker under a new table, with nothing on its way but marks that nobody wrote. */
 static int tracker_adopt(struct cbt_tracker *t, const struct cbt_tracker_params *params,
 			 const char **why)
@@ -800,13 +816,9 @@ static int tracker_adopt(struct cbt_tracker *t, const struct cbt_tracker_params 
 		cbt_gates_open(&t, 1);
 	}
 	mutex_unlock(&control);
-	/* CRASH: until the added blocks are in pages, no write may set out that relies on them. */
 	if (!error && t->store.mode == CBT_STORE_OPEN && params->size_sectors != t->store_sectors) {
 		*why = "the store did not take the new size in time";
-		error = cbt_checkpoint_wait(&t->store,
-					    jiffies + msecs_to_jiffies(2 * CBT_STORE_DEADLINE_MS));
-		if (!error)
-			t->store_sectors = params->size_sectors;
+		error = store_size(t, params->size_sectors);
 	}
 	memalloc_noio_restore(noio);
 	return error;
