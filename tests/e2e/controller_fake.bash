@@ -49,7 +49,7 @@ make_tracker()
 	mkdir -p "$FAKE_KERNEL/$1"
 	echo "$2" >"$FAKE_KERNEL/$1/origin"
 	cat /proc/sys/kernel/random/uuid >"$FAKE_KERNEL/$1/uuid"
-	: >"$FAKE_KERNEL/$1/active"
+	: >"$FAKE_KERNEL/$1/active" >"$FAKE_KERNEL/$1/store"
 }
 
 # write_tracked <tracker> <first 4 KiB block> <number>: new contents, and marked.

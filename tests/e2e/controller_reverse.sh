@@ -158,6 +158,27 @@ check "the next delta covers it" on b failback resume vm1
 check "and the disks are identical" same_disks
 check_equal "the mark is gone" "$(vm_property a Consistent)" true
 
+# what the VM writes meanwhile is the next delta's
+mv "$TMPDIR/bin/failback-send" "$TMPDIR/bin/send.good"
+cat >"$TMPDIR/bin/failback-send" <<-SH
+	#!/bin/sh
+	dd if=/dev/urandom of="$b0" bs=4k seek=700 count=3 conv=fsync,notrunc status=none
+	echo "700 3" >>"$FAKE_KERNEL/vm1-disk0/active"
+	ls "$FAKE_KERNEL/.images" | wc -l >"$TMPDIR/images"
+	exec "$TMPDIR/bin/send.good" "\$@"
+SH
+chmod +x "$TMPDIR/bin/failback-send"
+write_tracked vm1-disk0 699 5
+cp "$TMPDIR/b.disk0" "$TMPDIR/frozen"
+check "a delta is sent while the VM overwrites it" on b failback resume vm1
+check_equal "from the images of both disks" "$(<"$TMPDIR/images")" 2
+check "the receiver holds what the disk held at the freeze" cmp "$a0" "$TMPDIR/frozen"
+check_equal "what was written since is dirty" "$(vm_property b DirtyBytes)" $((3 * 4096))
+check_equal "no image is left" "$(ls "$FAKE_KERNEL/.images")" ""
+mv "$TMPDIR/bin/send.good" "$TMPDIR/bin/failback-send"
+check "the next delta brings it" on b failback resume vm1
+check "and the disks are identical" same_disks
+
 # an acknowledgement that is lost: the receiver has the delta, the sender does not know
 mv "$TMPDIR/bin/failback-send" "$TMPDIR/bin/send.good"
 printf '#!/bin/sh\n"%s" "$@"\nexit 9\n' "$TMPDIR/bin/send.good" >"$TMPDIR/bin/failback-send"
@@ -215,8 +236,10 @@ wait_for 10 sends || bail "it does not send"
 stop_daemon b KILL
 wait_for 10 receives_nothing || diag "the peer still receives"
 check "a killed daemon leaves an epoch frozen" test -e "$FAKE_KERNEL/vm1-disk0/frozen"
+check_equal "and its images" "$(ls "$FAKE_KERNEL/.images" | wc -l)" 2
 start_daemon b
 check "its next start ends that epoch" test ! -e "$FAKE_KERNEL/vm1-disk0/frozen"
+check_equal "and removes its images" "$(ls "$FAKE_KERNEL/.images")" ""
 check "and says what became of the delta" grep -q 'failbackd ended.*failback resume vm1' <(on b failback status)
 history=$(call b GetJobHistory u 1 | sed 's/^s "//; s/"$//; s/\\"/"/g')
 check_equal "and settles the job in the history" "$(jq -c '.[0] | [.JobType, .JobState, .ErrorCode]' <<<"$history")" \

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * The module and device-mapper as plain files, linked in front of the library: it implements
- * lib/nl.h and lib/dm.h, so that failbackd and failback-send run their real way on a machine
+ * lib/nl.h, lib/dm.h and lib/dm_image.h, so that failbackd and failback-send run their real way on a machine
  * without the module.
  *
  * $FAKE_KERNEL/NAME is the tracker NAME:
@@ -13,6 +13,8 @@
  *	ended		lines "UUID committed|aborted"
  *	base		UUID of the epoch that was committed last
  *	open		exists while something has the mapped device open
+ *	store		exists if the tracker has a store, and so images
+ *	../.images/	images: copies of the origins as they were when the image was made
  *	../enomem	while it exists, the kernel has no memory
  *	renewed		while it exists, a freeze finds the tracker started anew
  *
@@ -23,6 +25,7 @@
  * Without the directory, the module is not loaded. Blocks are 4 KiB. The writer of a disk adds to
  * active by itself.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -38,6 +41,7 @@
 
 #include "base/cleanup.h"
 #include "lib/dm.h"
+#include "lib/dm_image.h"
 #include "lib/nl.h"
 
 #define BLOCK_BYTES  4096U
@@ -162,6 +166,7 @@ int nl_tracker_get(struct nl *nl, const char *tracker, struct tracker_info *ret,
 	info.has_base = read_line(tracker, "base", text, sizeof(text)) &&
 			uuid_parse(text, &info.base_uuid) == 0;
 	info.dirty_active = map_count(tracker, "active", bytes / BLOCK_BYTES);
+	info.has_store = exists(tracker, "store");
 	info.has_frozen = exists(tracker, "frozen");
 	if (info.has_frozen) {
 		info.dirty_frozen = map_count(tracker, "frozen", bytes / BLOCK_BYTES);
@@ -348,6 +353,71 @@ int dm_rename(const char *name, const char *new_name, struct failure *f)
 	if (rename(from, path_of(new_name, "")) < 0)
 		return failure_set(f, CODE_FAILED, -errno, "Mapped device %s cannot be renamed.",
 				   name);
+	return 0;
+}
+
+/* --- lib/dm_image.h --- */
+
+static bool copy_origin(const char *tracker, const char *to)
+{
+	char buf[1 << 16];
+	char origin[PATH_MAX];
+	cleanup_fd int out = open(to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	cleanup_fd int in = -1;
+	ssize_t len;
+
+	if (out < 0 || !read_line(tracker, "origin", origin, sizeof(origin)))
+		return false;
+	in = open(origin, O_RDONLY | O_CLOEXEC);
+	while ((len = read(in, buf, sizeof(buf))) > 0) {
+		if (write(out, buf, (size_t)len) != len)
+			return false;
+	}
+	return len == 0;
+}
+
+/* The tracker of that UUID, by its name. */
+static bool find_tracker(const struct uuid *uuid, char ret[NAME_MAX + 1])
+{
+	DIR *dir = opendir(path_of("", ""));
+	struct dirent *entry;
+	char text[PATH_MAX];
+	struct uuid own;
+	bool found = false;
+
+	while (dir && !found && (entry = readdir(dir)) != NULL) {
+		if (!read_line(entry->d_name, "uuid", text, sizeof(text)) || uuid_parse(text, &own) ||
+		    !uuid_equal(&own, uuid))
+			continue;
+		(void)snprintf(ret, NAME_MAX + 1, "%s", entry->d_name);
+		found = true;
+	}
+	if (dir)
+		(void)closedir(dir);
+	return found;
+}
+
+int dm_image_create(const char *name, const struct uuid *tracker, const struct uuid *epoch,
+		    uint64_t sectors, char ret_path[PATH_MAX], struct failure *f)
+{
+	char tracker_name[NAME_MAX + 1];
+	char text[UUID_TEXT_LEN + 1];
+	char path[PATH_MAX];
+
+	(void)sectors;
+	(void)mkdir(path_of(".images", ""), 0700);
+	(void)snprintf(path, sizeof(path), "%s", path_of(".images", name));
+	if (!find_tracker(tracker, tracker_name) ||
+	    outcome(tracker_name, uuid_format(epoch, text)) != 'f' || !copy_origin(tracker_name, path))
+		return failure_set(f, CODE_FAILED, -EIO, "The image %s cannot be made.", name);
+	(void)snprintf(ret_path, PATH_MAX, "%s", path);
+	return 0;
+}
+
+int dm_image_remove(const char *name, struct failure *f)
+{
+	(void)f;
+	(void)unlink(path_of(".images", name));
 	return 0;
 }
 

@@ -31,6 +31,7 @@
 #include "base/text.h"
 #include "daemon/calls.h"
 #include "daemon/fence.h"
+#include "daemon/images.h"
 #include "daemon/peer.h"
 #include "daemon/trackers.h"
 #include "daemon/transfer_plan.h"
@@ -76,6 +77,7 @@ int delta_settle(struct vm *vm, struct failure *f)
 
 	if (vm->r.mode != MODE_PRIMARY || uuid_is_nil(&vm->r.epoch))
 		return 0;
+	images_remove(&vm->r);
 	rc = end_epoch(&vm->r, f);
 	if (rc)
 		return rc;
@@ -149,9 +151,16 @@ static void fail(struct delta *delta, const struct failure *why)
 {
 	_cleanup_(delta_free_at) struct delta *owned = delta;
 	struct vm *vm = delta->vm;
+	char broken[NL_REASON_LEN + 1];
 	struct failure settle;
+	struct failure cause;
 	struct failure full;
 
+	/* A read of the image that fails says less than why it does. */
+	if (!uuid_is_nil(&vm->r.epoch) && trackers_broken(&vm->r, broken)) {
+		(void)failure_set(&cause, CODE_FAILED, -EIO, "The frozen epoch broke: %s.", broken);
+		why = &cause;
+	}
 	if (delta_settle(vm, &settle))
 		log_error("VM %s: the epoch stays frozen for now: %s", vm->r.name, settle.text);
 	tell_way_forward(vm, why, &full);

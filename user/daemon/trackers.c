@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
@@ -203,6 +204,24 @@ int trackers_commit(const struct relationship_record *r, const struct uuid *epoc
 int trackers_abort(const struct relationship_record *r, const struct uuid *epoch, struct failure *f)
 {
 	return end_on_each(nl_abort, r, epoch, f);
+}
+
+bool trackers_broken(const struct relationship_record *r, char ret[NL_REASON_LEN + 1])
+{
+	_cleanup_(nl_close_at) struct nl *nl = NULL;
+
+	for (size_t i = 0; i < r->nr_disks; i++) {
+		char name[FENCE_NAME_MAX];
+		struct tracker_info info;
+
+		if ((!nl && nl_open(&nl, NULL)) ||
+		    nl_tracker_get(nl, fence_name(&r->disks[i], name), &info, NULL) ||
+		    !info.broken[0] || !uuid_equal(&info.frozen_uuid, &r->epoch))
+			continue;
+		memcpy(ret, info.broken, sizeof(info.broken));
+		return true;
+	}
+	return false;
 }
 
 int trackers_check_closed(const struct relationship_record *r, struct failure *f)

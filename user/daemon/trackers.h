@@ -47,6 +47,11 @@ int trackers_commit(const struct relationship_record *r, const struct uuid *epoc
 int trackers_abort(const struct relationship_record *r, const struct uuid *epoch,
 		   struct failure *f);
 
+/**
+ * trackers_broken - why r->epoch can only be aborted, when it is frozen and so; false: not.
+ */
+bool trackers_broken(const struct relationship_record *r, char ret[NL_REASON_LEN + 1]);
+
 /** trackers_check_closed - CODE_IN_USE names the first tracker that something has open. */
 int trackers_check_closed(const struct relationship_record *r, struct failure *f);
 

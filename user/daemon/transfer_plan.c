@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <limits.h>
 
+#include "daemon/images.h"
 #include "lib/devid.h"
 #include "lib/json.h"
 
@@ -55,7 +56,8 @@ int send_plan(const struct relationship_record *r, const struct tracker_info *in
 			disk_new(disks, r->disks[i].name, r->disks[i].size_bytes);
 		struct json_object *source = json_object_new_object();
 		char path[PATH_MAX];
-		int rc = devid_path(infos[i].origin_dev, path, f);
+		int rc = full ? devid_path(infos[i].origin_dev, path, f)
+			      : images_source(r, i, &infos[i], path, f);
 
 		if (full)
 			(void)json_object_object_add(source, "all", json_object_new_boolean(true));

@@ -9,8 +9,8 @@
 #include "lib/store.h"
 
 /**
- * send_plan - the frozen maps of @r's trackers as epoch r->epoch over r->base, read from the
- * origins below them. @full: all of the origins instead, over nothing.
+ * send_plan - the frozen maps of @r's trackers as epoch r->epoch over r->base, read from their
+ * images, which are made (images.h). @full: all of the origins instead, over nothing.
  */
 int send_plan(const struct relationship_record *r, const struct tracker_info *infos, bool full,
 	      char **ret, struct failure *f);
