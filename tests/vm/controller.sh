@@ -23,6 +23,7 @@ sync
 dmsetup create vm1-disk0 --table "0 $((size / 512)) cbt /dev/vdb -"
 cleanup_fn dmsetup remove vm1-disk0.replica
 dmsetup mknodes
+chmod 660 /dev/mapper/vm1-disk0
 mount /dev/mapper/vm1-disk0 "$TMPDIR/mnt"
 cleanup_fn eval "mountpoint -q $TMPDIR/mnt && umount $TMPDIR/mnt || true"
 
@@ -74,13 +75,17 @@ check_equal "nothing is dirty" "$(vm_property b DirtyBytes)" 0
 check "cbtctl sees the same base as the relationship" \
 	grep -q "$(vm_property b Base | tr -d '"')" <(cbtctl show vm1-disk0.replica)
 check "the VM's device is not there any more under its name" test ! -e /dev/mapper/vm1-disk0
+check_equal "and is for root alone" "$(stat -Lc %a /dev/mapper/vm1-disk0.replica)" 600
 
 # --- the way home, and away again, by commands ---
 
 dmsetup create home-disk0.replica --table "0 $((size / 512)) cbt /dev/vda -"
 cleanup_fn dmsetup remove home-disk0.replica
+dmsetup mknodes
+chmod 660 /dev/mapper/home-disk0.replica
 jq '.relationships[0].disks[0].tracker = "home-disk0"' "$TMPDIR/a.json" >"$TMPDIR/home.json"
 on a failback apply "$TMPDIR/home.json" >/dev/null
+check_equal "a device that was made hidden is for root alone, too" "$(stat -Lc %a /dev/mapper/home-disk0.replica)" 600
 check "the VM is failed over to its home" on a failback failover vm1
 check "it is reversed there" on a failback reverse vm1
 check_equal "the roles are exchanged" "$(role a), $(role b)" "1 3, 2 3"
@@ -94,6 +99,7 @@ check "the disks are identical" cmp /dev/vda /dev/vdb
 check_equal "what was received is not dirty" "$(vm_property b DirtyBytes)" 0
 check "the VM is failed over again" on b failback failover vm1
 check "its device is back" test -b /dev/mapper/vm1-disk0
+check_equal "for the group that it belongs to, too" "$(stat -Lc %a /dev/mapper/vm1-disk0)" 660
 mount /dev/mapper/vm1-disk0 "$TMPDIR/mnt"
 head -c 2M /dev/urandom >"$TMPDIR/mnt/away"
 umount "$TMPDIR/mnt"

@@ -4,8 +4,12 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "lib/dm.h"
+
+#define MODE_HIDDEN  0600
+#define MODE_VISIBLE 0660 /* as udev makes disks; whose they are stays */
 
 static const char *hidden_name(const struct disk_record *disk, char buf[FENCE_NAME_MAX])
 {
@@ -30,6 +34,15 @@ bool fence_is_up(const struct relationship_record *r)
 	return true;
 }
 
+/* Follows the link that the node may be. Where there is none, nobody opens it by that name. */
+static void set_mode(const char *name, mode_t mode)
+{
+	char path[sizeof("/dev/mapper/") + FENCE_NAME_MAX];
+
+	(void)snprintf(path, sizeof(path), "/dev/mapper/%s", name);
+	(void)chmod(path, mode);
+}
+
 static int check_closed(const struct relationship_record *r, const struct disk_record *disk,
 			struct failure *f)
 {
@@ -43,6 +56,15 @@ static int check_closed(const struct relationship_record *r, const struct disk_r
 			   disk->name, r->name, disk->tracker);
 }
 
+static int show(const struct disk_record *disk, const char *hidden, struct failure *f)
+{
+	int rc = dm_rename(hidden, disk->tracker, f);
+
+	if (!rc)
+		set_mode(disk->tracker, MODE_VISIBLE);
+	return rc;
+}
+
 static int hide(const struct relationship_record *r, const struct disk_record *disk,
 		struct failure *f)
 {
@@ -52,10 +74,13 @@ static int hide(const struct relationship_record *r, const struct disk_record *d
 
 	if (!rc)
 		rc = dm_rename(disk->tracker, hidden_name(disk, hidden), f);
-	/* Someone may have opened it just before; from now on nobody can. */
-	if (rc || dm_open_count(hidden, &count, NULL) || !count)
+	if (rc)
 		return rc;
-	(void)dm_rename(hidden, disk->tracker, NULL);
+	set_mode(hidden, MODE_HIDDEN);
+	/* Someone may have opened it just before; from now on nobody can. */
+	if (dm_open_count(hidden, &count, NULL) || !count)
+		return 0;
+	(void)show(disk, hidden, NULL);
 	return failure_set(f, CODE_IN_USE, -EBUSY,
 			   "Disk %s of VM %.64s was opened just now (/dev/mapper/%s): shut the VM "
 			   "down first.",
@@ -69,14 +94,18 @@ int fence_raise(const struct relationship_record *r, struct failure *f)
 	size_t i;
 
 	for (i = 0; !rc && i < r->nr_disks; i++) {
-		if (r->disks[i].tracker[0] && dm_exists(r->disks[i].tracker))
+		if (!r->disks[i].tracker[0])
+			continue;
+		if (dm_exists(r->disks[i].tracker))
 			rc = hide(r, &r->disks[i], f);
+		else
+			set_mode(hidden_name(&r->disks[i], hidden), MODE_HIDDEN);
 	}
 	if (!rc)
 		return 0;
 	while (i--) {
 		if (dm_exists(hidden_name(&r->disks[i], hidden)))
-			(void)dm_rename(hidden, r->disks[i].tracker, NULL);
+			(void)show(&r->disks[i], hidden, NULL);
 	}
 	return rc;
 }
@@ -90,7 +119,7 @@ int fence_lower(const struct relationship_record *r, struct failure *f)
 		const struct disk_record *disk = &r->disks[i];
 
 		if (disk->tracker[0] && dm_exists(hidden_name(disk, hidden)))
-			rc = dm_rename(hidden, disk->tracker, f);
+			rc = show(disk, hidden, f);
 	}
 	return rc;
 }

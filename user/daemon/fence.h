@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The fence: the VM's device, /dev/mapper/TRACKER, is there only where the VM may run. Elsewhere the
- * same mapped device is named TRACKER.replica. A VM of any kind, started by anyone, cannot open what
- * is not there.
+ * same mapped device is named TRACKER.replica, for root alone. A VM of any kind, started by anyone,
+ * cannot open what is not there.
  *
  * Disks without a tracker, on a host where the VM never runs, have nothing to be fenced.
  */
