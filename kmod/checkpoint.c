@@ -72,6 +72,7 @@ static bool write_leaves(struct cbt_store *store, struct cbt_store_io *io)
 	if (!nr)
 		return false;
 	c->next_leaf = first + nr;
+	c->nr_leaves += nr;
 	cbt_store_submit(io, store->super.geo.map_start + 2 * first, 2 * nr,
 			 REQ_OP_WRITE | REQ_META);
 	return true;
@@ -144,6 +145,8 @@ static bool begin(struct cbt_store *store)
 	c->phase = CBT_CHECKPOINT_GRACE;
 	spin_unlock(&store->lock);
 	c->old = cbt_log_switch(store);
+	c->started = ktime_get();
+	c->nr_leaves = 0;
 	c->next_leaf = 0;
 	c->next_index = 0;
 	c->grace_over = false;
@@ -182,8 +185,20 @@ static void finish(struct cbt_store *store)
 	c->phase = CBT_CHECKPOINT_IDLE;
 	c->nr_done++;
 	spin_unlock(&store->lock);
+	store->client->checkpointed(store, c->nr_leaves, c->started, 0);
 	wake_up_all(&store->wait);
 	store->client->wake(store);
+}
+
+/* Nothing is retired; who waits for it sees the mode. */
+static void give_up(struct cbt_store *store)
+{
+	struct cbt_checkpoint *c = &store->checkpoint;
+
+	spin_lock(&store->lock);
+	c->phase = CBT_CHECKPOINT_IDLE;
+	spin_unlock(&store->lock);
+	store->client->checkpointed(store, c->nr_leaves, c->started, -EIO);
 }
 
 /* Return: whether the next step may be possible at once. */
@@ -230,9 +245,13 @@ static bool step(struct cbt_store *store)
 
 void cbt_checkpoint_step(struct cbt_store *store)
 {
+	struct cbt_checkpoint *c = &store->checkpoint;
+
 	/* A store that failed keeps what it has: nothing more is retired. */
 	while (READ_ONCE(store->mode) == CBT_STORE_OPEN && step(store))
 		;
+	if (READ_ONCE(store->mode) != CBT_STORE_OPEN && c->phase != CBT_CHECKPOINT_IDLE)
+		give_up(store);
 }
 
 void cbt_checkpoint_start(struct cbt_store *store)

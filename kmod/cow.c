@@ -42,6 +42,7 @@
 
 #include "cow.h"
 #include "pool.h"
+#include "trace.h"
 
 #define DRAINS_MAX	8	/* writes to the diff area in flight */
 #define ERASE_BATCH	1024	/* entries of the index that are dropped in one go */
@@ -68,6 +69,7 @@ struct cow_epoch {
 	unsigned long nr_slots_free;
 	unsigned long slot_hint;
 	enum cbt_broken broken;
+	bool watermark_told;
 	struct rcu_work free;
 };
 
@@ -115,7 +117,8 @@ struct cow_io {
 	struct list_head link;
 	struct list_head buffers;	/* of consecutive blocks, or for consecutive slots */
 	unsigned long slot;		/* of the first, when writing */
-	u32 nr_slots;
+	u32 nr_buffers;
+	ktime_t started;		/* while reads are traced */
 	struct bio bio;			/* last: its vectors follow */
 };
 
@@ -360,6 +363,15 @@ static void bios_submit(struct bio_list *bios)
  * Copying; under the lock but for the work itself
  */
 
+static void copy_trace(const struct cbt_cow *cow, const struct cow_io *io)
+{
+	const struct cbt_buffer *first = list_first_entry(&io->buffers, struct cbt_buffer, link);
+	s64 duration_ns = io->started ? ktime_to_ns(ktime_sub(ktime_get(), io->started)) : 0;
+
+	trace_cbt_copy(cow->params.dev, first->block, io->nr_buffers, duration_ns,
+		       blk_status_to_errno(io->bio.bi_status));
+}
+
 /* Reads that ended: their buffers are held, or dropped. */
 static void copies_collect(struct cbt_cow *cow, struct list_head *resume)
 {
@@ -367,6 +379,8 @@ static void copies_collect(struct cbt_cow *cow, struct list_head *resume)
 	struct cow_io *io;
 
 	while ((io = list_first_entry_or_null(&cow->copied, struct cow_io, link))) {
+		if (trace_cbt_copy_enabled())
+			copy_trace(cow, io);
 		if (io->bio.bi_status)
 			epoch_break(cow, CBT_BROKEN_COPY_READ, resume);
 		list_for_each_entry_safe(buffer, next, &io->buffers, link) {
@@ -497,6 +511,8 @@ static int run_start(struct cbt_cow *cow, u64 first, u64 last, struct bio_list *
 		return error;
 	}
 	io->bio.bi_iter.bi_sector = first << cow->params.block_shift;
+	io->nr_buffers = i;
+	io->started = trace_cbt_copy_enabled() ? ktime_get() : 0;
 	cow->nr_copying++;
 	bio_list_add(bios, &io->bio);
 	return i;
@@ -640,7 +656,7 @@ static bool drain_start(struct cbt_cow *cow, struct bio_list *bios)
 	}
 	cow->nr_ready -= nr;
 	io->slot = slot;
-	io->nr_slots = nr;
+	io->nr_buffers = nr;
 	io->bio.bi_iter.bi_sector = cow->params.diff_start +
 				    ((sector_t)slot << cow->params.block_shift);
 	list_add_tail(&io->link, &cow->writing);
@@ -657,12 +673,23 @@ static bool wants_drain(struct cbt_cow *cow)
 	return cow->draining && cow->nr_ready && cow->nr_writing < DRAINS_MAX;
 }
 
+static bool crosses_watermark(const struct cbt_cow *cow)
+{
+	struct cow_epoch *e = cow->epoch;
+
+	if (!e || e->watermark_told || e->nr_slots_free > cow->params.nr_slots / 4)
+		return false;
+	e->watermark_told = true;
+	return true;
+}
+
 static void drain_step(struct work_struct *work)
 {
 	struct cbt_cow *cow = container_of(work, struct cbt_cow, drain_work);
 	struct bio_list bios = BIO_EMPTY_LIST;
 	unsigned long flags;
 	LIST_HEAD(resume);
+	bool tell;
 
 	spin_lock_irqsave(&cow->lock, flags);
 	if (drains_collect(cow, &resume) && cow->starved)
@@ -670,10 +697,13 @@ static void drain_step(struct work_struct *work)
 	if (cow->epoch && !cow->epoch->broken)
 		while (wants_drain(cow) && drain_start(cow, &bios))
 			;
+	tell = crosses_watermark(cow);
 	if (!cow->nr_writing)
 		wake_up(&cow->idle);
 	spin_unlock_irqrestore(&cow->lock, flags);
 
+	if (tell)
+		cow->params.ops->watermark(cow->params.owner);
 	waits_resume(cow, &resume);
 	bios_submit(&bios);
 }
@@ -833,7 +863,7 @@ static void slots_inherit(struct cbt_cow *cow, struct list_head *ios)
 	struct cow_io *io;
 
 	list_for_each_entry(io, ios, link)
-		slots_mark(cow->epoch, io->slot, io->nr_slots);
+		slots_mark(cow->epoch, io->slot, io->nr_buffers);
 }
 
 void cbt_cow_begin(struct cbt_cow *cow, const struct cbt_map *frozen, u64 number)

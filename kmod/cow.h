@@ -47,12 +47,15 @@ struct cbt_cow_ops {
 	void (*resume)(void *owner, struct list_head *waits);
 	/* The epoch is broken. Called once for it, from a worker. */
 	void (*broken)(void *owner, enum cbt_broken why);
+	/* Three quarters of the diff area are in use. Called once for an epoch, from a worker. */
+	void (*watermark)(void *owner);
 };
 
 /**
  * struct cbt_cow_params
  * @origin: device below the tracker
  * @diff: device with the diff area, from sector @diff_start on @nr_slots blocks
+ * @dev: the mapped device, to trace what happens
  */
 struct cbt_cow_params {
 	struct block_device *origin;
@@ -61,6 +64,7 @@ struct cbt_cow_params {
 	unsigned long nr_slots;
 	u64 size_sectors;
 	u32 block_shift;		/* sectors per block, as a power of two */
+	dev_t dev;
 	const struct cbt_cow_ops *ops;
 	void *owner;
 };

@@ -560,6 +560,7 @@ int cbt_release(struct cbt_tracker *t, const uuid_t *epoch, u64 first, u64 last,
 		return refuse(why, -ECANCELED, 0, cbt_broken_text(broken));
 	if (cbt_cow_release(t->cow, first, last))
 		return refuse(why, -ENOMEM, 0, "out of memory: release them again");
+	cbt_stats_add(&t->stats, CBT_STATS_A_RELEASED_BLOCKS, last - first + 1);
 	return 0;
 }
 

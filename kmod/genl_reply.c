@@ -119,10 +119,10 @@ int cbt_genl_put_label(struct sk_buff *skb, struct cbt_tracker *t)
 static u64 count_of(struct cbt_tracker *t, const struct cbt_cow_stats *cow, u32 which)
 {
 	switch (which) {
-	case CBT_STATS_A_STORE_WRITES:
-		return atomic64_read(&t->store.nr_writes);
-	case CBT_STATS_A_STORE_FLUSHES:
-		return atomic64_read(&t->store.nr_flushes);
+	case CBT_STATS_A_HOT_REGIONS:
+		return cbt_hot_count(&t->store.log.hot);
+	case CBT_STATS_A_WAITING_WRITES:
+		return cbt_tracker_nr_waiting(t);
 	case CBT_STATS_A_COPIED_BLOCKS:
 		return cow->nr_copied;
 	case CBT_STATS_A_COPIED_BYTES:

@@ -52,3 +52,12 @@ void cbt_hot_add(struct cbt_hot *hot, u64 region, u32 stamp)
 	hot->victim = (hot->victim + 1) % CBT_HOT_WAYS;
 	WRITE_ONCE(set[way], entry);
 }
+
+u32 cbt_hot_count(const struct cbt_hot *hot)
+{
+	u32 i, nr = 0, stamp = READ_ONCE(hot->stamp);
+
+	for (i = 0; i < hot->nr_sets * CBT_HOT_WAYS; i++)
+		nr += stamp && (READ_ONCE(hot->entries[i]) & (CBT_HOT_STAMPS - 1)) == stamp;
+	return nr;
+}

@@ -65,4 +65,7 @@ static inline bool cbt_hot_test(const struct cbt_hot *hot, u64 region)
 	return false;
 }
 
+/** cbt_hot_count - how many regions are hot, at some moment of the call. Context: any. */
+u32 cbt_hot_count(const struct cbt_hot *hot);
+
 #endif

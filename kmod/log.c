@@ -110,6 +110,7 @@ static bool txn_begin(struct cbt_store *store)
 	if (!begun)
 		return false;
 	cbt_log_begin(txn_block(txn), &store->super.id, txn->sequence, position, txn->epoch);
+	txn->nr_regions = 0;
 	txn->state = CBT_TXN_FILLING;
 	return true;
 }
@@ -126,6 +127,7 @@ static void txn_add(struct cbt_store *store, u64 start, u64 nr, bool region)
 		__set_bit(leaf, stale);
 	store->log.nr_regions += region;
 	spin_unlock(&store->lock);
+	store->log.txn.nr_regions += region;
 }
 
 static bool txn_has_room(struct cbt_store *store)
@@ -156,6 +158,15 @@ bool cbt_log_cover(struct cbt_store *store, u64 first, u64 last, bool sequential
 	return true;
 }
 
+static void txn_count(const struct cbt_store *store)
+{
+	u32 nr_regions = store->log.txn.nr_regions;
+
+	cbt_stats_inc(store->stats, CBT_STATS_A_LOG_BLOCKS);
+	cbt_stats_add(store->stats, CBT_STATS_A_REGION_RECORDS, nr_regions);
+	cbt_stats_add(store->stats, CBT_STATS_A_RANGE_RECORDS, cbt_log_nr_records(store) - nr_regions);
+}
+
 void cbt_log_commit(struct cbt_store *store)
 {
 	struct cbt_txn *txn = &store->log.txn;
@@ -164,6 +175,7 @@ void cbt_log_commit(struct cbt_store *store)
 		return;
 	cbt_log_seal(txn_block(txn));
 	txn->state = CBT_TXN_WRITING;
+	txn_count(store);
 	cbt_store_submit(&txn->io,
 			 CBT_DISK_LOG_START + (txn->sequence & 1) * store->super.geo.log_half_blocks +
 				 le32_to_cpu(txn_block(txn)->position),

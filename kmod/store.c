@@ -55,6 +55,7 @@ static void io_end(struct bio *bio)
 	struct cbt_store *store = io->store;
 	void (*done)(struct cbt_store *store) = io->done;
 
+	cbt_stats_record_since(store->stats, CBT_STATS_A_STORE_WAIT, io->started);
 	io->status = bio->bi_status;
 	bio_uninit(bio);
 	/* ORDER: the buffer is the owner's again. */
@@ -70,7 +71,7 @@ void cbt_store_submit(struct cbt_store_io *io, u64 block, u32 nr, blk_opf_t opf)
 	struct bio *bio = &io->bio;
 
 	atomic_inc(&store->nr_in_flight);
-	io->started = jiffies;
+	io->started = ktime_get();
 	WRITE_ONCE(io->state, CBT_IO_BUSY);
 	bio_init(bio, store->bdev, &io->vec, 1, opf);
 	bio->bi_iter.bi_sector = block * CBT_DISK_SECTORS;
@@ -79,10 +80,12 @@ void cbt_store_submit(struct cbt_store_io *io, u64 block, u32 nr, blk_opf_t opf)
 	if (nr)
 		__bio_add_page(bio, virt_to_page(io->buffer), nr * CBT_DISK_BLOCK,
 			       offset_in_page(io->buffer));
-	if (nr && op_is_write(bio_op(bio)))
-		atomic64_inc(&store->nr_writes);
+	if (nr && op_is_write(bio_op(bio))) {
+		cbt_stats_inc(store->stats, CBT_STATS_A_STORE_WRITES);
+		cbt_stats_add(store->stats, CBT_STATS_A_STORE_BYTES, nr * CBT_DISK_BLOCK);
+	}
 	if (op_is_flush(opf))
-		atomic64_inc(&store->nr_flushes);
+		cbt_stats_inc(store->stats, CBT_STATS_A_STORE_FLUSHES);
 	if (nr || op_is_flush(opf))
 		submit_bio(bio);
 	else
@@ -324,8 +327,7 @@ void cbt_store_ack_lost(struct cbt_store *store)
 static bool io_is_late(const struct cbt_store_io *io)
 {
 	return READ_ONCE(io->state) == CBT_IO_BUSY &&
-	       time_after(jiffies, READ_ONCE(io->started) +
-					   msecs_to_jiffies(CBT_STORE_DEADLINE_MS));
+	       ktime_ms_delta(ktime_get(), READ_ONCE(io->started)) > CBT_STORE_DEADLINE_MS;
 }
 
 static bool is_late(const struct cbt_store *store)
@@ -522,6 +524,7 @@ static int settle(struct cbt_store *store)
 	c->old = cbt_log_switch(store);
 	if (c->old & 1)
 		swap(store->log.stale[0], store->log.stale[1]);
+	c->started = ktime_get();
 	c->phase = CBT_CHECKPOINT_PAGES;
 	WRITE_ONCE(store->mode, CBT_STORE_OPEN);
 	queue_delayed_work(workers, &store->watch, HZ / 2);
@@ -672,6 +675,7 @@ int cbt_store_open(struct cbt_store *store, struct block_device *bdev,
 	store_setup(store);
 	store->bdev = bdev;
 	store->client = client;
+	store->stats = opening->stats;
 	*why = "out of memory";
 	error = buffers_alloc(&b);
 	if (!error)

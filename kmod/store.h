@@ -27,6 +27,7 @@
 
 #include "hot.h"
 #include "layout.h"
+#include "stats.h"
 
 #define CBT_STORE_DEADLINE_MS	5000	/* I/O that takes longer has failed */
 #define CBT_STORE_HOLD_MS	3000	/* `lost` must be known to somebody within, or writes go */
@@ -51,12 +52,15 @@ struct cbt_store;
  * leaf_is_clean: no block of the leaf is dirty in any map.
  * capture: OR the dirty blocks of half a leaf (@number as in cbt_disk_bits) and its suspect regions
  *	into @block, in one view with the running epoch. Return: that epoch.
+ * checkpointed: a checkpoint that began at @started ended, or the store failed during it: @error;
+ *	from a worker, under no lock.
  */
 struct cbt_store_client {
 	void (*wake)(struct cbt_store *store);
 	void (*failed)(struct cbt_store *store);
 	bool (*leaf_is_clean)(struct cbt_store *store, u64 leaf);
 	u64 (*capture)(struct cbt_store *store, u64 number, struct cbt_disk_bits *block);
+	void (*checkpointed)(struct cbt_store *store, u64 nr_leaves, ktime_t started, int error);
 };
 
 enum cbt_io_state {
@@ -71,7 +75,7 @@ struct cbt_store_io {
 	void (*done)(struct cbt_store *store);
 	void *buffer;
 	u32 buffer_size;
-	unsigned long started;		/* jiffies, while BUSY */
+	ktime_t started;		/* while BUSY */
 	int state;			/* cbt_io_state; released by the completion */
 	blk_status_t status;
 	struct bio bio;
@@ -90,6 +94,7 @@ struct cbt_txn {
 	u64 sequence;			/* of the half that it holds */
 	u64 epoch;
 	u32 stamp;
+	u32 nr_regions;			/* of its records */
 	struct cbt_store_io io;
 };
 
@@ -126,6 +131,8 @@ struct cbt_checkpoint {
 	bool wanted;			/* LOCK: store.lock */
 	bool grace_over;
 	u64 old;			/* the sequence that is being retired */
+	ktime_t started;
+	u64 nr_leaves;			/* whose pages were written */
 	u64 next_leaf;
 	u64 next_index;
 	u64 ticket;
@@ -148,6 +155,7 @@ struct cbt_super_io {
 struct cbt_store {
 	struct block_device *bdev;
 	const struct cbt_store_client *client;
+	struct cbt_stats *stats;	/* the client's; none without a store */
 	int mode;			/* cbt_store_mode */
 	const char *failure;		/* a sentence, once it has failed */
 
@@ -169,10 +177,6 @@ struct cbt_store {
 	u64 lost_ticket;
 	bool settled;			/* writes may have gone: failure means `lost` */
 	bool closing;
-
-	/* counters, for tests and benchmarks */
-	atomic64_t nr_writes;
-	atomic64_t nr_flushes;		/* FUA writes too */
 };
 
 int cbt_store_module_init(void);
@@ -190,6 +194,7 @@ struct cbt_opening {
 	u64 size_sectors;		/* of the origin */
 	u32 block_sectors;		/* 0: whatever the store says */
 	u32 hot_regions;
+	struct cbt_stats *stats;	/* outlives the store */
 	/* Called when the superblock is known, before the maps are read: make them. */
 	int (*prepare)(struct cbt_store *store, struct cbt_opening *opening, const char **why);
 	/* Called when the maps are read and the superblock is what it will be: take its epochs. */
@@ -327,6 +332,19 @@ enum cbt_log_result cbt_log_result(struct cbt_store *store);
 static inline u64 cbt_log_epoch(const struct cbt_store *store)
 {
 	return store->log.txn.epoch;
+}
+
+/** cbt_log_nr_records, cbt_log_started - of the transaction that cbt_log_result() tells of. */
+static inline u32 cbt_log_nr_records(const struct cbt_store *store)
+{
+	const struct cbt_disk_log *block = store->log.txn.io.buffer;
+
+	return le32_to_cpu(block->nr_records);
+}
+
+static inline ktime_t cbt_log_started(const struct cbt_store *store)
+{
+	return store->log.txn.io.started;
 }
 
 /** cbt_log_release - what the transaction covers is marked, or will be covered anew. */

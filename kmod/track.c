@@ -89,7 +89,7 @@ static enum cbt_admission write_admit(struct cbt_tracker *t, struct cbt_write *w
 	enum cbt_admission admission;
 
 	if (!cbt_gate_pass(&t->gate))
-		return CBT_MUST_WAIT;
+		return CBT_MUST_PASS;
 	/* ORDER: a checkpoint that makes a region cold waits for who saw it hot to have marked. */
 	rcu_read_lock();
 	admission = write_mark(t, write, spares, covered_epoch == t->epoch);
@@ -127,7 +127,10 @@ static void write_copy(struct cbt_tracker *t, struct cbt_write *write)
 void cbt_write_queue(struct cbt_tracker *t, struct cbt_write *write, enum cbt_admission admission)
 {
 	write->since = ktime_get();
+	write->gated = admission == CBT_MUST_PASS;
 	cbt_stats_inc(&t->stats, CBT_STATS_A_QUEUED_WRITES);
+	if (write->gated)
+		cbt_stats_inc(&t->stats, CBT_STATS_A_GATE_WAITS);
 	if (admission == CBT_MUST_COPY) {
 		write_copy(t, write);
 		return;
@@ -143,10 +146,16 @@ static void copies_resume(void *owner, struct list_head *waits)
 {
 	struct cbt_cow_wait *wait, *next;
 	struct cbt_tracker *t = owner;
+	ktime_t now = ktime_get();
 
 	spin_lock(&t->waiting_lock);
-	list_for_each_entry_safe(wait, next, waits, link)
-		list_add_tail(&container_of(wait, struct cbt_write, copy)->link, &t->waiting);
+	list_for_each_entry_safe(wait, next, waits, link) {
+		struct cbt_write *write = container_of(wait, struct cbt_write, copy);
+
+		cbt_stats_record(&t->stats, CBT_STATS_A_COPY_WAIT, ktime_sub(now, write->since));
+		write->since = now;
+		list_add_tail(&write->link, &t->waiting);
+	}
 	spin_unlock(&t->waiting_lock);
 	cbt_tracker_wake(t);
 }
@@ -159,9 +168,18 @@ static void epoch_broken(void *owner, enum cbt_broken why)
 	cbt_tracker_event(t, CBT_EVENT_BROKEN, &t->frozen_uuid, cbt_broken_text(why));
 }
 
+static void diff_watermark(void *owner)
+{
+	struct cbt_tracker *t = owner;
+
+	cbt_tracker_event(t, CBT_EVENT_DIFF_WATERMARK, &t->frozen_uuid,
+			  "three quarters of the diff area are in use");
+}
+
 static const struct cbt_cow_ops cow_ops = {
 	.resume = copies_resume,
 	.broken = epoch_broken,
+	.watermark = diff_watermark,
 };
 
 /* Wherever it goes, it waits here no more. */
@@ -169,9 +187,13 @@ static void write_leave(struct cbt_tracker *t, struct cbt_write *write,
 			enum cbt_admission admission)
 {
 	list_del(&write->link);
-	if (admission == CBT_MUST_COPY)
+	if (admission == CBT_MUST_COPY) {
+		write->since = ktime_get();
 		write_copy(t, write);
-	else if (admission == CBT_NEEDLESS)
+		return;
+	}
+	WRITE_ONCE(t->nr_left, t->nr_left + 1);
+	if (admission == CBT_NEEDLESS)
 		t->ops->drop(write);
 	else if (write->kind == CBT_WRITE_MARK)
 		cbt_mark_done(t, write);
@@ -182,6 +204,15 @@ static void write_leave(struct cbt_tracker *t, struct cbt_write *write,
 static dev_t tracker_dev(const struct cbt_tracker *t)
 {
 	return t->ops->dev(t->owner);
+}
+
+u64 cbt_tracker_nr_waiting(const struct cbt_tracker *t)
+{
+	u64 nr_left = READ_ONCE(t->nr_left);
+
+	/* ORDER: who left was queued before, so that the difference is never negative. */
+	smp_rmb();
+	return cbt_stats_count(&t->stats, CBT_STATS_A_QUEUED_WRITES) - nr_left;
 }
 
 /* Into the transaction; false when it has to wait for the next one. */
@@ -207,6 +238,16 @@ static bool write_cover(struct cbt_tracker *t, struct cbt_write *write, bool who
 	return true;
 }
 
+/* It waited for the gate no longer than until now. */
+static void gate_passed(struct cbt_tracker *t, struct cbt_write *write)
+{
+	if (!write->gated)
+		return;
+	cbt_stats_record_since(&t->stats, CBT_STATS_A_GATE_WAIT, write->since);
+	write->gated = false;
+	write->since = ktime_get();
+}
+
 /* Those that waited go, and what they lack is put into the transaction. */
 static void writes_admit(struct cbt_tracker *t, struct list_head *writes, struct cbt_spares *spares)
 {
@@ -217,8 +258,9 @@ static void writes_admit(struct cbt_tracker *t, struct list_head *writes, struct
 
 		cbt_spares_fill(spares);
 		admission = write_admit(t, write, spares, 0);
-		if (admission == CBT_MUST_WAIT)
+		if (admission == CBT_MUST_PASS || admission == CBT_MUST_WAIT)
 			return;
+		gate_passed(t, write);
 		if (admission != CBT_MUST_COVER)
 			write_leave(t, write, admission);
 		else
@@ -248,7 +290,8 @@ static void covered_go(struct cbt_tracker *t, struct cbt_spares *spares, struct 
 
 		cbt_spares_fill(spares);
 		admission = write_admit(t, write, spares, epoch);
-		if (admission == CBT_MUST_WAIT || admission == CBT_MUST_COVER)
+		if (admission == CBT_MUST_PASS || admission == CBT_MUST_WAIT ||
+		    admission == CBT_MUST_COVER)
 			continue;
 		cbt_stats_record_since(&t->stats, CBT_STATS_A_COLD_WAIT, write->since);
 		write_leave(t, write, admission);
@@ -261,6 +304,11 @@ static void covering_end(struct cbt_tracker *t, struct cbt_spares *spares, struc
 {
 	enum cbt_log_result result = cbt_log_result(&t->store);
 
+	if (result != CBT_LOG_BUSY && trace_cbt_group_commit_enabled())
+		trace_cbt_group_commit(tracker_dev(t), list_length(&t->covering),
+				       cbt_log_nr_records(&t->store),
+				       ktime_to_ns(ktime_sub(ktime_get(), cbt_log_started(&t->store))),
+				       result == CBT_LOG_DURABLE ? 0 : -EIO);
 	if (result == CBT_LOG_DURABLE)
 		covered_go(t, spares, writes);
 	else if (result == CBT_LOG_FAILED || READ_ONCE(t->store.mode) == CBT_STORE_LOST)
@@ -365,11 +413,25 @@ static u64 capture(struct cbt_store *store, u64 number, struct cbt_disk_bits *bl
 	return epoch;
 }
 
+static void checkpointed(struct cbt_store *store, u64 nr_leaves, ktime_t started, int error)
+{
+	struct cbt_tracker *t = store_tracker(store);
+
+	trace_cbt_checkpoint(tracker_dev(t), nr_leaves, ktime_to_ns(ktime_sub(ktime_get(), started)),
+			     error);
+	if (error)
+		return;
+	cbt_stats_inc(&t->stats, CBT_STATS_A_CHECKPOINTS);
+	cbt_stats_add(&t->stats, CBT_STATS_A_CHECKPOINT_LEAVES, nr_leaves);
+	cbt_stats_record_since(&t->stats, CBT_STATS_A_CHECKPOINT_TIME, started);
+}
+
 static const struct cbt_store_client store_client = {
 	.wake = store_wake,
 	.failed = store_failed,
 	.leaf_is_clean = leaf_is_clean,
 	.capture = capture,
+	.checkpointed = checkpointed,
 };
 
 /*--------------------------------------------------------------------------------------------------
@@ -611,6 +673,7 @@ static int cow_start(struct cbt_tracker *t, struct block_device *store_bdev)
 		.nr_slots = geo->nr_diff_slots,
 		.size_sectors = t->size_sectors,
 		.block_shift = t->block_shift,
+		.dev = tracker_dev(t),
 		.ops = &cow_ops,
 		.owner = t,
 	};
@@ -635,6 +698,7 @@ static int start_with_store(struct cbt_tracker *t, const struct cbt_tracker_para
 		.size_sectors = params->size_sectors,
 		.block_sectors = params->block_sectors,
 		.hot_regions = CBT_HOT_REGIONS,
+		.stats = &t->stats,
 		.prepare = store_prepare,
 		.found = take_history,
 		.origin_changed = origin_changed,

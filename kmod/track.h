@@ -54,7 +54,8 @@ struct cbt_write {
 	enum cbt_write_kind kind;
 	/* while it waits */
 	bool whole_leaves;		/* what covers it covers its leaves as a whole */
-	ktime_t since;
+	bool gated;			/* it waits for the gate */
+	ktime_t since;			/* when its present wait began */
 	struct list_head link;
 	struct cbt_cow_wait copy;	/* for copies */
 };
@@ -63,7 +64,8 @@ struct cbt_write {
 enum cbt_admission {
 	CBT_ADMITTED,			/* marked and counted in: submit it */
 	CBT_NEEDLESS,			/* marked: complete it as well done */
-	CBT_MUST_WAIT,			/* for a gate or a leaf */
+	CBT_MUST_PASS,			/* the gate, when it opens */
+	CBT_MUST_WAIT,			/* for a leaf */
 	CBT_MUST_COVER,			/* for the store */
 	CBT_MUST_COPY,			/* for copies of frozen blocks */
 };
@@ -104,6 +106,7 @@ struct cbt_tracker {
 	spinlock_t waiting_lock;
 	struct list_head waiting;	/* LOCK: waiting_lock */
 	struct list_head covering;	/* in the log's transaction; the worker only */
+	u64 nr_left;			/* queued writes that went; written by the worker */
 	struct work_struct work;
 	struct cbt_store store;
 	struct cbt_cow *cow;		/* NULL: no diff area, no images */
@@ -228,6 +231,9 @@ enum cbt_admission cbt_write_try(struct cbt_tracker *tracker, struct cbt_write *
  */
 void cbt_write_queue(struct cbt_tracker *tracker, struct cbt_write *write,
 		     enum cbt_admission admission);
+
+/** cbt_tracker_nr_waiting - how many writes are queued now. Context: any. */
+u64 cbt_tracker_nr_waiting(const struct cbt_tracker *tracker);
 
 /** cbt_write_end - a write that was counted in is done. Context: any, also interrupts. */
 void cbt_write_end(struct cbt_tracker *tracker);

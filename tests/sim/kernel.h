@@ -19,6 +19,8 @@
 
 /* --- language, memory, atomics --- */
 
+typedef int64_t s64;
+typedef s64 ktime_t;
 typedef u8 blk_status_t;
 typedef u32 blk_opf_t;
 typedef u64 sector_t;
@@ -37,6 +39,7 @@ typedef struct {
 #define __GFP_NOFAIL 0
 #define WARN_ON_ONCE(e)                                                                     \
 	((e) ? (fprintf(stderr, "WARN_ON %s:%d: %s\n", __FILE__, __LINE__, #e), abort()) : (void)0)
+#define min_t(type, a, b) min((type)(a), (type)(b))
 #define ilog2(n) (63 - __builtin_clzll(n))
 #define BITS_TO_LONGS(n) (((n) + 63) / 64)
 
@@ -55,6 +58,12 @@ typedef struct {
 #define atomic_dec_return_release(v) (--(v)->counter)
 #define atomic_read_acquire(v) ((v)->counter)
 #define atomic64_inc(v) ((void)++(v)->counter)
+
+static inline bool atomic64_try_cmpxchg(atomic64_t *v, s64 *old, s64 new)
+{
+	return __atomic_compare_exchange_n(&v->counter, (u64 *)old, (u64)new, 0, __ATOMIC_RELAXED,
+					   __ATOMIC_RELAXED);
+}
 
 #define test_bit(nr, p) ((p)[(nr) / 64] >> ((nr) % 64) & 1)
 #define bitmap_zero(p, nr) memset(p, 0, BITS_TO_LONGS(nr) * sizeof(long))
@@ -176,6 +185,10 @@ void rcu_barrier(void);
 #define msecs_to_jiffies(ms) ((unsigned long)(ms))
 #define time_after(a, b) ((long)((b) - (a)) < 0)
 #define msleep(ms) ((void)sim_step())
+#define ktime_get() ((ktime_t)0)
+#define ktime_sub(a, b) ((a) - (b))
+#define ktime_to_ns(t) (t)
+#define ktime_ms_delta(later, earlier) (((later) - (earlier)) / 1000000)
 
 #define init_waitqueue_head(wait) (*(wait) = 0)
 #define wake_up_all(wait) ((void)(wait))

@@ -64,6 +64,7 @@ enum control {
 
 static struct tracker {
 	struct cbt_store store;
+	struct cbt_stats stats;
 	struct block_device bdev;
 	struct cbt_map maps[2], suspects[2];
 	struct cbt_map *active, *frozen;
@@ -127,7 +128,15 @@ static u64 capture(struct cbt_store *store, u64 number, struct cbt_disk_bits *bl
 	return t.epoch;
 }
 
-static const struct cbt_store_client client = { wake, failed, leaf_is_clean, capture };
+static void checkpointed(struct cbt_store *store, u64 nr_leaves, ktime_t started, int error)
+{
+	(void)store;
+	(void)nr_leaves;
+	(void)started;
+	(void)error;
+}
+
+static const struct cbt_store_client client = { wake, failed, leaf_is_clean, capture, checkpointed };
 
 /*--------------------------------------------------------------------------------------------------
  * Writes: kmod/track.c
@@ -418,7 +427,7 @@ static void format(void)
 static void begin_life(void)
 {
 	struct cbt_opening opening = { .size_sectors = NR_BLOCKS * 8, .hot_regions = 16,
-				       .prepare = prepare, .found = found };
+				       .stats = &t.stats, .prepare = prepare, .found = found };
 	const char *why = "";
 
 	for (u32 i = 0; i < 3; i++)

@@ -258,11 +258,11 @@ enum cbt_stats_attr {
 	CBT_STATS_A_STORE_WRITES,	/* requests to the store: log, map, index, superblock */
 	CBT_STATS_A_STORE_FLUSHES,	/* flushes of the store, and writes with FUA */
 	CBT_STATS_A_STORE_BYTES,	/* written to the store, the diff area not counted */
-	CBT_STATS_A_STORE_ERRORS,
+	CBT_STATS_A_STORE_ERRORS,	/* the store was given up: then the tracker is lost */
 	CBT_STATS_A_LOG_BLOCKS,		/* written, each with what waited by then */
-	CBT_STATS_A_REGION_RECORDS,
-	CBT_STATS_A_RANGE_RECORDS,
-	CBT_STATS_A_CHECKPOINTS,
+	CBT_STATS_A_REGION_RECORDS,	/* in them: whole regions */
+	CBT_STATS_A_RANGE_RECORDS,	/* in them: exact blocks */
+	CBT_STATS_A_CHECKPOINTS,	/* that ended; one of them when the store is opened */
 	CBT_STATS_A_CHECKPOINT_LEAVES,	/* map leaves written by checkpoints */
 	CBT_STATS_A_FREEZES,
 	CBT_STATS_A_COMMITS,
@@ -271,12 +271,12 @@ enum cbt_stats_attr {
 	CBT_STATS_A_COPIED_BLOCKS,
 	CBT_STATS_A_COPIED_BYTES,
 	CBT_STATS_A_SPILLED_BYTES,	/* of them, written on to the diff area */
-	CBT_STATS_A_RELEASED_BLOCKS,
+	CBT_STATS_A_RELEASED_BLOCKS,	/* named by RELEASE, each time */
 
 	/* u64, gauges: how it is now */
-	CBT_STATS_A_HOT_REGIONS,
+	CBT_STATS_A_HOT_REGIONS,	/* in which a first touch costs no write of the log */
 	CBT_STATS_A_POOL_BYTES,		/* copies held in RAM */
-	CBT_STATS_A_WAITING_WRITES,
+	CBT_STATS_A_WAITING_WRITES,	/* queued, and not submitted yet */
 
 	/* struct cbt_histogram; times in nanoseconds */
 	CBT_STATS_A_COLD_WAIT,		/* of a write for its coverage */
@@ -319,7 +319,7 @@ enum cbt_event_kind {
 	CBT_EVENT_COMMITTED,		/* ... ended by COMMIT */
 	CBT_EVENT_ABORTED,		/* ... ended by ABORT */
 	CBT_EVENT_BROKEN,		/* ... can only be aborted: overflow, a failed copy */
-	CBT_EVENT_DIFF_WATERMARK,	/* little is left of the diff area */
+	CBT_EVENT_DIFF_WATERMARK,	/* three quarters of the diff area are in use */
 	CBT_EVENT_STORE_ERROR,		/* a request to the store failed or took too long */
 	CBT_EVENT_GENERATION,		/* a new generation began: what was known of it is void */
 	CBT_EVENT_LOST			/* writes are about to go untracked: answer with LOST_ACK */
