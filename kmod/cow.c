@@ -41,6 +41,7 @@
 #include <linux/xarray.h>
 
 #include "cow.h"
+#include "gather.h"
 #include "pool.h"
 #include "trace.h"
 
@@ -87,6 +88,7 @@ struct cbt_cow {
 	struct cow_epoch *prepared;
 	struct cbt_pool pool;
 	struct list_head waiting;	/* struct cbt_cow_wait */
+	struct cbt_gather gather;	/* of those */
 	struct list_head reads;		/* of the image, from the origin: struct cbt_cow_read */
 	struct list_head held;		/* struct cbt_buffer */
 	struct list_head ready;
@@ -580,6 +582,7 @@ static void copy_step(struct work_struct *work)
 	had_spares = cow->spares.leaf[0] || cow->spares.leaf[1];
 
 	spin_lock_irqsave(&cow->lock, flags);
+	cbt_gather_go(&cow->gather);
 	copies_collect(cow, &resume);
 	if (cow->epoch) {
 		copies_finish(cow, had_spares, &resume);
@@ -735,6 +738,11 @@ static void watch_step(struct work_struct *work)
  * Life
  */
 
+static void gathered(struct cbt_gather *gather)
+{
+	queue_work(copy_queue, &container_of(gather, struct cbt_cow, gather)->copy_work);
+}
+
 struct cbt_cow *cbt_cow_new(const struct cbt_cow_params *params)
 {
 	struct cbt_cow *cow = kzalloc(sizeof(*cow), GFP_KERNEL);
@@ -747,6 +755,7 @@ struct cbt_cow *cbt_cow_new(const struct cbt_cow_params *params)
 	cbt_pool_init(&cow->pool, SECTOR_SIZE << params->block_shift,
 		      (u64)READ_ONCE(copy_pool_kib) << 10);
 	INIT_LIST_HEAD(&cow->waiting);
+	cbt_gather_init(&cow->gather, gathered);
 	INIT_LIST_HEAD(&cow->reads);
 	INIT_LIST_HEAD(&cow->held);
 	INIT_LIST_HEAD(&cow->ready);
@@ -807,6 +816,7 @@ void cbt_cow_stop(struct cbt_cow *cow)
 		return;
 	cbt_cow_end(cow);
 	wait_event(cow->idle, is_idle(cow));
+	cbt_gather_exit(&cow->gather);
 	flush_work(&cow->copy_work);
 	flush_work(&cow->drain_work);
 	cancel_delayed_work_sync(&cow->watch_work);
@@ -954,7 +964,8 @@ void cbt_cow_wait(struct cbt_cow *cow, struct cbt_cow_wait *wait)
 		if (list_empty(&cow->waiting))
 			cow->progress = jiffies;
 		list_add_tail(&wait->link, &cow->waiting);
-		queue_work(copy_queue, &cow->copy_work);
+		if (cbt_gather_come(&cow->gather))
+			queue_work(copy_queue, &cow->copy_work);
 		queue_delayed_work(watch_queue, &cow->watch_work,
 				   msecs_to_jiffies(READ_ONCE(copy_stall_ms)));
 	}

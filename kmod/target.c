@@ -46,8 +46,11 @@ static void owner_go(struct cbt_write *write)
 	struct bio *bio = io_bio(io);
 
 	io->counted = true;
-	/* Nobody polls for a bio that another context submits. */
-	bio->bi_opf &= ~REQ_POLLED;
+	/*
+	 * Nobody polls for a bio that another context submits, nor was anybody kept from his work
+	 * by it. To answer NOWAIT with EAGAIN from here on would be an error to its owner.
+	 */
+	bio->bi_opf &= ~(REQ_POLLED | REQ_NOWAIT);
 	dm_submit_bio_remap(bio, NULL);
 }
 
@@ -303,8 +306,6 @@ static int cbt_map(struct dm_target *ti, struct bio *bio)
 	}
 	if (admission == CBT_NEEDLESS)
 		bio_endio(bio);
-	else if (bio->bi_opf & REQ_NOWAIT)
-		bio_wouldblock_error(bio);
 	else
 		cbt_write_queue(tracker, &io->write, admission);
 	return DM_MAPIO_SUBMITTED;

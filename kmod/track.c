@@ -116,6 +116,11 @@ void cbt_tracker_wake(struct cbt_tracker *t)
 	queue_work(workers, &t->work);
 }
 
+static void gathered(struct cbt_gather *gather)
+{
+	cbt_tracker_wake(container_of(gather, struct cbt_tracker, gather));
+}
+
 static void write_copy(struct cbt_tracker *t, struct cbt_write *write)
 {
 	write->copy.first = write->first;
@@ -126,6 +131,8 @@ static void write_copy(struct cbt_tracker *t, struct cbt_write *write)
 
 void cbt_write_queue(struct cbt_tracker *t, struct cbt_write *write, enum cbt_admission admission)
 {
+	bool wake;
+
 	write->since = ktime_get();
 	write->gated = admission == CBT_MUST_PASS;
 	cbt_stats_inc(&t->stats, CBT_STATS_A_QUEUED_WRITES);
@@ -137,8 +144,10 @@ void cbt_write_queue(struct cbt_tracker *t, struct cbt_write *write, enum cbt_ad
 	}
 	spin_lock(&t->waiting_lock);
 	list_add_tail(&write->link, &t->waiting);
+	wake = cbt_gather_come(&t->gather);
 	spin_unlock(&t->waiting_lock);
-	cbt_tracker_wake(t);
+	if (wake)
+		cbt_tracker_wake(t);
 }
 
 /* Copies are done: the writes begin again, since a freeze may have come in between. */
@@ -326,6 +335,7 @@ static void writes_resume(struct work_struct *work)
 	covering_end(t, &spares, &writes);
 	spin_lock(&t->waiting_lock);
 	list_splice_tail_init(&t->waiting, &writes);
+	cbt_gather_go(&t->gather);
 	spin_unlock(&t->waiting_lock);
 	writes_admit(t, &writes, &spares);
 	cbt_log_commit(&t->store);
@@ -491,6 +501,7 @@ static struct cbt_tracker *tracker_new(const struct cbt_tracker_params *params)
 	spin_lock_init(&t->waiting_lock);
 	spin_lock_init(&t->maps_lock);
 	INIT_LIST_HEAD(&t->waiting);
+	cbt_gather_init(&t->gather, gathered);
 	INIT_LIST_HEAD(&t->covering);
 	INIT_WORK(&t->work, writes_resume);
 	cbt_epoch_init(t);
@@ -950,6 +961,7 @@ void cbt_tracker_put(struct cbt_tracker *t)
 	wait_for_pins(t);
 	cbt_epoch_exit(t);
 	cbt_cow_stop(t->cow);
+	cbt_gather_exit(&t->gather);
 	flush_work(&t->work);
 	WARN_ON_ONCE(!list_empty(&t->waiting));
 	if (t->started) {
