@@ -88,7 +88,8 @@ struct cbt_cow {
 	struct cow_epoch *prepared;
 	struct cbt_pool pool;
 	struct list_head waiting;	/* struct cbt_cow_wait */
-	struct cbt_gather gather;	/* of those */
+	struct list_head arriving;	/* the same, they gather */
+	struct cbt_gather gather;
 	struct list_head reads;		/* of the image, from the origin: struct cbt_cow_read */
 	struct list_head held;		/* struct cbt_buffer */
 	struct list_head ready;
@@ -191,6 +192,11 @@ static struct cow_epoch *epoch_new(const struct cbt_cow *cow)
 	return e;
 }
 
+static bool somebody_waits(const struct cbt_cow *cow)
+{
+	return !list_empty(&cow->waiting) || !list_empty(&cow->arriving);
+}
+
 /* From now on no write waits. The caller gives @resume back when it has left the lock. */
 static void epoch_break(struct cbt_cow *cow, enum cbt_broken why, struct list_head *resume)
 {
@@ -200,6 +206,7 @@ static void epoch_break(struct cbt_cow *cow, enum cbt_broken why, struct list_he
 	/* ORDER: image reads find it broken, under the lock, before the first write is let go. */
 	RCU_INIT_POINTER(cow->copying, NULL);
 	list_splice_tail_init(&cow->waiting, resume);
+	list_splice_tail_init(&cow->arriving, resume);
 	queue_work(watch_queue, &cow->broken_work);
 }
 
@@ -582,7 +589,8 @@ static void copy_step(struct work_struct *work)
 	had_spares = cow->spares.leaf[0] || cow->spares.leaf[1];
 
 	spin_lock_irqsave(&cow->lock, flags);
-	cbt_gather_go(&cow->gather);
+	if (cbt_gather_go(&cow->gather))
+		list_splice_tail_init(&cow->arriving, &cow->waiting);
 	copies_collect(cow, &resume);
 	if (cow->epoch) {
 		copies_finish(cow, had_spares, &resume);
@@ -723,7 +731,7 @@ static void watch_step(struct work_struct *work)
 	LIST_HEAD(resume);
 
 	spin_lock_irqsave(&cow->lock, flags);
-	if (!list_empty(&cow->waiting)) {
+	if (somebody_waits(cow)) {
 		if (time_before(now, cow->progress + stall))
 			queue_delayed_work(watch_queue, &cow->watch_work,
 					   cow->progress + stall - now);
@@ -755,6 +763,7 @@ struct cbt_cow *cbt_cow_new(const struct cbt_cow_params *params)
 	cbt_pool_init(&cow->pool, SECTOR_SIZE << params->block_shift,
 		      (u64)READ_ONCE(copy_pool_kib) << 10);
 	INIT_LIST_HEAD(&cow->waiting);
+	INIT_LIST_HEAD(&cow->arriving);
 	cbt_gather_init(&cow->gather, gathered);
 	INIT_LIST_HEAD(&cow->reads);
 	INIT_LIST_HEAD(&cow->held);
@@ -924,7 +933,8 @@ void cbt_cow_end(struct cbt_cow *cow)
 	/* ORDER: image reads find the epoch gone before the first write is let go. */
 	cow->epoch = NULL;
 	RCU_INIT_POINTER(cow->copying, NULL);
-	list_splice_init(&cow->waiting, &resume);
+	list_splice_tail_init(&cow->waiting, &resume);
+	list_splice_tail_init(&cow->arriving, &resume);
 	buffers_drop(cow, &cow->held);
 	buffers_drop(cow, &cow->ready);
 	cow->nr_ready = 0;
@@ -961,9 +971,9 @@ void cbt_cow_wait(struct cbt_cow *cow, struct cbt_cow_wait *wait)
 	if (!cow->epoch || cow->epoch->broken) {
 		list_add_tail(&wait->link, &resume);
 	} else {
-		if (list_empty(&cow->waiting))
+		if (!somebody_waits(cow))
 			cow->progress = jiffies;
-		list_add_tail(&wait->link, &cow->waiting);
+		list_add_tail(&wait->link, &cow->arriving);
 		if (cbt_gather_come(&cow->gather))
 			queue_work(copy_queue, &cow->copy_work);
 		queue_delayed_work(watch_queue, &cow->watch_work,

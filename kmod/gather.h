@@ -6,8 +6,12 @@
  * done together, and is followed by as many. To wake the worker for the first of them is to do
  * for each what would do for all: a switch to the worker, a log block, a flush. So as many as came
  * together lately are waited for, though never longer than others keep coming, which is looked
- * at every CBT_GATHER_NS, nor longer than CBT_GATHER_ROUNDS times that. Who comes alone is not
- * kept waiting, but for every CBT_GATHER_CALM-th time, to find out whether more are coming now.
+ * at every CBT_GATHER_NS, nor longer than CBT_GATHER_ROUNDS times that.
+ *
+ * How many come together is measured now and then, and at once after fewer came than were waited
+ * for: after a pause, all are waited for until the next pause. As long as a measurement finds what
+ * the one before found, the next is twice as far away. Thus who always comes alone waits for two in
+ * CBT_GATHER_CALM_MAX of his writes.
  */
 #ifndef CBT_GATHER_H
 #define CBT_GATHER_H
@@ -17,14 +21,18 @@
 
 #define CBT_GATHER_NS		50000
 #define CBT_GATHER_ROUNDS	20
-#define CBT_GATHER_CALM		32
+#define CBT_GATHER_CALM_MIN	31
+#define CBT_GATHER_CALM_MAX	1023
 #define CBT_GATHER_MAX		256
 
 struct cbt_gather {
 	u32 nr_here;			/* came, and the worker has not looked since */
 	u32 nr_expected;
-	u32 calm;			/* times before more are expected than came */
-	bool late;			/* not all that were expected came in time */
+	u32 nr_pauses;			/* still to be seen until it is measured; 0: it is known */
+	u32 nr_found;			/* by the last measurement */
+	u32 calm;			/* groups until the next one, and from one to the next */
+	u32 calm_between;
+	bool pause;			/* nobody came any more */
 	/* the timer's own */
 	u32 nr_seen;
 	u32 nr_rounds;
@@ -45,7 +53,10 @@ void cbt_gather_exit(struct cbt_gather *gather);
  */
 bool cbt_gather_come(struct cbt_gather *gather);
 
-/** cbt_gather_go - the worker, whoever woke him, takes all that are here. Under the same lock. */
-void cbt_gather_go(struct cbt_gather *gather);
+/**
+ * cbt_gather_go - the worker asks, whoever woke him, under the same lock. Return: whether he takes
+ * all that are here now; if not, nobody is, or they are still waiting for others, and he is woken.
+ */
+bool cbt_gather_go(struct cbt_gather *gather);
 
 #endif

@@ -47,8 +47,8 @@ static void owner_go(struct cbt_write *write)
 
 	io->counted = true;
 	/*
-	 * Nobody polls for a bio that another context submits, nor was anybody kept from his work
-	 * by it. To answer NOWAIT with EAGAIN from here on would be an error to its owner.
+	 * Nobody polls for a bio that another context submits. Nor is there a submitter any more who
+	 * must not wait: an EAGAIN from below would now reach the owner as the write's result.
 	 */
 	bio->bi_opf &= ~(REQ_POLLED | REQ_NOWAIT);
 	dm_submit_bio_remap(bio, NULL);

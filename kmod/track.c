@@ -143,7 +143,7 @@ void cbt_write_queue(struct cbt_tracker *t, struct cbt_write *write, enum cbt_ad
 		return;
 	}
 	spin_lock(&t->waiting_lock);
-	list_add_tail(&write->link, &t->waiting);
+	list_add_tail(&write->link, &t->arriving);
 	wake = cbt_gather_come(&t->gather);
 	spin_unlock(&t->waiting_lock);
 	if (wake)
@@ -201,7 +201,8 @@ static void write_leave(struct cbt_tracker *t, struct cbt_write *write,
 		write_copy(t, write);
 		return;
 	}
-	WRITE_ONCE(t->nr_left, t->nr_left + 1);
+	/* ORDER: pairs with cbt_tracker_nr_waiting(). */
+	smp_store_release(&t->nr_left, t->nr_left + 1);
 	if (admission == CBT_NEEDLESS)
 		t->ops->drop(write);
 	else if (write->kind == CBT_WRITE_MARK)
@@ -217,10 +218,9 @@ static dev_t tracker_dev(const struct cbt_tracker *t)
 
 u64 cbt_tracker_nr_waiting(const struct cbt_tracker *t)
 {
-	u64 nr_left = READ_ONCE(t->nr_left);
-
 	/* ORDER: who left was queued before, so that the difference is never negative. */
-	smp_rmb();
+	u64 nr_left = smp_load_acquire(&t->nr_left);
+
 	return cbt_stats_count(&t->stats, CBT_STATS_A_QUEUED_WRITES) - nr_left;
 }
 
@@ -335,7 +335,8 @@ static void writes_resume(struct work_struct *work)
 	covering_end(t, &spares, &writes);
 	spin_lock(&t->waiting_lock);
 	list_splice_tail_init(&t->waiting, &writes);
-	cbt_gather_go(&t->gather);
+	if (cbt_gather_go(&t->gather))
+		list_splice_tail_init(&t->arriving, &writes);
 	spin_unlock(&t->waiting_lock);
 	writes_admit(t, &writes, &spares);
 	cbt_log_commit(&t->store);
@@ -501,6 +502,7 @@ static struct cbt_tracker *tracker_new(const struct cbt_tracker_params *params)
 	spin_lock_init(&t->waiting_lock);
 	spin_lock_init(&t->maps_lock);
 	INIT_LIST_HEAD(&t->waiting);
+	INIT_LIST_HEAD(&t->arriving);
 	cbt_gather_init(&t->gather, gathered);
 	INIT_LIST_HEAD(&t->covering);
 	INIT_WORK(&t->work, writes_resume);
@@ -963,7 +965,7 @@ void cbt_tracker_put(struct cbt_tracker *t)
 	cbt_cow_stop(t->cow);
 	cbt_gather_exit(&t->gather);
 	flush_work(&t->work);
-	WARN_ON_ONCE(!list_empty(&t->waiting));
+	WARN_ON_ONCE(!list_empty(&t->waiting) || !list_empty(&t->arriving));
 	if (t->started) {
 		tracker_stop(t);
 		cbt_tracker_event(t, CBT_EVENT_REMOVED, NULL, NULL);

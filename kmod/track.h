@@ -106,6 +106,7 @@ struct cbt_tracker {
 	struct cbt_map *active;
 	spinlock_t waiting_lock;
 	struct list_head waiting;	/* LOCK: waiting_lock */
+	struct list_head arriving;	/* LOCK: waiting_lock; they gather */
 	struct cbt_gather gather;	/* LOCK: waiting_lock */
 	struct list_head covering;	/* in the log's transaction; the worker only */
 	u64 nr_left;			/* queued writes that went; written by the worker */
