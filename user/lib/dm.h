@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Mapped devices, as device-mapper sees them. The only file that knows libdevmapper. */
+/* Mapped devices, as device-mapper sees them. */
 #ifndef FAILBACK_LIB_DM_H
 #define FAILBACK_LIB_DM_H
 

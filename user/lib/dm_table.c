@@ -8,38 +8,7 @@
 #include <libdevmapper.h>
 
 #include "base/cleanup.h"
-
-/* Without this the library prints to standard error by itself. */
-static void swallow(int level, const char *file, int line, int error, const char *fmt, ...)
-	printf_like(5, 6);
-
-static void swallow(int level, const char *file, int line, int error, const char *fmt, ...)
-{
-	(void)level;
-	(void)file;
-	(void)line;
-	(void)error;
-	(void)fmt;
-}
-
-static void destroy_task_at(struct dm_task **task)
-{
-	if (*task)
-		dm_task_destroy(*task);
-}
-
-static struct dm_task *new_task(int type, const char *name)
-{
-	struct dm_task *task;
-
-	dm_log_with_errno_init(swallow);
-	task = dm_task_create(type);
-	if (task && dm_task_set_name(task, name))
-		return task;
-	if (task)
-		dm_task_destroy(task);
-	return NULL;
-}
+#include "lib/dm_request.h"
 
 static int failed(struct failure *f, const char *verb, const char *name)
 {
@@ -49,7 +18,7 @@ static int failed(struct failure *f, const char *verb, const char *name)
 
 int dm_table_read(const char *name, struct dm_table *ret, struct failure *f)
 {
-	_cleanup_(destroy_task_at) struct dm_task *task = new_task(DM_DEVICE_TABLE, name);
+	_cleanup_(dm_request_free_at) struct dm_task *task = dm_request_new(DM_DEVICE_TABLE, name);
 	struct dm_info info;
 	uint64_t start;
 	uint64_t sectors;
@@ -75,7 +44,7 @@ int dm_table_read(const char *name, struct dm_table *ret, struct failure *f)
 
 int dm_table_load(const char *name, const struct dm_table *table, struct failure *f)
 {
-	_cleanup_(destroy_task_at) struct dm_task *task = new_task(DM_DEVICE_RELOAD, name);
+	_cleanup_(dm_request_free_at) struct dm_task *task = dm_request_new(DM_DEVICE_RELOAD, name);
 
 	if (!task || !dm_task_add_target(task, 0, table->sectors, table->type, table->params) ||
 	    !dm_task_run(task))
@@ -87,7 +56,7 @@ int dm_table_load(const char *name, const struct dm_table *table, struct failure
 
 void dm_table_drop(const char *name)
 {
-	_cleanup_(destroy_task_at) struct dm_task *task = new_task(DM_DEVICE_CLEAR, name);
+	_cleanup_(dm_request_free_at) struct dm_task *task = dm_request_new(DM_DEVICE_CLEAR, name);
 
 	if (task)
 		(void)dm_task_run(task);
@@ -95,17 +64,11 @@ void dm_table_drop(const char *name)
 
 int dm_table_swap(const char *name, struct failure *f)
 {
-	_cleanup_(destroy_task_at) struct dm_task *suspend = new_task(DM_DEVICE_SUSPEND, name);
-	_cleanup_(destroy_task_at) struct dm_task *resume = new_task(DM_DEVICE_RESUME, name);
-	uint32_t cookie = 0;
-	int ok;
+	_cleanup_(dm_request_free_at) struct dm_task *suspend = dm_request_new(DM_DEVICE_SUSPEND, name);
+	_cleanup_(dm_request_free_at) struct dm_task *resume = dm_request_new(DM_DEVICE_RESUME, name);
 
 	/* A file system above need not be still: no request is lost. */
 	if (!suspend || !resume || !dm_task_skip_lockfs(suspend) || !dm_task_run(suspend))
 		return failed(f, "suspended", name);
-	ok = dm_task_set_cookie(resume, &cookie, 0) && dm_task_run(resume);
-	if (cookie)
-		(void)dm_udev_wait(cookie);
-	dm_task_update_nodes();
-	return ok ? 0 : failed(f, "resumed", name);
+	return dm_request_run_with_udev(resume, 0) ? 0 : failed(f, "resumed", name);
 }
