@@ -17,7 +17,8 @@ const struct nla_policy cbt_map_get_policy[CBT_A_START + 1] = {
 	[CBT_A_START] = { .type = NLA_U64 },
 };
 
-#define MAP_MESSAGE_SIZE 32768
+/* What the allocator gives for it has no room left over. */
+#define MAP_MESSAGE_SIZE SKB_WITH_OVERHEAD(32768)
 
 /* What a dump is reading, and how far it is. */
 struct map_dump {
@@ -28,6 +29,9 @@ struct map_dump {
 	bool suspects;			/* are read now, the blocks later */
 	u64 start;			/* first block wanted */
 	u64 next;			/* first block, or region, not yet reported */
+	/* what view is of */
+	const struct cbt_map *a;
+	const struct cbt_map *b;
 	struct cbt_leaf_view view;
 };
 
@@ -113,16 +117,21 @@ int cbt_genl_map_done(struct netlink_callback *cb)
 /* The view of the next leaf that is not clean, at dump->next; false at the end of the map. */
 static bool map_dump_view(struct map_dump *dump, const struct cbt_map *a, const struct cbt_map *b)
 {
-	while (dump->next < a->nr_blocks) {
-		u64 leaf = dump->next >> CBT_LEAF_SHIFT;
+	u64 leaf = dump->next >> CBT_LEAF_SHIFT;
 
+	dump->a = a;
+	dump->b = b;
+	for (; leaf < a->nr_leaves; leaf++) {
+		if (!(leaf & 1023))
+			cond_resched();
+		if (cbt_map_leaf_is_clean(a, leaf) && (!b || cbt_map_leaf_is_clean(b, leaf)))
+			continue;
+		dump->next = max(dump->next, leaf << CBT_LEAF_SHIFT);
 		cbt_map_view(a, b, leaf, dump->next, &dump->view);
 		if (dump->view.form != CBT_FORM_CLEAN)
 			return true;
-		dump->next = (leaf + 1) << CBT_LEAF_SHIFT;
-		if (!(leaf & 1023))
-			cond_resched();
 	}
+	dump->next = leaf << CBT_LEAF_SHIFT;
 	return false;
 }
 
@@ -142,6 +151,17 @@ static bool map_dump_more(struct map_dump *dump, struct cbt_tracker *t)
 	return map_dump_view(dump, a, b);
 }
 
+static int put_bits(struct sk_buff *skb, const struct map_dump *dump)
+{
+	struct nlattr *attr = nla_reserve(skb, CBT_CHUNK_A_BITS,
+					  DIV_ROUND_UP(dump->view.nr_blocks, 64) * 8);
+
+	if (!attr)
+		return -EMSGSIZE;
+	cbt_map_bits(dump->a, dump->b, dump->next >> CBT_LEAF_SHIFT, dump->next, nla_data(attr));
+	return 0;
+}
+
 static int put_chunk(struct sk_buff *skb, const struct map_dump *dump)
 {
 	const struct cbt_leaf_view *view = &dump->view;
@@ -156,8 +176,7 @@ static int put_chunk(struct sk_buff *skb, const struct map_dump *dump)
 	if (view->form == CBT_FORM_RUNS &&
 	    nla_put(skb, CBT_CHUNK_A_RUNS, view->nr_runs * sizeof(view->runs[0]), view->runs))
 		goto cancel;
-	if (view->form == CBT_FORM_BITS &&
-	    nla_put(skb, CBT_CHUNK_A_BITS, DIV_ROUND_UP(view->nr_blocks, 64) * 8, view->bits))
+	if (view->form == CBT_FORM_BITS && put_bits(skb, dump))
 		goto cancel;
 	nla_nest_end(skb, nest);
 	return 0;
@@ -178,10 +197,11 @@ static struct cbt_tracker *map_dump_tracker(const struct map_dump *dump)
 static int put_map(struct sk_buff *skb, struct netlink_callback *cb, struct map_dump *dump,
 		   struct cbt_tracker *t)
 {
+	bool more = map_dump_more(dump, t);
 	void *header;
 
 	/* An empty map is one message too: it says whose map is empty. */
-	if (dump->begun && !map_dump_more(dump, t))
+	if (dump->begun && !more)
 		return 0;
 	header = genlmsg_put(skb, NETLINK_CB(cb->skb).portid, cb->nlh->nlmsg_seq, &cbt_genl_family,
 			     NLM_F_MULTI, CBT_CMD_MAP_GET);
@@ -191,8 +211,10 @@ static int put_map(struct sk_buff *skb, struct netlink_callback *cb, struct map_
 		genlmsg_cancel(skb, header);
 		return -EMSGSIZE;
 	}
-	while (map_dump_more(dump, t) && !put_chunk(skb, dump))
+	while (more && !put_chunk(skb, dump)) {
 		dump->next = ((dump->next >> CBT_LEAF_SHIFT) + 1) << CBT_LEAF_SHIFT;
+		more = map_dump_more(dump, t);
+	}
 	genlmsg_end(skb, header);
 	dump->begun = true;
 	return 0;

@@ -404,110 +404,132 @@ void cbt_map_merge(struct cbt_map *into, struct cbt_map *from)
  * Reading
  */
 
-/* ORs the bits of a leaf into @bits, in CPU order. */
-static void leaf_read(struct cbt_leaf *leaf, u32 nr_blocks, u64 *bits)
-{
-	u32 w;
+/* A leaf of one map or the union of two, of which blocks before @from count as clean. */
+struct leaf_source {
+	const struct cbt_leaf *a;
+	const struct cbt_leaf *b;	/* a page, or NULL */
+	u32 from;
+	u32 nr_blocks;
+};
 
-	for (w = 0; w < CBT_LEAF_WORDS && w * 64 < nr_blocks; w++) {
-		if (is_page(leaf))
-			bits[w] |= atomic64_read(&leaf->word[w]);
-		else if (leaf)
-			bits[w] |= word_mask(0, min(nr_blocks - w * 64, 64U) - 1);
-	}
+static struct leaf_source leaf_source(const struct cbt_map *a, const struct cbt_map *b, u64 index,
+				      u64 from)
+{
+	struct cbt_leaf *la = READ_ONCE(a->leaves[index]);
+	struct cbt_leaf *lb = b ? READ_ONCE(b->leaves[index]) : NULL;
+	u64 start = index << CBT_LEAF_SHIFT;
+	bool one = !la || !lb || lb == LEAF_ALL;
+
+	return (struct leaf_source){
+		.a = one && (!la || lb == LEAF_ALL) ? lb : la,
+		.b = one ? NULL : lb,
+		.from = from > start ? min(from - start, (u64)CBT_LEAF_BLOCKS) : 0,
+		.nr_blocks = leaf_nr_blocks(a, index),
+	};
 }
 
-static void bits_clear_before(u64 *bits, u32 nr)
+static u32 nr_words(const struct leaf_source *s)
 {
-	u32 w;
-
-	for (w = 0; w < nr / 64; w++)
-		bits[w] = 0;
-	if (nr % 64)
-		bits[w] &= ~word_mask(0, nr % 64 - 1);
+	return DIV_ROUND_UP(s->nr_blocks, 64);
 }
 
-/* A run begins at each dirty block whose predecessor is clean. */
-static u32 bits_count_runs(const u64 *bits)
+static inline u64 source_word(const struct leaf_source *s, u32 w)
+{
+	u64 bits;
+
+	if (!is_page(s->a))
+		bits = s->a ? word_mask(0, min(s->nr_blocks - w * 64, 64U) - 1) : 0;
+	else
+		bits = atomic64_read(&s->a->word[w]);
+	if (s->b)
+		bits |= atomic64_read(&s->b->word[w]);
+	if (s->from <= w * 64)
+		return bits;
+	return s->from < (w + 1) * 64 ? bits & ~0ULL << s->from % 64 : 0;
+}
+
+/* A run begins at each dirty block whose predecessor is clean. Stops when there are more than @max. */
+static u32 count_runs(const struct leaf_source *s, u32 max)
 {
 	u64 before = 0;
-	u32 nr = 0, w;
+	u32 w, nr = 0;
 
-	for (w = 0; w < CBT_LEAF_WORDS; w++) {
-		nr += hweight64(bits[w] & ~(bits[w] << 1 | before));
-		before = bits[w] >> 63;
+	for (w = 0; w < nr_words(s) && nr <= max; w++) {
+		u64 word = source_word(s, w);
+
+		nr += hweight64(word & ~(word << 1 | before));
+		before = word >> 63;
 	}
 	return nr;
 }
 
-static u32 bits_next(const u64 *bits, u32 bit, bool dirty)
+/* At most @max; returns how many, or @max + 1, since marks may have made more of them meanwhile. */
+static u32 find_runs(const struct leaf_source *s, struct cbt_run *runs, u32 max)
 {
-	while (bit < CBT_LEAF_BLOCKS) {
-		u64 word = (dirty ? bits[bit / 64] : ~bits[bit / 64]) >> (bit % 64);
+	bool dirty = false;
+	u32 w, nr = 0;
 
-		if (word)
-			return bit + __ffs64(word);
-		bit = (bit | 63) + 1;
+	for (w = 0; w < nr_words(s); w++) {
+		u64 word = source_word(s, w);
+		u64 change = dirty ? ~word : word;
+
+		for (; change; change = (dirty ? ~word : word) & ~0ULL << __ffs64(change)) {
+			u32 at = w * 64 + __ffs64(change);
+
+			dirty = !dirty;
+			if (!dirty)
+				runs[nr - 1].nr = at - runs[nr - 1].start;
+			else if (nr == max)
+				return max + 1;
+			else
+				runs[nr++].start = at;
+		}
 	}
-	return CBT_LEAF_BLOCKS;
-}
-
-static void bits_to_runs(const u64 *bits, struct cbt_run *runs, u32 nr_runs)
-{
-	u32 end = 0, r;
-
-	for (r = 0; r < nr_runs; r++) {
-		runs[r].start = bits_next(bits, end, true);
-		end = bits_next(bits, runs[r].start, false);
-		runs[r].nr = end - runs[r].start;
-	}
-}
-
-static u32 bits_weight(const u64 *bits)
-{
-	u32 nr = 0, w;
-
-	for (w = 0; w < CBT_LEAF_WORDS; w++)
-		nr += hweight64(bits[w]);
+	if (dirty)
+		runs[nr - 1].nr = s->nr_blocks - runs[nr - 1].start;
 	return nr;
 }
 
 void cbt_map_view(const struct cbt_map *a, const struct cbt_map *b, u64 leaf, u64 from,
 		  struct cbt_leaf_view *view)
 {
-	struct cbt_leaf *la = READ_ONCE(a->leaves[leaf]);
-	struct cbt_leaf *lb = b ? READ_ONCE(b->leaves[leaf]) : NULL;
-	u64 start = leaf << CBT_LEAF_SHIFT;
-	u64 *bits = (__force u64 *)view->bits;
-	u32 w, weight;
+	struct leaf_source s = leaf_source(a, b, leaf, from);
+	/* As many as take less room than bits; one, so that ALL is seen. */
+	u32 max = max(nr_words(&s) - 1, 1U);
 
-	view->nr_blocks = leaf_nr_blocks(a, leaf);
-	if (!la && !lb) {
-		view->form = CBT_FORM_CLEAN;
+	view->nr_blocks = s.nr_blocks;
+	if (!s.a || (s.a == LEAF_ALL && !s.from)) {
+		view->form = s.a ? CBT_FORM_ALL : CBT_FORM_CLEAN;
 		return;
 	}
-	if ((la == LEAF_ALL || lb == LEAF_ALL) && from <= start) {
-		view->form = CBT_FORM_ALL;
-		return;
-	}
-	memset(view->bits, 0, sizeof(view->bits));
-	leaf_read(la, view->nr_blocks, bits);
-	leaf_read(lb, view->nr_blocks, bits);
-	if (from > start)
-		bits_clear_before(bits, min(from - start, (u64)CBT_LEAF_BLOCKS));
+	/* Counting is cheap, and mostly soon over where there are too many. */
+	view->nr_runs = count_runs(&s, max);
+	if (view->nr_runs <= max)
+		view->nr_runs = find_runs(&s, view->runs, max);
 
-	weight = bits_weight(bits);
-	view->nr_runs = bits_count_runs(bits);
-	if (!weight) {
-		view->form = CBT_FORM_CLEAN;
-	} else if (weight == view->nr_blocks) {
-		view->form = CBT_FORM_ALL;
-	} else if (view->nr_runs * sizeof(struct cbt_run) < DIV_ROUND_UP(view->nr_blocks, 64) * 8) {
-		view->form = CBT_FORM_RUNS;
-		bits_to_runs(bits, view->runs, view->nr_runs);
-	} else {
+	if (view->nr_runs > max)
 		view->form = CBT_FORM_BITS;
-		for (w = 0; w < CBT_LEAF_WORDS; w++)
-			view->bits[w] = cpu_to_le64(bits[w]);
+	else if (!view->nr_runs)
+		view->form = CBT_FORM_CLEAN;
+	else
+		view->form = view->runs[0].nr == s.nr_blocks ? CBT_FORM_ALL : CBT_FORM_RUNS;
+}
+
+void cbt_map_bits(const struct cbt_map *a, const struct cbt_map *b, u64 leaf, u64 from,
+		  void *bits)
+{
+	struct leaf_source s = leaf_source(a, b, leaf, from);
+	u8 *to = bits;
+	u32 w;
+
+	/* Most are whole pages of one map. */
+	if (is_page(s.a) && !s.b && !s.from) {
+		port_copy_bits(bits, s.a->word, nr_words(&s));
+		return;
+	}
+	for (w = 0; w < nr_words(&s); w++) {
+		__le64 word = cpu_to_le64(source_word(&s, w));
+
+		memcpy(&to[w * sizeof(word)], &word, sizeof(word));
 	}
 }

@@ -145,12 +145,11 @@ enum cbt_form {
 	CBT_FORM_BITS,
 };
 
-/** struct cbt_leaf_view - one leaf as a reader gets it. 8 KiB: not for the kernel's stack. */
+/** struct cbt_leaf_view - one leaf as a reader gets it. 4 KiB: not for the kernel's stack. */
 struct cbt_leaf_view {
 	enum cbt_form form;
 	u32 nr_blocks;			/* of the leaf; fewer in the last one */
 	u32 nr_runs;			/* with CBT_FORM_RUNS */
-	__le64 bits[CBT_LEAF_WORDS];	/* with CBT_FORM_BITS; bit 0 is the leaf's first block */
 	struct cbt_run runs[CBT_LEAF_WORDS];
 };
 
@@ -160,9 +159,17 @@ struct cbt_leaf_view {
  * @leaf: index, below nr_leaves
  * @from: blocks before it are reported clean
  *
- * Marks may run meanwhile; each block is reported as it stood at some moment of the call.
+ * Marks may run meanwhile; each block is reported as it stood at some moment of the call. With
+ * CBT_FORM_BITS the bits are still to be had.
  */
 void cbt_map_view(const struct cbt_map *a, const struct cbt_map *b, u64 leaf, u64 from,
 		  struct cbt_leaf_view *view);
+
+/**
+ * cbt_map_bits - the same blocks as bits, whatever their form; bit 0 is the leaf's first block.
+ * @bits: room for DIV_ROUND_UP(nr_blocks of the leaf, 64) words of 8 bytes; need not be aligned
+ */
+void cbt_map_bits(const struct cbt_map *a, const struct cbt_map *b, u64 leaf, u64 from,
+		  void *bits);
 
 #endif

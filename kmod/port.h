@@ -37,6 +37,19 @@ static inline void port_free_page(void *page)
 	free_page((unsigned long)page);
 }
 
+/* Each bit as it stands at some moment of the call, however the copy is made. */
+static inline void port_copy_bits(void *to, const atomic64_t *words, u32 nr_words)
+{
+#ifdef __LITTLE_ENDIAN
+	data_race(memcpy(to, words, nr_words * sizeof(u64)));
+#else
+	u32 w;
+
+	for (w = 0; w < nr_words; w++)
+		put_unaligned_le64(atomic64_read(&words[w]), to + w * sizeof(u64));
+#endif
+}
+
 #else
 
 #include <endian.h>
@@ -90,6 +103,17 @@ typedef struct {
 
 /* CRC32C without the inversions before and after, as the kernel's. */
 u32 crc32c(u32 crc, const void *data, size_t length);
+
+static inline void port_copy_bits(void *to, const atomic64_t *words, u32 nr_words)
+{
+	u32 w;
+
+	for (w = 0; w < nr_words; w++) {
+		u64 word = htole64(atomic64_read(&words[w]));
+
+		memcpy((u8 *)to + w * sizeof(word), &word, sizeof(word));
+	}
+}
 
 /* Defined by the test program, which may refuse. */
 void *port_zeroed_page(void);
