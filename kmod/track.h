@@ -12,7 +12,8 @@
  * only point to them. One lock, cbt_control_lock(), serialises everything but the write path:
  * look-ups, epochs, reading maps. What has to wait for I/O lets go of it, with the tracker pinned.
  *
- *	track.c		the write path, life, the registry
+ *	write.c		the write path
+ *	track.c		life, the registry
  *	epoch.c		freeze, commit, abort, and the other commands
  */
 #ifndef CBT_TRACK_H
@@ -234,6 +235,12 @@ enum cbt_admission cbt_write_try(struct cbt_tracker *tracker, struct cbt_write *
  */
 void cbt_write_queue(struct cbt_tracker *tracker, struct cbt_write *write,
 		     enum cbt_admission admission);
+
+/** cbt_tracker_dev - the mapped device. */
+static inline dev_t cbt_tracker_dev(const struct cbt_tracker *tracker)
+{
+	return tracker->ops->dev(tracker->owner);
+}
 
 /** cbt_tracker_nr_waiting - how many writes are queued now. Context: any. */
 u64 cbt_tracker_nr_waiting(const struct cbt_tracker *tracker);
