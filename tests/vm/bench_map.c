@@ -4,9 +4,10 @@
  * bytes as it has bits for from a tmpfs. Raw messages: what the kernel does is measured, not how a
  * program decodes it.
  *
- *	bench_map NAME BYTES ROUNDS
+ *	bench_map NAME BYTES ROUNDS [every-second]
  *
- * prints "map_ns=N read_ns=N messages_bytes=N", the least of the rounds.
+ * prints "map_ns=N read_ns=N messages_bytes=N", the least of the rounds. every-second: every second
+ * block of as many as BYTES have bits is made dirty before.
  */
 #include <err.h>
 #include <fcntl.h>
@@ -24,6 +25,10 @@
 #include <netlink/genl/ctrl.h>
 #include <netlink/genl/genl.h>
 
+#include "base/macro.h"
+#include "lib/nl.h"
+#include "lib/nl_control.h"
+
 #define RECV_SIZE (256 << 10) /* what a reader gives; the kernel fills what it wants of it */
 
 static uint64_t now_ns(void)
@@ -32,6 +37,25 @@ static uint64_t now_ns(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	return t.tv_sec * 1000000000ULL + t.tv_nsec;
+}
+
+static void mark_every_second(const char *name, uint64_t nr_blocks)
+{
+	struct cbt_blocks ranges[1024];
+	struct failure f = { 0 };
+	struct nl *nl;
+
+	if (nl_open(&nl, &f) < 0)
+		errx(1, "%s", f.text);
+	for (uint64_t at = 0; at < nr_blocks;) {
+		size_t nr;
+
+		for (nr = 0; nr < ARRAY_SIZE(ranges) && at < nr_blocks; nr++, at += 2)
+			ranges[nr] = (struct cbt_blocks){ .start = at, .nr = 1 };
+		if (nl_mark(nl, name, ranges, nr, &f) < 0)
+			errx(1, "%s", f.text);
+	}
+	nl_close_at(&nl);
 }
 
 static void ask(struct nl_sock *sock, int family, const char *name)
@@ -87,14 +111,17 @@ static uint64_t read_all(int fd, unsigned char *buffer, uint64_t size)
 
 int main(int argc, char **argv)
 {
-	uint64_t size = argc == 4 ? strtoull(argv[2], NULL, 0) : 0, begin, took, bytes = 0;
+	bool marks = argc == 5 && !strcmp(argv[4], "every-second");
+	uint64_t size = argc == 4 || marks ? strtoull(argv[2], NULL, 0) : 0, begin, took, bytes = 0;
 	uint64_t map_ns = UINT64_MAX, read_ns = UINT64_MAX;
 	unsigned char *buffer = malloc(RECV_SIZE);
 	struct nl_sock *sock = nl_socket_alloc();
 	int family, file = memfd_create("bytes", 0);
 
-	if (argc != 4 || !size || !buffer || !sock)
-		errx(2, "usage: bench_map NAME BYTES ROUNDS");
+	if (!size || !buffer || !sock)
+		errx(2, "usage: bench_map NAME BYTES ROUNDS [every-second]");
+	if (marks)
+		mark_every_second(argv[1], size * 8);
 	memset(buffer, 0x55, RECV_SIZE);
 	for (uint64_t at = 0; at < size; at += RECV_SIZE)
 		if (pwrite(file, buffer, size - at < RECV_SIZE ? size - at : RECV_SIZE, at) < 0)
