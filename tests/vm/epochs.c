@@ -413,7 +413,7 @@ TEST_F(epochs, a_write_that_does_not_end_times_the_freeze_out_and_nothing_is_fro
 	hold_a_write(&w, &self->fd[2], &thread, self->nl);
 	begin = now();
 	EXPECT_EQ(-ETIMEDOUT, FREEZE(3));
-	EXPECT_LT(now() - begin, 1.0);
+	EXPECT_LT(now() - begin, 5.0);	/* 0.5 s on a machine that has nothing else to do */
 	EXPECT_EQ(CODE_TIMEOUT, self->f.code);
 	EXPECT_NE(NULL, strstr(self->f.text, names[2]))
 	{
