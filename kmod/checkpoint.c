@@ -262,21 +262,28 @@ void cbt_checkpoint_start(struct cbt_store *store)
 	cbt_store_kick(store);
 }
 
-int cbt_checkpoint_wait(struct cbt_store *store, unsigned long deadline)
+u64 cbt_checkpoint_request(struct cbt_store *store)
 {
 	struct cbt_checkpoint *c = &store->checkpoint;
-	u64 target;
+	u64 ticket;
 
 	spin_lock(&store->lock);
 	/* One that is under way began too early for what was marked since. */
-	target = c->nr_done + (c->phase == CBT_CHECKPOINT_IDLE ? 1 : 2);
+	ticket = c->nr_done + (c->phase == CBT_CHECKPOINT_IDLE ? 1 : 2);
 	c->wanted = true;
 	spin_unlock(&store->lock);
 	cbt_store_kick(store);
+	return ticket;
+}
+
+int cbt_checkpoint_wait(struct cbt_store *store, unsigned long deadline)
+{
+	u64 ticket = cbt_checkpoint_request(store);
+
 	wait_event_timeout(store->wait,
-			   READ_ONCE(c->nr_done) >= target || store->mode != CBT_STORE_OPEN,
+			   cbt_checkpoint_is_done(store, ticket) || store->mode != CBT_STORE_OPEN,
 			   max(1L, (long)(deadline - jiffies)));
-	if (READ_ONCE(c->nr_done) >= target)
+	if (cbt_checkpoint_is_done(store, ticket))
 		return 0;
 	return store->mode == CBT_STORE_OPEN ? -EINPROGRESS : -EIO;
 }

@@ -367,6 +367,18 @@ void cbt_log_touch_leaf(struct cbt_store *store, u64 leaf);
 void cbt_checkpoint_start(struct cbt_store *store);
 
 /**
+ * cbt_checkpoint_request - have one begin that sees all that was marked before.
+ * Return: a ticket for cbt_checkpoint_is_done(). Context: any.
+ */
+u64 cbt_checkpoint_request(struct cbt_store *store);
+
+/** cbt_checkpoint_is_done - whether that one is over. */
+static inline bool cbt_checkpoint_is_done(const struct cbt_store *store, u64 ticket)
+{
+	return READ_ONCE(store->checkpoint.nr_done) >= ticket;
+}
+
+/**
  * cbt_checkpoint_wait - begin one now and wait until it is over, at most until @deadline (jiffies).
  * Return: 0, -EINPROGRESS or -EIO.
  */

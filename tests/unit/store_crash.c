@@ -6,8 +6,8 @@
  * on from there.
  *
  * The tracker is a model of kmod/track.c and epoch.c, event by event: writers, the worker that
- * covers and admits, freeze, commit, abort. Only some blocks are written, each of them a version;
- * for each the test knows which versions the origin may hold after a cut.
+ * covers and admits, freeze, commit, abort, growth. Only some blocks are written, each of them a
+ * version; for each the test knows which versions the origin may hold after a cut.
  *
  * Leaving out any of the flushes of kmod/faults.h, or one of the tracker's own rules, loses a block.
  */
@@ -24,7 +24,9 @@ unsigned int cbt_fault_skip_flush;
 
 #define NR_LEAVES 3
 #define NR_BLOCKS ((u64)NR_LEAVES * CBT_LEAF_BLOCKS)
+#define NR_BLOCKS_SMALL ((u64)CBT_LEAF_BLOCKS + 10000) /* before the disk grows */
 #define NR_PLACES 24 /* blocks that are written one by one */
+#define NR_PLACES_SMALL 12 /* of them, before the disk grows */
 #define NR_WRITERS 6
 #define VERSIONS 32
 #define EVENTS_PER_LIFE 1500
@@ -37,6 +39,7 @@ enum rule {
 	RULE_CAPTURE_UNION, /* a page holds what either map has */
 	RULE_MARK_AFTER_LOG, /* marked only when covered durably */
 	RULE_FROZEN_INDEX, /* the index names leaves of either map */
+	RULE_SIZE_AFTER, /* the store notes a larger size when pages hold what was added */
 	RULE_COMMIT_AFTER, /* the frozen map is dropped only when the commit is durable */
 };
 
@@ -56,6 +59,8 @@ struct writer {
 enum control {
 	CONTROL_IDLE,
 	CONTROL_CLOSING, /* the gate, until nothing is in flight */
+	CONTROL_GROWING, /* until pages hold what was added */
+	CONTROL_NOTING, /* until the store has noted the size */
 	CONTROL_FREEZING, /* until the store has noted it */
 	CONTROL_FROZEN,
 	CONTROL_RECEIVED, /* the receiver has all */
@@ -71,7 +76,11 @@ static struct tracker {
 	u64 epoch, frozen_epoch;
 	u64 acknowledged; /* the last commit that was */
 	u64 ticket;
+	u64 nr_blocks; /* of the origin */
+	u32 nr_places; /* that it has */
+	u32 events; /* of a life, at most */
 	bool gate_closed;
+	bool grows; /* when nothing is in flight, instead of a freeze */
 	enum control control;
 	struct work_struct work;
 	struct writer writers[NR_WRITERS];
@@ -241,8 +250,8 @@ static void writer_step(struct writer *w)
 {
 	switch (w->state) {
 	case WRITER_IDLE:
-		w->first = below(NR_PLACES);
-		w->last = below(16) ? w->first : w->first + below(NR_PLACES - w->first);
+		w->first = below(t.nr_places);
+		w->last = below(16) ? w->first : w->first + below(t.nr_places - w->first);
 		w->state = WRITER_WAITING;
 		if (t.gate_closed || !try_write(w))
 			wake(&t.store);
@@ -291,7 +300,7 @@ static void swap_maps(void)
 		t.store.log.epoch = t.epoch;
 	else
 		cbt_log_new_epoch(&t.store, t.epoch);
-	for (u32 i = 0; i < NR_PLACES; i++) {
+	for (u32 i = 0; i < t.nr_places; i++) {
 		t.image[i] = t.held[i][t.nr_held[i] - 1];
 		t.was_frozen[i] = cbt_map_test(t.frozen, place_block(i));
 	}
@@ -300,10 +309,43 @@ static void swap_maps(void)
 	t.ticket = save();
 }
 
+static void map_grow(struct cbt_map *map, u64 nr_blocks)
+{
+	kvfree(cbt_map_grow(map, nr_blocks, cbt_map_new_table(nr_blocks)));
+}
+
+/* kmod/track.c: what was added holds anything, which the receiver has not. */
+static void grow(void)
+{
+	u64 nr_regions = NR_BLOCKS / cbt_geometry_region_blocks(&t.store.super.geo);
+	const char *why;
+
+	for (u32 i = 0; i < 2; i++) {
+		map_grow(&t.maps[i], NR_BLOCKS);
+		map_grow(&t.suspects[i], nr_regions);
+	}
+	if (cbt_store_grow(&t.store, NR_BLOCKS * 8, &why))
+		abort();
+	mark(t.active, t.nr_blocks, NR_BLOCKS - 1);
+	for (u64 leaf = t.nr_blocks / CBT_LEAF_BLOCKS; leaf < NR_LEAVES; leaf++)
+		cbt_log_touch_leaf(&t.store, leaf);
+	for (u32 i = t.nr_places; i < NR_PLACES; i++)
+		t.held[i][0] = ++t.version;
+	t.nr_blocks = NR_BLOCKS;
+	t.nr_places = NR_PLACES;
+	t.grows = false;
+	t.ticket = cbt_checkpoint_request(&t.store);
+}
+
+static void note_size(void)
+{
+	t.ticket = cbt_store_note_size(&t.store, t.nr_blocks * 8, t.store.super.generation + 1);
+}
+
 static void begin_commit(void)
 {
 	/* The origin is flushed: what was in flight may still be lost. */
-	for (u32 i = 0; !cbt_fault_skips(CBT_FAULT_ORIGIN_FLUSH) && i < NR_PLACES; i++) {
+	for (u32 i = 0; !cbt_fault_skips(CBT_FAULT_ORIGIN_FLUSH) && i < t.nr_places; i++) {
 		bool busy = false;
 
 		for (u32 j = 0; j < NR_WRITERS; j++)
@@ -339,21 +381,40 @@ static void control_step(void)
 {
 	switch (t.control) {
 	case CONTROL_IDLE:
+		if (!below(4))
+			cbt_checkpoint_start(&t.store);
 		t.gate_closed = true;
+		t.grows = t.nr_blocks < NR_BLOCKS && !below(4);
 		t.control = CONTROL_CLOSING;
 		break;
 	case CONTROL_CLOSING:
 		if (in_flight())
 			return;
-		swap_maps();
-		t.control = CONTROL_FREEZING;
+		if (t.grows)
+			grow();
+		else
+			swap_maps();
+		t.control = t.gate_closed ? CONTROL_GROWING : CONTROL_FREEZING;
+		break;
+	case CONTROL_GROWING:
+		if (!cbt_checkpoint_is_done(&t.store, t.ticket) && t.without != RULE_SIZE_AFTER)
+			return;
+		note_size();
+		t.control = CONTROL_NOTING;
+		break;
+	case CONTROL_NOTING:
+		if (!cbt_store_is_saved(&t.store, t.ticket))
+			return;
+		t.gate_closed = false;
+		wake(&t.store);
+		t.control = CONTROL_IDLE;
 		break;
 	case CONTROL_FREEZING:
 		if (cbt_store_is_saved(&t.store, t.ticket))
 			t.control = CONTROL_FROZEN;
 		break;
 	case CONTROL_FROZEN:
-		for (u32 i = 0; i < NR_PLACES; i++)
+		for (u32 i = 0; i < t.nr_places; i++)
 			if (t.was_frozen[i])
 				t.receiver[i] = t.image[i];
 		t.control = CONTROL_RECEIVED;
@@ -389,7 +450,7 @@ static int prepare(struct cbt_store *store, struct cbt_opening *opening, const c
 	(void)store;
 	(void)why;
 	for (u32 i = 0; i < 2; i++)
-		if (cbt_map_init(&t.maps[i], NR_BLOCKS) ||
+		if (cbt_map_init(&t.maps[i], t.nr_blocks) ||
 		    cbt_map_init(&t.suspects[i], cbt_geometry_nr_regions(&store->super.geo)))
 			abort();
 	t.active = opening->dirty = &t.maps[0];
@@ -406,7 +467,8 @@ static void found(struct cbt_store *store)
 static void format(void)
 {
 	struct cbt_super super = {
-		.geo = { .size_sectors = NR_BLOCKS * 8, .block_sectors = 8,
+		.geo = { .size_sectors = NR_BLOCKS_SMALL * 8, .block_sectors = 8,
+			 .nr_leaves = NR_LEAVES,
 			 .region_sectors = CBT_REGION_SECTORS, .log_half_blocks = 8,
 			 .store_blocks = SIM_BLOCKS },
 		.id = { .uuid = { 1, 2, 3 }, .lineage = 1 },
@@ -420,13 +482,15 @@ static void format(void)
 	cbt_super_encode(&super, sim.durable[cbt_super_slot(super.sequence)]);
 	memcpy(sim.now, sim.durable, sizeof(sim.now));
 	t.acknowledged = 0;
+	t.nr_blocks = NR_BLOCKS_SMALL;
+	t.nr_places = NR_PLACES_SMALL;
 	for (u32 i = 0; i < NR_PLACES; i++)
 		t.receiver[i] = t.held[i][0] = 0, t.nr_held[i] = 1;
 }
 
 static void begin_life(void)
 {
-	struct cbt_opening opening = { .size_sectors = NR_BLOCKS * 8, .hot_regions = 16,
+	struct cbt_opening opening = { .size_sectors = t.nr_blocks * 8, .hot_regions = 16,
 				       .stats = &t.stats, .prepare = prepare, .found = found };
 	const char *why = "";
 
@@ -483,6 +547,16 @@ static bool may_differ(u32 place)
 	return false;
 }
 
+/* As an attach does when the disk is larger than the store says. */
+static void mark_growth(struct cbt_recovery *r)
+{
+	u64 known = r->super.geo.size_sectors / 8;
+
+	if (known < t.nr_blocks)
+		mark(r->dirty, known, t.nr_blocks - 1);
+	r->super.geo.size_sectors = t.nr_blocks * 8;
+}
+
 /* A sentence about what is wrong after a cut, or NULL. */
 static const char *recover(struct cbt_recovery *r)
 {
@@ -502,10 +576,12 @@ static const char *recover(struct cbt_recovery *r)
 		return "a commit that was acknowledged is not there";
 	if (t.control == CONTROL_FROZEN && super->frozen_epoch != t.frozen_epoch)
 		return "a freeze that was acknowledged is not there";
-	if (cbt_map_init(r->dirty, NR_BLOCKS) || cbt_map_init(r->suspect, NR_BLOCKS / 4) ||
-	    cbt_recover(r, read_found, NULL, blocks, block))
+	if (cbt_map_init(r->dirty, t.nr_blocks) || cbt_map_init(r->suspect, t.nr_blocks / 4))
 		abort();
-	for (u32 i = 0; i < NR_PLACES; i++) {
+	mark_growth(r);
+	if (cbt_recover(r, read_found, NULL, blocks, block))
+		abort();
+	for (u32 i = 0; i < t.nr_places; i++) {
 		if (!may_differ(i) || cbt_map_test(r->dirty, place_block(i)))
 			continue;
 		snprintf(text, sizeof(text), "place %u may differ and is not dirty, committed %llu", i,
@@ -531,7 +607,7 @@ static const char *check_cut(void)
 /* The origin comes back with one of the versions that it may hold. */
 static void lose_versions(void)
 {
-	for (u32 i = 0; i < NR_PLACES; i++) {
+	for (u32 i = 0; i < t.nr_places; i++) {
 		t.held[i][0] = t.held[i][below(t.nr_held[i])];
 		t.nr_held[i] = 1;
 	}
@@ -552,7 +628,8 @@ static void step(void)
 
 /*
  * Lives, each cut off and continued from what was found; after each step that wrote to the store,
- * and some others, several cuts are checked. NULL or what was wrong.
+ * and some others, several cuts are checked. A disk that has grown is given up for a new one now
+ * and then. NULL or what was wrong.
  */
 static const char *live(u64 seed, u64 nr_cuts, u64 *ret_done)
 {
@@ -562,8 +639,10 @@ static const char *live(u64 seed, u64 nr_cuts, u64 *ret_done)
 	t.random = sim.random = seed;
 	format();
 	for (*ret_done = 0; !wrong && *ret_done < nr_cuts;) {
+		if (t.nr_blocks == NR_BLOCKS && below(2))
+			format();
 		begin_life();
-		for (u32 i = 0; !wrong && i < EVENTS_PER_LIFE && *ret_done < nr_cuts; i++) {
+		for (u32 i = 0; !wrong && i < t.events && *ret_done < nr_cuts; i++) {
 			step();
 			if (submitted == sim.nr_submitted && below(16))
 				continue;
@@ -592,6 +671,7 @@ FIXTURE_SETUP(store)
 	self->seed = new_seed();
 	sim.writes = calloc(SIM_WRITES, sizeof(*sim.writes));
 	t.without = RULE_NONE;
+	t.events = EVENTS_PER_LIFE;
 	cbt_fault_skip_flush = 0;
 	ASSERT_EQ(cbt_store_module_init(), 0);
 }
@@ -607,6 +687,20 @@ TEST_F_TIMEOUT(store, what_may_differ_is_dirty_after_every_cut, 3000)
 	u64 required = required_count(2000, 200000), done;
 	const char *wrong = live(self->seed, required, &done);
 
+	ASSERT_EQ(wrong, NULL) {
+		TH_LOG("seed=%llu: %s", (unsigned long long)self->seed, wrong);
+	}
+	ASSERT_TRUE(enough_done(self->seed, done, required));
+}
+
+/* Short lives, so that many of them see their disk grow. */
+TEST_F_TIMEOUT(store, what_a_disk_grew_by_is_dirty_after_every_cut, 3000)
+{
+	u64 required = required_count(20000, 200000), done;
+	const char *wrong;
+
+	t.events = EVENTS_PER_LIFE / 10;
+	wrong = live(self->seed, required, &done);
 	ASSERT_EQ(wrong, NULL) {
 		TH_LOG("seed=%llu: %s", (unsigned long long)self->seed, wrong);
 	}
