@@ -1,0 +1,227 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# A store that fails, hangs or goes away at each step, and an origin that fails: the guest sees only
+# the origin's own errors and never waits longer than deadline and hold time (kmod/store.h); nothing
+# that was lost is trusted later.
+#
+# vm: disk=64M disk=16M timeout=400
+# vm-allow: blk_update_request|I/O error, dev|Buffer I/O error on dev|rejecting I/O
+. "$(dirname "$0")/../lib.sh"
+
+insmod_cbt
+sectors=$(blockdev --getsz /dev/vda)
+# the parts of a store for 64 MiB with 64 KiB of log, in sectors
+declare -A first=([super]=0 [log]=128 [map]=256 [diff]=280)
+declare -A length=([super]=128 [log]=128 [map]=24 [diff]=$(($(blockdev --getsz /dev/vdb) - 280)))
+# deadline, the time until that is looked at, hold; and emulation on a busy machine
+bound_ms=$((5000 + 500 + 3000 + 5000))
+longest_ms=0
+cleanup_fn eval 'for d in t store origin; do dmsetup remove --retry $d 2>/dev/null || true; done'
+
+field() { cbtctl show t --json | jq -r ".tracker.$1"; }
+state_is() { [ "$(field state)" = "$1" ]; }
+
+# store_table [<part> <target>]: of the store, where a part may be another target than linear
+store_table()
+{
+	local part target
+
+	for part in super log map diff; do
+		case $part/${1:-}/${2:-} in
+		"$part/$part/error") target=error ;;
+		"$part/$part/error_writes")
+			target="flakey /dev/vdb ${first[$part]} 0 3600 1 error_writes"
+			;;
+		*) target="linear /dev/vdb ${first[$part]}" ;;
+		esac
+		echo "${first[$part]} ${length[$part]} $target"
+	done
+}
+
+set_store()
+{
+	dmsetup suspend --nolockfs store
+	store_table "$@" | dmsetup reload store
+	dmsetup resume store
+}
+
+attach()
+{
+	dmsetup create t --table "0 $sectors cbt ${1:-/dev/vda} /dev/mapper/store"
+	dmsetup mknodes
+}
+
+new_tracker()
+{
+	cbtctl format --force --log-size 64K "${1:-/dev/vda}" /dev/mapper/store >/dev/null
+	attach "$@"
+	write_block 7
+}
+
+# write_block <block>: and note how long it took
+write_block()
+{
+	local begin=${EPOCHREALTIME/./} rc=0
+
+	timeout 60 dd if=/dev/urandom of=/dev/mapper/t bs=4k seek="$1" count=1 oflag=direct \
+		status=none || rc=$?
+	took_ms=$(((${EPOCHREALTIME/./} - begin) / 1000))
+	[ $took_ms -le $longest_ms ] || longest_ms=$took_ms
+	return $rc
+}
+
+# Outside of what is dirty: each needs coverage of its own.
+write_cold()
+{
+	local block
+
+	for block in 1000 5000 9000 13000; do
+		write_block $block || return 1
+	done
+}
+
+# goes_on <claim>: the guest does, and the tracker is lost, which nobody takes for sound
+goes_on()
+{
+	check "$1: the guest's writes go on" write_cold
+	check "$1: ... the tracker is lost" wait_for 20 state_is lost
+	check_fails "$1: ... which a freeze says" any lost cbtctl freeze t
+	dmsetup resume store
+	dmsetup remove --retry t
+	set_store
+	attach
+	check_equal "$1: ... and the next attach begins a generation, with no base" \
+		"$(field generation) $(field base)" "2 null"
+	dmsetup remove --retry t
+}
+
+# step <name>: something that uses the store, with or without success
+epoch=
+step()
+{
+	case $1 in
+	write) write_block 3000 ;;
+	mark) cbtctl mark t 4000+1 ;;
+	checkpoint) cbtctl checkpoint t ;;
+	label) cbtctl label t --set 'a label' ;;
+	freeze) cbtctl freeze t ;;
+	commit) cbtctl commit --epoch "$epoch" t ;;
+	esac >"$TMPDIR/step" 2>&1 || true
+}
+
+store_table | dmsetup create store
+dmsetup mknodes
+
+# --- errors ---
+
+for case in write/log mark/log checkpoint/map checkpoint/super label/super freeze/super commit/super; do
+	step=${case%/*} part=${case#*/}
+	new_tracker
+	[ "$step" != commit ] || epoch=$(cbtctl freeze t)
+	set_store "$part" error
+	step "$step"
+	# a step that failed as a whole is behind us; what follows finds the same store
+	goes_on "$step with an error of the store's $part"
+done
+
+for part in map super; do
+	new_tracker
+	set_store $part error
+	dmsetup remove --retry t
+	set_store
+	attach
+	check_equal "a stop with an error of the store's $part begins a generation" \
+		"$(field generation) $(field base)" "2 null"
+	dmsetup remove --retry t
+done
+
+for case in super/error log/error map/error super/error_writes map/error_writes; do
+	new_tracker
+	before=$(cbtctl map t)
+	dmsetup remove --retry t
+	set_store "${case%/*}" "${case#*/}"
+	check_fails "an attach with ${case#*/} of the store's ${case%/*} is refused" any . \
+		dmsetup create t --table "0 $sectors cbt /dev/vda /dev/mapper/store"
+	dmsetup remove t 2>/dev/null || true
+	set_store
+	attach
+	check_equal "... and loses nothing" "$(field generation) $(cbtctl map t)" "1 $before"
+	dmsetup remove --retry t
+done
+
+# --- hangs ---
+
+for step in write checkpoint freeze; do
+	new_tracker
+	dmsetup suspend --nolockfs --noflush store
+	step "$step" &
+	waits=$!
+	write_block 7
+	check "what is dirty already is written meanwhile" test $took_ms -lt 4000
+	goes_on "$step with a store that hangs"
+	wait $waits
+done
+dmsetup remove --retry store
+
+# --- pulled out ---
+
+modprobe scsi_debug dev_size_mb=16
+disk=/dev/$(ls /sys/bus/pseudo/drivers/scsi_debug/adapter*/host*/target*/*/block)
+cbtctl format --log-size 64K /dev/vda "$disk" >/dev/null
+dmsetup create t --table "0 $sectors cbt /dev/vda $disk"
+dmsetup mknodes
+fio --name=w --filename=/dev/mapper/t --direct=1 --ioengine=io_uring --iodepth=8 --rw=randwrite \
+	--bs=4k --size=48m --io_size=48m --verify=crc32c --verify_fatal=1 >"$TMPDIR/fio" 2>&1 &
+writer=$!
+written() { [ "$(field dirty.blocks)" -gt 100 ]; }
+check "a store is written" wait_for 60 written
+echo 1 >"/sys/block/${disk#/dev/}/device/delete"
+if wait $writer; then
+	ok "... and pulled out under fio, which finds all that it wrote"
+else
+	not_ok "... and pulled out under fio, which finds all that it wrote"
+	diag <"$TMPDIR/fio"
+fi
+check_equal "... the tracker is lost" "$(field state)" lost
+check "... and a write goes on" write_block 13000
+check "... and the device can be removed" dmsetup remove --retry t
+check "... and then the driver" wait_for 20 rmmod scsi_debug
+
+# --- an origin ---
+
+# origin_table <target of its second quarter>
+quarter=$((sectors / 4))
+origin_table()
+{
+	echo "0 $quarter linear /dev/vda 0"
+	echo "$quarter $quarter $1"
+	echo "$((2 * quarter)) $((sectors - 2 * quarter)) linear /dev/vda $((2 * quarter))"
+}
+
+set_origin()
+{
+	dmsetup suspend --nolockfs origin
+	origin_table "$@" | dmsetup reload origin
+	dmsetup resume origin
+}
+
+sound="linear /dev/vda $quarter"
+store_table | dmsetup create store
+origin_table "$sound" | dmsetup create origin
+dmsetup mknodes
+new_tracker /dev/mapper/origin
+set_origin "flakey /dev/vda $quarter 0 3600 1 error_writes"
+check_fails "an origin's error reaches the guest" any 'Input/output error' write_block $((quarter / 8 + 9))
+check "... from where it is only" write_block 9
+check_equal "... the tracker goes on" "$(field state)" active
+check_equal "... and takes what may have been written for written" \
+	"$(cbtctl map t | tr '\n' ' ')" "7 1 9 1 $((quarter / 8 + 9)) 1 "
+epoch=$(cbtctl freeze t)
+check_fails "a commit is refused while the origin cannot be flushed" any . cbtctl commit --epoch "$epoch" t
+set_origin "$sound"
+check "... and done when it can" cbtctl commit --epoch "$epoch" t
+check_equal "... nothing is dirty then" "$(cbtctl map t)" ""
+dmsetup remove --retry t
+
+diag "longest write ${longest_ms} ms, bound $bound_ms"
+check "no write waited longer than deadline and hold time" test $longest_ms -le $bound_ms
