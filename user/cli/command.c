@@ -211,6 +211,11 @@ static const struct command table[] = {
 	{ "start", "VM", OPTION_NO_WAIT | OPTION_FORCE, false, run_start,
 	  "--force: let the VM run here, whatever the peer says" },
 
+	{ "send", "SOURCE", OPTION_SOURCE | OPTION_PLAIN, true, command_send,
+	  "by hand: a disk, or what differs of it, --to where `failback receive` listens" },
+	{ "receive", "TARGET", OPTION_TARGET | OPTION_PLAIN, true, command_receive,
+	  "by hand: overwrite a disk with what `failback send` sends" },
+
 	{ "test-connection", "VM", 0, false, command_test,
 	  "does the peer answer, and how does it stand?" },
 	{ "settings", "VM", OPTION_SETTINGS, false, command_settings,
@@ -221,6 +226,41 @@ static const struct command table[] = {
 	  "print the relationships in the form that apply takes" },
 	{ "help", "TOPIC", 0, true, command_help, "states: what may follow in which state" },
 };
+
+#define MEMBER(name) offsetof(struct options, name)
+
+static const struct option_doc options[] = {
+	{ "--json", NULL, 0, MEMBER(json), "one JSON object a line, for programs" },
+	{ "--no-wait", NULL, OPTION_NO_WAIT, MEMBER(no_wait), "do not follow the job" },
+	{ "--settings", "FILE", OPTION_SETTINGS, MEMBER(settings_file),
+	  "ReplicationSettingData as CIM-XML or JSON (- for standard input)" },
+	{ "--consent", "DIGEST", OPTION_CONSENT, MEMBER(consent),
+	  "reverse: the plan with that digest may overwrite what it says" },
+	{ "--state", "N", OPTION_WAIT_FOR, MEMBER(state), "wait: for that state" },
+	{ "--timeout", "SECONDS", OPTION_WAIT_FOR, MEMBER(timeout), "wait: at most so long" },
+	{ "--force", NULL, OPTION_FORCE, MEMBER(force), "failover, start: see there" },
+	{ "--to", "ADDRESS", OPTION_SOURCE, MEMBER(to), "send: where the receiver listens" },
+	{ "--all", NULL, OPTION_SOURCE, MEMBER(all), "send: the whole disk" },
+	{ "--extents", "FILE", OPTION_SOURCE, MEMBER(extents),
+	  "send: lines \"OFFSET LENGTH\" in bytes, as of `cbtctl map --bytes` (- for standard input)" },
+	{ "--tracker", NULL, OPTION_SOURCE, MEMBER(tracker),
+	  "send: SOURCE is a tracker; what its frozen epoch changed" },
+	{ "--epoch", "UUID", OPTION_SOURCE, MEMBER(epoch),
+	  "send: go on with the transfer that had this one, into the same --journal" },
+	{ "--listen", "ADDRESS", OPTION_TARGET, MEMBER(listen), "receive: where to wait for the sender" },
+	{ "--journal", "FILE", OPTION_TARGET, MEMBER(journal),
+	  "receive: all of it first goes there; the disk is untouched until it is whole" },
+	{ "--plain", NULL, OPTION_PLAIN, MEMBER(plain),
+	  "send, receive: over a network, unencrypted and unauthenticated" },
+	{ "--bus-address", "A", 0, MEMBER(bus_address),
+	  "of the bus where failbackd is; else the system bus" },
+};
+
+const struct option_doc *option_docs(size_t *ret_nr)
+{
+	*ret_nr = ARRAY_SIZE(options);
+	return options;
+}
 
 const struct command *commands(size_t *ret_nr)
 {

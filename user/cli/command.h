@@ -16,6 +16,9 @@ enum command_option {
 	OPTION_CONSENT = 1 << 2,
 	OPTION_FORCE = 1 << 3,
 	OPTION_WAIT_FOR = 1 << 4, /* --state, --timeout */
+	OPTION_SOURCE = 1 << 5, /* --to, --all, --extents, --tracker, --epoch */
+	OPTION_TARGET = 1 << 6, /* --listen, --journal */
+	OPTION_PLAIN = 1 << 7,
 };
 
 struct options {
@@ -25,10 +28,30 @@ struct options {
 	const char *consent;
 	const char *state;
 	const char *timeout;
+	const char *to;
+	const char *extents;
+	const char *epoch;
+	const char *listen;
+	const char *journal;
 	bool json;
 	bool no_wait;
 	bool force;
+	bool all;
+	bool tracker;
+	bool plain;
 };
+
+/** struct option_doc - how an option is written, whose it is, and which member it sets. */
+struct option_doc {
+	const char *name;
+	const char *value; /* NULL: a flag */
+	unsigned int commands; /* enum command_option; 0: every command */
+	size_t member; /* of struct options: const char *, or bool of a flag */
+	const char *doc;
+};
+
+/** option_docs - all, in the order of the help; *@ret_nr of them. */
+const struct option_doc *option_docs(size_t *ret_nr);
 
 struct command {
 	const char *name;
@@ -56,6 +79,8 @@ int command_wait(struct client *client, const struct options *o, struct failure 
 int command_log(struct client *client, const struct options *o, struct failure *f);
 int command_apply(struct client *client, const struct options *o, struct failure *f);
 int command_export(struct client *client, const struct options *o, struct failure *f);
+int command_send(struct client *client, const struct options *o, struct failure *f);
+int command_receive(struct client *client, const struct options *o, struct failure *f);
 int command_help(struct client *client, const struct options *o, struct failure *f);
 
 /**

@@ -5,79 +5,44 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "cli/print.h"
+#include "cli/progress_line.h"
 #include "lib/output.h"
-#include "lib/progress_bar.h"
 
-#define POLL_NS	      (NS_PER_S / 5)
-#define LINE_EVERY_NS (5 * NS_PER_S) /* of progress, when nobody watches it move */
+#define POLL_NS (NS_PER_S / 5)
 
 struct follower {
 	struct client *client;
 	bool json;
-	bool terminal; /* a line may be written over */
-	unsigned int width;
-	bool line_open; /* of the bar */
-	char shown[640]; /* what was printed last */
-	uint64_t shown_ns;
+	struct progress_line line;
+	char shown[640]; /* of JSON, last */
 };
 
 static void follower_init(struct follower *w, struct client *client, bool json)
 {
-	struct winsize size;
-
 	memset(w, 0, sizeof(*w));
 	w->client = client;
 	w->json = json;
-	w->terminal = !json && isatty(STDOUT_FILENO);
-	if (w->terminal && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0)
-		w->width = size.ws_col;
+	progress_line_init(&w->line);
 }
 
-static void format_job(const struct follower *w, const struct client_job *job, char *buf,
-		       size_t size)
+static void show_line(struct follower *w, const struct client_job *job)
 {
 	bool ended = client_job_has_ended(job);
+	char label[256];
 	struct progress_bar bar = {
+		.label = label,
 		.bytes_total = job->bytes_total,
 		.bytes_done = job->bytes_done,
 		.bytes_per_second = job->bytes_per_second,
 		.seconds_left = ended ? CLIENT_UNKNOWN : job->seconds_left,
 	};
-	char label[256];
 
 	(void)snprintf(label, sizeof(label), "%s: %s", job->name, job_state_text(job));
-	bar.label = label;
-	/* the last column stays free: there the cursor would wrap */
-	progress_bar_format(&bar, w->terminal && w->width ? w->width - 1 : 0, buf, size);
-}
-
-/*
- * A terminal shows each change in place; elsewhere a new line comes when the step changes, and
- * now and then.
- */
-static void show_line(struct follower *w, const struct client_job *job)
-{
-	char line[sizeof(w->shown)];
-	uint64_t now = clock_ns();
-
-	format_job(w, job, line, sizeof(line));
-	if (w->terminal) {
-		(void)printf("\r\033[K%.*s", w->width ? (int)w->width - 1 : (int)strlen(line),
-			     line);
-		w->line_open = true;
-	} else if (client_job_has_ended(job) || now - w->shown_ns >= LINE_EVERY_NS ||
-		   strcmp(w->shown, job->status) != 0) {
-		(void)printf("%s\n", line);
-		(void)snprintf(w->shown, sizeof(w->shown), "%s", job->status);
-		w->shown_ns = now;
-	}
-	(void)fflush(stdout);
+	progress_line_show(&w->line, &bar, job->status, ended);
 }
 
 static int show_json(struct follower *w, const struct client_job *job, struct failure *f)
@@ -102,13 +67,6 @@ static int show_job(struct follower *w, const struct client_job *job, struct fai
 	return 0;
 }
 
-static void end_line(struct follower *w)
-{
-	if (w->line_open)
-		(void)printf("\n");
-	w->line_open = false;
-}
-
 static const struct timespec pause_time = { .tv_nsec = POLL_NS };
 
 int await_job(struct client *client, const char *path, struct client_job *ret, struct failure *f)
@@ -129,6 +87,7 @@ static int follow_one(struct follower *w, const char *path, struct client_job *r
 	int rc;
 
 	w->shown[0] = '\0';
+	progress_line_restart(&w->line);
 	for (;;) {
 		rc = client_get_job(w->client, path, ret, f);
 		if (!rc)
@@ -137,7 +96,7 @@ static int follow_one(struct follower *w, const char *path, struct client_job *r
 			break;
 		(void)nanosleep(&pause_time, NULL);
 	}
-	end_line(w);
+	progress_line_end(&w->line);
 	if (!rc && ret->code)
 		rc = failure_set(f, (enum code)ret->code, -EREMOTEIO, "%s", ret->text);
 	return rc;

@@ -153,13 +153,43 @@ static int size_of(int fd, const struct stat *disk, uint64_t *ret)
 	return ioctl(fd, BLKGETSIZE64, ret) < 0 ? -errno : 0;
 }
 
+int devid_size(const char *path, uint64_t *ret, struct failure *f)
+{
+	cleanup_fd int fd = -1;
+	struct stat disk;
+	int rc;
+
+	rc = stat_disk(path, &disk, f);
+	if (rc)
+		return rc;
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	rc = fd < 0 ? -errno : size_of(fd, &disk, ret);
+	return rc ? missing(path, -rc, f) : 0;
+}
+
+int devid_check_size(const char *name, const char *path, int fd, uint64_t need_bytes,
+		     struct failure *f)
+{
+	struct stat disk;
+	uint64_t size;
+	int rc = fstat(fd, &disk) < 0 ? -errno : size_of(fd, &disk, &size);
+
+	if (rc)
+		return missing(path, -rc, f);
+	if (size < need_bytes)
+		return failure_set(f, CODE_INVALID_PARAMETER, -ENOSPC,
+				   "Disk %s (%s) is too small: it has %" PRIu64 " bytes, %" PRIu64
+				   " are needed.",
+				   name, path, size, need_bytes);
+	return 0;
+}
+
 int devid_open_target(const char *name, const char *path, uint64_t need_bytes, int *ret_fd,
 		      struct failure *f)
 {
 	cleanup_fd int fd = -1;
 	char who[HOLDER_TEXT_MAX];
 	struct stat disk;
-	uint64_t size;
 	int rc;
 
 	rc = stat_disk(path, &disk, f);
@@ -171,14 +201,9 @@ int devid_open_target(const char *name, const char *path, uint64_t need_bytes, i
 	if (holder_describe(path, &disk, who) || fd < 0)
 		return failure_set(f, CODE_IN_USE, -EBUSY, "Disk %s (%s) is in use: %s.", name,
 				   path, who);
-	rc = size_of(fd, &disk, &size);
+	rc = devid_check_size(name, path, fd, need_bytes, f);
 	if (rc)
-		return missing(path, -rc, f);
-	if (size < need_bytes)
-		return failure_set(f, CODE_INVALID_PARAMETER, -ENOSPC,
-				   "Disk %s (%s) is too small: it has %" PRIu64 " bytes, %" PRIu64
-				   " are needed.",
-				   name, path, size, need_bytes);
+		return rc;
 	*ret_fd = steal_fd(&fd);
 	return 0;
 }

@@ -27,6 +27,9 @@ int devid_exists(const char *path, struct failure *f);
  */
 int devid_overlap(const char *a, const char *b, bool *ret, struct failure *f);
 
+/** devid_size - bytes of the disk at @path. */
+int devid_size(const char *path, uint64_t *ret, struct failure *f);
+
 /**
  * devid_open_target - open a disk that will be overwritten.
  * @name: of the disk, for sentences
@@ -38,5 +41,9 @@ int devid_overlap(const char *a, const char *b, bool *ret, struct failure *f);
  */
 int devid_open_target(const char *name, const char *path, uint64_t need_bytes, int *ret_fd,
 		      struct failure *f);
+
+/** devid_check_size - of an open disk; CODE_INVALID_PARAMETER: smaller than @need_bytes. */
+int devid_check_size(const char *name, const char *path, int fd, uint64_t need_bytes,
+		     struct failure *f);
 
 #endif

@@ -21,21 +21,18 @@ static void print_help(void)
 {
 	size_t nr;
 	const struct command *table = commands(&nr);
+	const struct option_doc *options;
 
 	(void)printf("usage: failback COMMAND [OPTION]...\n\n");
 	for (size_t i = 0; i < nr; i++)
-		(void)printf("  %-15s %-5s  %s\n", table[i].name,
+		(void)printf("  %-15s %-6s  %s\n", table[i].name,
 			     table[i].operand ? table[i].operand : "", table[i].doc);
+	(void)printf("\n");
+	options = option_docs(&nr);
+	for (size_t i = 0; i < nr; i++)
+		(void)printf("  %-13s %-8s  %s\n", options[i].name,
+			     options[i].value ? options[i].value : "", options[i].doc);
 	(void)printf(
-		"\n"
-		"  --json             one JSON object a line, for programs\n"
-		"  --no-wait          do not follow the job\n"
-		"  --settings FILE    ReplicationSettingData as CIM-XML or JSON (- for standard "
-		"input)\n"
-		"  --consent DIGEST   reverse: the plan with that digest may overwrite what it says\n"
-		"  --state N          wait: for that state; --timeout SECONDS: at most so long\n"
-		"  --force            failover, start: see there\n"
-		"  --bus-address A    of the bus where failbackd is; else the system bus\n"
 		"  --help, --version\n\n"
 		"VM is a name or a UUID. Exit status: 0 done, 2 wrong usage, 10 failed, 11 access "
 		"denied,\n"
@@ -59,39 +56,34 @@ static int usage_error(const char *fmt, ...)
 	return EXIT_USAGE;
 }
 
+static const struct option_doc *option_find(const struct command *command, const char *name)
+{
+	size_t nr;
+	const struct option_doc *docs = option_docs(&nr);
+
+	for (size_t i = 0; i < nr; i++) {
+		if (strcmp(docs[i].name, name) == 0 &&
+		    (!docs[i].commands || docs[i].commands & command->options))
+			return &docs[i];
+	}
+	return NULL;
+}
+
 static int parse_option(const struct command *command, int argc, char **argv, int *i,
 			struct options *o)
 {
 	const char *arg = argv[*i];
-	const char **value = NULL;
+	const struct option_doc *option = option_find(command, arg);
 
-	if (strcmp(arg, "--json") == 0) {
-		o->json = true;
-		return 0;
-	}
-	if (strcmp(arg, "--no-wait") == 0 && command->options & OPTION_NO_WAIT) {
-		o->no_wait = true;
-		return 0;
-	}
-	if (strcmp(arg, "--force") == 0 && command->options & OPTION_FORCE) {
-		o->force = true;
-		return 0;
-	}
-	if (strcmp(arg, "--consent") == 0 && command->options & OPTION_CONSENT)
-		value = &o->consent;
-	else if (strcmp(arg, "--state") == 0 && command->options & OPTION_WAIT_FOR)
-		value = &o->state;
-	else if (strcmp(arg, "--timeout") == 0 && command->options & OPTION_WAIT_FOR)
-		value = &o->timeout;
-	else if (strcmp(arg, "--settings") == 0 && command->options & OPTION_SETTINGS)
-		value = &o->settings_file;
-	else if (strcmp(arg, "--bus-address") == 0)
-		value = &o->bus_address;
-	else
+	if (!option)
 		return usage_error("`failback %s` has no option '%s'", command->name, arg);
+	if (!option->value) {
+		*(bool *)((char *)o + option->member) = true;
+		return 0;
+	}
 	if (++*i == argc)
 		return usage_error("%s needs a value", arg);
-	*value = argv[*i];
+	*(const char **)((char *)o + option->member) = argv[*i];
 	return 0;
 }
 

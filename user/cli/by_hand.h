@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A transfer without failbackd: what its two commands have in common.
+ *
+ * They say to each other what two daemons say before a transfer (daemon/calls.h): one CALL
+ * "receive" and its REPLY. The VM of a transfer by hand is nobody's, and has the epoch's UUID; the
+ * one disk is called BY_HAND_DISK.
+ */
+#ifndef FAILBACK_CLI_BY_HAND_H
+#define FAILBACK_CLI_BY_HAND_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/failure.h"
+#include "base/uuid.h"
+#include "lib/address.h"
+#include "lib/json.h"
+
+#define BY_HAND_DISK	   "disk0"
+#define BY_HAND_PORT	   7408
+#define BY_HAND_TIMEOUT_MS 30000 /* of what is said before the transfer */
+
+/**
+ * by_hand_address - @text, where only @plain allows what is not loopback.
+ * @option: that gave it, for sentences
+ */
+int by_hand_address(const char *text, const char *option, bool plain, struct address *ret,
+		    struct failure *f);
+
+/**
+ * by_hand_plan - a plan (xfer/worker.h) for the one disk, to which the caller adds what to do with
+ * it.
+ * @ret_disk: belongs to the plan
+ */
+struct json_object *by_hand_plan(const struct uuid *epoch, uint64_t size_bytes,
+				 struct json_object **ret_disk);
+
+struct by_hand {
+	const char *label; /* of the progress, "Sending /dev/vdb" */
+	int (*worker)(int argc, char **argv); /* send_main, receive_main */
+	struct json_object *plan;
+	int connection; /* taken over */
+	bool json;
+	bool began; /* set: the peers agreed on the delta */
+	bool durable; /* set: the receiver has it whole */
+};
+
+/**
+ * by_hand_run - run the worker in a process of its own, and show how it goes on and how it ended.
+ * The failure is the worker's.
+ */
+int by_hand_run(struct by_hand *transfer, struct failure *f);
+
+#endif

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* `failback receive`: overwrite a disk, by hand, with what `failback send` sends. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "cli/by_hand.h"
+#include "cli/command.h"
+#include "daemon/calls.h"
+#include "lib/devid.h"
+#include "lib/dial.h"
+#include "lib/output.h"
+#include "lib/record_io.h"
+#include "xfer/worker.h"
+
+static int say_listening(const struct options *o, const struct address *at, struct failure *f)
+{
+	cleanup_json struct json_object *document = NULL;
+	char text[ADDRESS_TEXT_MAX];
+	int rc = 0;
+
+	(void)address_format(at, text);
+	if (o->json) {
+		document = output_document();
+		json_add_text(document, "event", "listening");
+		json_add_text(document, "address", text);
+		rc = output_print(document, f);
+	} else {
+		(void)printf("Waiting on %s for `failback send`.\n", text);
+	}
+	return rc ? rc : output_flush(f);
+}
+
+static int check_call(const struct options *o, int target, const struct call *call,
+		      struct failure *f)
+{
+	if (call->kind != CALL_RECEIVE || !uuid_equal(&call->vm, &call->epoch) ||
+	    call->nr_disks != 1 || strcmp(call->disks[0].name, BY_HAND_DISK) != 0)
+		return failure_set(f, CODE_INVALID_PARAMETER, -EINVAL,
+				   "`failback receive` takes one disk of `failback send`, and "
+				   "nothing from failbackd.");
+	return devid_check_size(BY_HAND_DISK, o->operand, target, call->disks[0].size_bytes, f);
+}
+
+/* What is coming; agreed to, or refused with a sentence on both sides. */
+static int agree(int fd, const struct options *o, int target, struct call *ret, struct failure *f)
+{
+	uint64_t deadline_ns = deadline_in_ms(BY_HAND_TIMEOUT_MS);
+	cleanup_free struct reply *reply = calloc(1, sizeof(*reply));
+	cleanup_free char *question = NULL;
+	cleanup_free char *answer = NULL;
+	int refused;
+	int rc;
+
+	if (!reply)
+		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+	rc = record_read_text(fd, CBT_WIRE_CALL, 0, &question, deadline_ns, f);
+	if (rc)
+		return rc;
+	refused = call_decode(question, ret, f);
+	if (!refused)
+		refused = check_call(o, target, ret, f);
+	reply->code = refused ? f->code : CODE_JOB_STARTED;
+	(void)snprintf(reply->text, sizeof(reply->text), "%s", refused ? f->text : "");
+	answer = reply_encode(reply);
+	if (!answer)
+		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+	rc = record_write_text(fd, CBT_WIRE_REPLY, 0, answer, deadline_ns, refused ? NULL : f);
+	return refused ? refused : rc;
+}
+
+static struct json_object *plan_of(const struct options *o, int target, const struct call *call)
+{
+	struct json_object *journal = json_object_new_object();
+	struct json_object *disk;
+	struct json_object *plan = by_hand_plan(&call->epoch, call->disks[0].size_bytes, &disk);
+
+	json_add_uint(disk, "fd", (uint64_t)target);
+	json_add_text(journal, "path", o->journal ? o->journal : "");
+	if (o->journal)
+		(void)json_object_object_add(plan, "journal", json_object_get(journal));
+	json_object_put(journal);
+	return plan;
+}
+
+static int transfer(const struct options *o, int target, int *fd, const struct call *call,
+		    struct failure *f)
+{
+	cleanup_json struct json_object *plan = plan_of(o, target, call);
+	char label[PATH_MAX + 32];
+	struct by_hand by_hand = {
+		.label = label,
+		.worker = receive_main,
+		.plan = plan,
+		.connection = steal_fd(fd),
+		.json = o->json,
+	};
+	struct failure why;
+	int rc;
+
+	(void)snprintf(label, sizeof(label), "Receiving %s", o->operand);
+	rc = by_hand_run(&by_hand, &why);
+	if (!rc)
+		return 0;
+	if (by_hand.durable && o->journal)
+		return failure_set(f, why.code, rc,
+				   "%s %s is complete, and %s between two states: receive the same "
+				   "--epoch again.",
+				   why.text, o->journal, o->operand);
+	if (by_hand.began && !o->journal)
+		return failure_set(f, why.code, rc, "%s %s is partly written.", why.text,
+				   o->operand);
+	*f = why;
+	return rc;
+}
+
+int command_receive(struct client *client, const struct options *o, struct failure *f)
+{
+	cleanup_free struct call *call = calloc(1, sizeof(*call));
+	cleanup_fd int target = -1;
+	cleanup_fd int listener = -1;
+	cleanup_fd int fd = -1;
+	struct address at;
+	struct address peer;
+	int rc;
+
+	(void)client;
+	if (!call)
+		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+	rc = by_hand_address(o->listen, "--listen", o->plain, &at, f);
+	if (!rc)
+		rc = devid_open_target(BY_HAND_DISK, o->operand, 0, &target, f);
+	if (!rc)
+		rc = dial_listen(&at, &listener, f);
+	if (!rc)
+		rc = say_listening(o, &at, f);
+	if (!rc)
+		rc = dial_accept(listener, &fd, &peer, f);
+	listener = close_fd(listener);
+	if (!rc)
+		rc = agree(fd, o, target, call, f);
+	return rc ? rc : transfer(o, target, &fd, call, f);
+}

@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* `failback send`: a disk, by hand, to a host where `failback receive` waits for it. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "cli/by_hand.h"
+#include "cli/command.h"
+#include "daemon/calls.h"
+#include "lib/devid.h"
+#include "lib/dial.h"
+#include "lib/dm_image.h"
+#include "lib/nl.h"
+#include "lib/record_io.h"
+#include "xfer/worker.h"
+
+/* What is to be sent, and from where. */
+struct source {
+	char path[PATH_MAX];
+	uint64_t size_bytes;
+	struct uuid epoch;
+	char extents[PATH_MAX];
+	char image[UUID_TEXT_LEN + 16]; /* made for this transfer; "": none */
+};
+
+static void source_end(struct source *source)
+{
+	if (source->image[0])
+		(void)dm_image_remove(source->image, NULL);
+}
+
+/* The frozen epoch of a tracker: its image, or its origin when there is no store to keep one on. */
+static int take_tracker(const struct options *o, struct source *ret, struct failure *f)
+{
+	_cleanup_(nl_close_at) struct nl *nl = NULL;
+	char tracker[UUID_TEXT_LEN + 1];
+	char name[sizeof(ret->image)];
+	struct tracker_info info;
+	int rc;
+
+	if (o->epoch)
+		return failure_set(f, CODE_INVALID_PARAMETER, -EINVAL,
+				   "--epoch does not go with --tracker: it has an epoch.");
+	rc = nl_open(&nl, f);
+	if (!rc)
+		rc = nl_tracker_get(nl, o->operand, &info, f);
+	if (rc)
+		return rc;
+	if (!info.has_frozen)
+		return failure_set(f, CODE_INVALID_STATE, -ESTALE,
+				   "Tracker %s has no frozen epoch: `cbtctl freeze %s` first.",
+				   o->operand, o->operand);
+	ret->epoch = info.frozen_uuid;
+	ret->size_bytes = info.size_sectors * 512;
+	if (!info.has_store)
+		return devid_path(info.origin_dev, ret->path, f);
+	(void)snprintf(name, sizeof(name), "failback-send-%s", uuid_format(&info.uuid, tracker));
+	(void)dm_image_remove(name, NULL); /* of a sender that was killed */
+	rc = dm_image_create(name, &info.uuid, &info.frozen_uuid, info.size_sectors, ret->path, f);
+	if (!rc)
+		memcpy(ret->image, name, sizeof(name));
+	return rc;
+}
+
+/* The worker's standard input is its plan: what comes through ours needs another descriptor. */
+static int take_extents(const struct options *o, struct source *ret, struct failure *f)
+{
+	int fd;
+
+	if (!o->extents || strcmp(o->extents, "-") != 0) {
+		(void)snprintf(ret->extents, sizeof(ret->extents), "%s",
+			       o->extents ? o->extents : "");
+		return 0;
+	}
+	fd = fcntl(STDIN_FILENO, F_DUPFD, 3);
+	if (fd < 0)
+		return failure_set(f, CODE_FAILED, -errno, "Cannot read the standard input: %s.",
+				   strerror(errno));
+	(void)snprintf(ret->extents, sizeof(ret->extents), "/dev/fd/%d", fd);
+	return 0;
+}
+
+static int take_disk(const struct options *o, struct source *ret, struct failure *f)
+{
+	int rc = devid_size(o->operand, &ret->size_bytes, f);
+
+	if (rc)
+		return rc;
+	if (!ret->size_bytes || ret->size_bytes % 512)
+		return failure_set(f, CODE_INVALID_PARAMETER, -EINVAL,
+				   "%s has %llu bytes: a disk has a multiple of 512, and some.",
+				   o->operand, (unsigned long long)ret->size_bytes);
+	(void)snprintf(ret->path, sizeof(ret->path), "%s", o->operand);
+	rc = o->epoch ? uuid_parse(o->epoch, &ret->epoch) : uuid_new(&ret->epoch);
+	if (rc || uuid_is_nil(&ret->epoch))
+		return failure_set(f, CODE_INVALID_PARAMETER, -EINVAL, "%s is no UUID.", o->epoch);
+	return take_extents(o, ret, f);
+}
+
+static int source_take(const struct options *o, struct source *ret, struct failure *f)
+{
+	if (o->all + o->tracker + (o->extents != NULL) != 1)
+		return failure_set(f, CODE_INVALID_PARAMETER, -EINVAL,
+				   "Say what to send: --all, --extents FILE or --tracker.");
+	return o->tracker ? take_tracker(o, ret, f) : take_disk(o, ret, f);
+}
+
+static struct json_object *plan_of(const struct options *o, const struct source *source)
+{
+	struct json_object *what = json_object_new_object();
+	struct json_object *disk;
+	struct json_object *plan = by_hand_plan(&source->epoch, source->size_bytes, &disk);
+
+	if (o->tracker)
+		json_add_text(what, "tracker", o->operand);
+	else if (o->extents)
+		json_add_text(what, "extents", source->extents);
+	else
+		(void)json_object_object_add(what, "all", json_object_new_boolean(true));
+	json_add_text(disk, "path", source->path);
+	(void)json_object_object_add(disk, "source", what);
+	return plan;
+}
+
+/* What is coming, and the receiver's answer. */
+static int announce(int fd, const struct options *o, const struct source *source, struct failure *f)
+{
+	uint64_t deadline_ns = deadline_in_ms(BY_HAND_TIMEOUT_MS);
+	cleanup_free struct call *call = calloc(1, sizeof(*call));
+	cleanup_free struct reply *reply = calloc(1, sizeof(*reply));
+	cleanup_free char *question = NULL;
+	cleanup_free char *answer = NULL;
+	int rc;
+
+	if (!call || !reply)
+		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+	call->kind = CALL_RECEIVE;
+	call->vm = source->epoch;
+	call->epoch = source->epoch;
+	call->full = o->all;
+	call->nr_disks = 1;
+	(void)snprintf(call->disks[0].name, sizeof(call->disks[0].name), "%s", BY_HAND_DISK);
+	call->disks[0].size_bytes = source->size_bytes;
+	question = call_encode(call);
+	if (!question)
+		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+	rc = record_write_text(fd, CBT_WIRE_CALL, 0, question, deadline_ns, f);
+	if (!rc)
+		rc = record_read_text(fd, CBT_WIRE_REPLY, 0, &answer, deadline_ns, f);
+	if (!rc)
+		rc = reply_decode(answer, reply, f);
+	if (!rc && reply->code != CODE_JOB_STARTED)
+		rc = failure_set(f, reply->code < CODE_FAILED ? CODE_FAILED : reply->code,
+				 -EREMOTEIO, "The receiver: %s", reply->text);
+	return rc;
+}
+
+static int transfer(const struct options *o, const struct address *to, const struct source *source,
+		    struct failure *f)
+{
+	cleanup_json struct json_object *plan = plan_of(o, source);
+	cleanup_fd int fd = -1;
+	char epoch[UUID_TEXT_LEN + 1];
+	char label[PATH_MAX + 32];
+	struct by_hand by_hand = {
+		.label = label, .worker = send_main, .plan = plan, .json = o->json
+	};
+	struct failure why;
+	int rc;
+
+	rc = dial(to, deadline_in_ms(BY_HAND_TIMEOUT_MS), &fd, f);
+	if (!rc)
+		rc = announce(fd, o, source, f);
+	if (rc)
+		return rc;
+	(void)snprintf(label, sizeof(label), "Sending %s", o->operand);
+	by_hand.connection = steal_fd(&fd);
+	rc = by_hand_run(&by_hand, &why);
+	if (!rc)
+		return 0;
+	if (by_hand.began && !o->tracker)
+		return failure_set(f, why.code, rc,
+				   "%s With a --journal there, --epoch %s goes on.", why.text,
+				   uuid_format(&source->epoch, epoch));
+	*f = why;
+	return rc;
+}
+
+int command_send(struct client *client, const struct options *o, struct failure *f)
+{
+	_cleanup_(source_end) struct source source = { 0 };
+	struct address to;
+	int rc;
+
+	(void)client;
+	rc = by_hand_address(o->to, "--to", o->plain, &to, f);
+	if (!rc)
+		rc = source_take(o, &source, f);
+	return rc ? rc : transfer(o, &to, &source, f);
+}
