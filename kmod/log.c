@@ -223,7 +223,7 @@ void cbt_log_release(struct cbt_store *store, bool durable)
  * Halves and epochs
  */
 
-bool cbt_log_holds(const struct cbt_store *store, u64 sequence)
+bool cbt_log_holds(struct cbt_store *store, u64 sequence)
 {
 	const struct cbt_txn *txn = &store->log.txn;
 	bool holds;
@@ -232,9 +232,9 @@ bool cbt_log_holds(const struct cbt_store *store, u64 sequence)
 	 * ORDER: pairs with cbt_log_release(). A transaction that begins after the switch has the
 	 * new sequence: both are read and changed under the lock.
 	 */
-	spin_lock((spinlock_t *)&store->lock);
+	spin_lock(&store->lock);
 	holds = smp_load_acquire(&txn->state) != CBT_TXN_IDLE && txn->sequence <= sequence;
-	spin_unlock((spinlock_t *)&store->lock);
+	spin_unlock(&store->lock);
 	return holds;
 }
 

@@ -400,7 +400,7 @@ void cbt_store_kick(struct cbt_store *store);
 
 int cbt_log_init(struct cbt_store *store, u32 hot_regions);
 void cbt_log_exit(struct cbt_store *store);
-bool cbt_log_holds(const struct cbt_store *store, u64 sequence);
+bool cbt_log_holds(struct cbt_store *store, u64 sequence);
 u64 cbt_log_switch(struct cbt_store *store);
 
 int cbt_checkpoint_init(struct cbt_store *store);
