@@ -17,7 +17,11 @@
  *	  | CALL    {"call": "receive", ...} --->  |    opens and checks the disks, starts the receive worker
  *	  |  <------  REPLY {"code": 4096}         |
  *
- * From here on the connection belongs to the two workers, and carries one delta of all disks of a
+ * Over TLS 1.3, which is the rule between hosts, both sides show certificates, and the listener's
+ * first byte within the session is CBT_WIRE_WELCOME: it took the caller's. The caller says nothing
+ * before.
+ *
+ * After REPLY 4096 the connection belongs to the two workers, and carries one delta of all disks of a
  * VM. Sequence numbers begin again at 0 in both directions:
  *
  *	sender                                   receiver
@@ -50,6 +54,8 @@
 
 #define CBT_WIRE_MAGIC		0x31746263U	/* "cbt1" */
 #define CBT_WIRE_VERSION	2
+
+#define CBT_WIRE_WELCOME	0x57		/* one byte, over TLS only */
 
 #define CBT_WIRE_BODY_MAX	(1U << 20)	/* bytes of body of DATA */
 #define CBT_WIRE_TEXT_MAX	(1U << 16)	/* bytes of body of CALL, REPLY, FAILED */

@@ -9,8 +9,6 @@
 #include <errno.h>
 #include <getopt.h>
 #include <limits.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -22,6 +20,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "lib/keep_alive.h"
 #include "lib/record_io.h"
 #include "xfer/journal_file.h"
 
@@ -213,20 +212,6 @@ static bool arguments_parse(int argc, char **argv, enum plan_role role, int *ret
 			right = false;
 	}
 	return right && optind == argc && apply == (*ret_connection < 0);
-}
-
-/*
- * A host that lost its power closes nothing: found out while the sender waits for a flush. Fails on
- * what is not TCP.
- */
-static void keep_alive(int fd)
-{
-	static const int on = 1, idle_s = 10, interval_s = 10, probes = 6;
-
-	(void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
-	(void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof(idle_s));
-	(void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval_s, sizeof(interval_s));
-	(void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof(probes));
 }
 
 /* A parent's signals reach the worker between two operations, never inside one. */
