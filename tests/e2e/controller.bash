@@ -12,6 +12,8 @@ vm_path=/org/failback1/computersystem/${vm//-/_}
 port=$((20000 + RANDOM % 20000))
 declare -A address=([a]=127.0.0.2 [b]=127.0.0.3) daemon_pid=()
 failbackd=failbackd
+# the peers that are spoken to without TLS
+plain="127.0.0.1 127.0.0.2 127.0.0.3 127.0.0.4 127.0.0.5 127.0.0.9"
 
 # on <host> <command>...: with that host's bus as the system bus.
 on()
@@ -69,7 +71,8 @@ start_daemon()
 	local host=$1
 	shift
 	# not with `on`: the process ID must be its own, not that of a subshell
-	env DBUS_SYSTEM_BUS_ADDRESS="unix:path=$TMPDIR/$host.bus" "$failbackd" --state-dir "$TMPDIR/$host.state" --listen "${address[$host]}:$port" "$@" \
+	env DBUS_SYSTEM_BUS_ADDRESS="unix:path=$TMPDIR/$host.bus" "$failbackd" --state-dir "$TMPDIR/$host.state" --listen "${address[$host]}:$port" \
+		--plain "$plain" --tls-certificate "$TMPDIR/$host.pem" --tls-key "$TMPDIR/$host.key" --tls-peers "$TMPDIR/$host.peers" "$@" \
 		2>>"$TMPDIR/$host.log" &
 	daemon_pid[$host]=$!
 	running()

@@ -54,7 +54,7 @@ stop_daemon a
 start_job b "${reverse[@]}" ""
 check_job_fails "a peer that does not listen is 32777" 32777 'cannot connect: .* running there\?"$'
 start_job b "${reverse[@]}" '{"RecoveryConnectionPoint": "192.0.2.1"}'
-check_job_fails "a peer that is not trusted is 32769 and names the setting" 32769 'trusted'
+check_job_fails "a peer that needs TLS is 32779 without a certificate, and how to make one is said" 32779 'failback host init'
 start_daemon a
 
 python3 - "$port" <<-'PYTHON' &
@@ -208,7 +208,7 @@ start_job b RequestReplicationStateChange oq $vm_path 3
 running=$job
 sends()
 {
-	[ "$(job_property b "$running" JobStatus)" = '"sending"' ]
+	[ "$(job_property b "$running" JobStatus)" = '"sending (plain)"' ]
 }
 wait_for 10 sends || bail "it does not send"
 check_refused "a second job on the VM is 32774" b 32774 'has a job.*failback terminate vm1' RequestReplicationStateChange oq $vm_path 3

@@ -10,8 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -518,6 +520,29 @@ TEST_F(tls, what_was_said_before_closing_arrives)
 	EXPECT_EQ(6, recv(self->hosts[LISTENER].fd, got, 6, MSG_WAITALL));
 	EXPECT_EQ(0, recv(self->hosts[LISTENER].fd, got, 1, 0));
 	EXPECT_EQ(0, memcmp(got, "failed", 6));
+}
+
+/* Nobody's children become this process's, so that it can wait for them. */
+static void await_relays(struct __test_metadata *_metadata, int nr)
+{
+	int status;
+
+	for (; nr; nr--) {
+		ASSERT_LT(0, waitpid(-1, &status, 0));
+		EXPECT_EQ(0, status);
+	}
+	EXPECT_EQ(-1, waitpid(-1, &status, WNOHANG));
+}
+
+TEST_F(tls, when_one_side_goes_the_processes_go)
+{
+	ASSERT_EQ(0, prctl(PR_SET_CHILD_SUBREAPER, 1));
+	hand_over(_metadata, self);
+	(void)close(self->hosts[CALLER].fd);
+	self->hosts[CALLER].fd = -1;
+	(void)close(self->hosts[LISTENER].fd);
+	self->hosts[LISTENER].fd = -1;
+	await_relays(_metadata, HOSTS);
 }
 
 TEST_HARNESS_MAIN

@@ -19,6 +19,7 @@ enum command_option {
 	OPTION_SOURCE = 1 << 5, /* --to, --all, --extents, --tracker, --epoch */
 	OPTION_TARGET = 1 << 6, /* --listen, --journal */
 	OPTION_PLAIN = 1 << 7,
+	OPTION_CONFIG = 1 << 8,
 };
 
 struct options {
@@ -33,6 +34,7 @@ struct options {
 	const char *epoch;
 	const char *listen;
 	const char *journal;
+	const char *config;
 	bool json;
 	bool no_wait;
 	bool force;
@@ -81,6 +83,7 @@ int command_apply(struct client *client, const struct options *o, struct failure
 int command_export(struct client *client, const struct options *o, struct failure *f);
 int command_send(struct client *client, const struct options *o, struct failure *f);
 int command_receive(struct client *client, const struct options *o, struct failure *f);
+int command_host(struct client *client, const struct options *o, struct failure *f);
 int command_help(struct client *client, const struct options *o, struct failure *f);
 
 /**

@@ -42,5 +42,8 @@ int command_test(struct client *client, const struct options *o, struct failure 
 		     text_of(result, "state"), text_of(result, "state_name"),
 		     text_of(result, "term"),
 		     text_of(result, "may_run")[0] == 't' ? "" : " not");
+	(void)printf("The connection is %s%s%s.\n", text_of(result, "protection"),
+		     text_of(result, "fingerprint")[0] ? "; the peer's key is " : "",
+		     text_of(result, "fingerprint"));
 	return 0;
 }

@@ -22,6 +22,7 @@
 #include "daemon/job.h"
 #include "daemon/listener.h"
 #include "daemon/objects.h"
+#include "daemon/peer.h"
 #include "daemon/schedule.h"
 #include "daemon/takeover.h"
 #include "daemon/talk.h"
@@ -324,6 +325,7 @@ int daemon_run(const struct host_config *config, struct failure *f)
 	rc = start(&d, f);
 	if (rc)
 		return rc;
+	peer_log_identity(&d);
 	log_info("ready, peers connect to %s", address_format(&d.listen, text));
 	(void)sd_notify(0, "READY=1");
 	rc = sd_event_loop(d.event);

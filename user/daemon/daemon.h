@@ -26,6 +26,7 @@
 #include "daemon/host_config.h"
 #include "lib/address.h"
 #include "lib/store.h"
+#include "lib/tls.h"
 
 struct job;
 struct listener;
@@ -40,6 +41,8 @@ struct daemon {
 	sd_bus *bus;
 	struct store *store;
 	struct listener *listener;
+	bool protection_logged; /* and which */
+	enum protection protection;
 	struct vm *vms;
 	struct job *jobs; /* newest first */
 	size_t nr_ended; /* of them */

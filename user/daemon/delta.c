@@ -305,6 +305,7 @@ static int note_handover(struct vm *vm, const struct uuid *peer_base, struct fai
 static int hand_over(struct delta *delta, const struct reply *reply, struct failure *f)
 {
 	cleanup_free char *plan = NULL;
+	enum protection protection = conn_protection(delta->conn);
 	cleanup_fd int fd = -1;
 	int rc;
 
@@ -316,9 +317,11 @@ static int hand_over(struct delta *delta, const struct reply *reply, struct fail
 	fd = conn_steal_fd(&delta->conn);
 	rc = worker_start(delta->daemon, "failback-send", plan, fd, NULL, 0, &events, delta,
 			  &delta->worker, f);
-	if (!rc)
-		job_set_status(delta->job, "sending");
-	return rc;
+	if (rc)
+		return rc;
+	job_set_status(delta->job, "sending (%s)", protection_name(protection));
+	peer_log_protection(delta->daemon, protection);
+	return 0;
 }
 
 static void on_reply(void *context, int error, const struct failure *why, const char *text)

@@ -281,7 +281,7 @@ int receive_prepare(struct vm *vm, const struct call *call, struct receive **ret
 	return 0;
 }
 
-void receive_start(struct receive *receive, int fd)
+void receive_start(struct receive *receive, int fd, enum protection protection)
 {
 	cleanup_fd int connection = fd;
 	cleanup_free char *plan = NULL;
@@ -300,7 +300,7 @@ void receive_start(struct receive *receive, int fd)
 	/* From here on the disks are the worker's. */
 	close_disks(receive->disks, receive->call.nr_disks);
 	receive->job->cancel = on_cancel;
-	job_set_status(receive->job, "receiving");
+	job_set_status(receive->job, "receiving (%s)", protection_name(protection));
 }
 
 void receive_abandon(struct receive *receive, const struct failure *why)

@@ -24,8 +24,9 @@ int receive_prepare(struct vm *vm, const struct call *call, struct receive **ret
 /**
  * receive_start - give the connection to the worker. It takes over @fd in any case; failures end
  * the job.
+ * @protection: of the connection
  */
-void receive_start(struct receive *receive, int fd);
+void receive_start(struct receive *receive, int fd, enum protection protection);
 
 /** receive_abandon - the reply did not reach the peer. */
 void receive_abandon(struct receive *receive, const struct failure *why);

@@ -9,11 +9,17 @@
 #include "lib/address.h"
 #include "lib/config.h"
 
-#define PEER_PORT 7407
+#define HOST_CONFIG_FILE "/etc/failback/failbackd.conf"
+#define PEER_PORT	 7407
 
 struct host_config {
 	char listen[ADDRESS_TEXT_MAX];
-	char trusted[1024];
+	char plain[1024];
+	char tls_certificate[PATH_MAX / 4];
+	char tls_key[PATH_MAX / 4];
+	char tls_ca[PATH_MAX / 4];
+	char tls_peers[PATH_MAX / 4];
+	uint64_t tls_kernel;
 	char group[64];
 	char state_dir[PATH_MAX / 2]; /* leaves room for a file name in a path */
 	char libexec_dir[PATH_MAX / 2];

@@ -2,6 +2,7 @@
 #include "daemon/listener.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -17,12 +18,19 @@
 /* Anyone can make lines in the log by connecting: so many in so long, and then their number. */
 #define LOG_LINES   10U
 #define LOG_SPAN_NS (60 * NS_PER_S)
+#define REFUSED_MAX 64U /* that are remembered, the last ones */
 
 struct visitor {
 	struct visitor *next;
 	struct listener *listener;
 	struct conn *conn;
 	struct receive *receive; /* accepted; starts when the reply is out */
+};
+
+/* Who was refused, and how: the fingerprint of its key, or its address. */
+struct refused {
+	char who[FINGERPRINT_TEXT_MAX];
+	int error;
 };
 
 struct listener {
@@ -33,6 +41,8 @@ struct listener {
 	size_t nr_visitors;
 	uint64_t span_start_ns;
 	unsigned int nr_lines;
+	struct refused refused[REFUSED_MAX];
+	unsigned int next_refused;
 };
 
 static void complain(struct listener *l, const char *text)
@@ -47,6 +57,39 @@ static void complain(struct listener *l, const char *text)
 	}
 	if (l->nr_lines++ < LOG_LINES)
 		log_warning("%s", text);
+}
+
+static void refused_name(const char *fingerprint, const struct address *peer, char *ret, size_t size)
+{
+	struct address host = *peer;
+	char text[ADDRESS_TEXT_MAX];
+
+	address_set_port(&host, 0);
+	(void)snprintf(ret, size, "%s", fingerprint[0] ? fingerprint : address_format(&host, text));
+}
+
+static void complain_once(struct listener *l, const char *fingerprint, const struct address *peer,
+			  int error, const char *text)
+{
+	struct refused *next = &l->refused[l->next_refused];
+	char who[sizeof(next->who)];
+
+	refused_name(fingerprint, peer, who, sizeof(who));
+	for (size_t i = 0; i < REFUSED_MAX; i++)
+		if (l->refused[i].error == error && strcmp(l->refused[i].who, who) == 0)
+			return;
+	(void)strcpy(next->who, who);
+	next->error = error;
+	l->next_refused = (l->next_refused + 1) % REFUSED_MAX;
+	complain(l, text);
+}
+
+/* It was let in: when that ends one day, it is news. */
+static void forget_refused(struct listener *l, const char *fingerprint)
+{
+	for (size_t i = 0; i < REFUSED_MAX; i++)
+		if (strcmp(l->refused[i].who, fingerprint) == 0)
+			l->refused[i] = (struct refused){ 0 };
 }
 
 static void visitor_remove(struct visitor *v)
@@ -79,12 +122,13 @@ static void on_replied(void *context, int error, const struct failure *why, cons
 {
 	struct visitor *v = context;
 	struct receive *receive = steal_ptr(v->receive);
+	enum protection protection = conn_protection(v->conn);
 
 	(void)text;
 	if (receive && error)
 		receive_abandon(receive, why);
 	else if (receive)
-		receive_start(receive, conn_steal_fd(&v->conn));
+		receive_start(receive, conn_steal_fd(&v->conn), protection);
 	if (receive || error)
 		visitor_remove(v);
 	else
@@ -100,7 +144,10 @@ static void on_call(void *context, int error, const struct failure *why, const c
 	struct failure failure;
 
 	if (error) {
-		if (error != -ENODATA)
+		if (error == -EPROTO)
+			complain_once(v->listener, conn_fingerprint(v->conn), conn_peer(v->conn),
+				      error, why->text);
+		else if (error != -ENODATA)
 			complain(v->listener, why->text);
 		visitor_remove(v);
 		return;
@@ -116,13 +163,38 @@ static void on_call(void *context, int error, const struct failure *why, const c
 
 /* --- accepting --- */
 
+static void on_secured(void *context, int error, const struct failure *why, const char *text)
+{
+	struct visitor *v = context;
+
+	(void)text;
+	if (!error) {
+		forget_refused(v->listener, conn_fingerprint(v->conn));
+		peer_log_protection(v->listener->daemon, conn_protection(v->conn));
+		listen_on(v);
+		return;
+	}
+	complain_once(v->listener, conn_fingerprint(v->conn), conn_peer(v->conn), error, why->text);
+	visitor_remove(v);
+}
+
+static void begin(struct visitor *v, struct tls *tls)
+{
+	struct daemon *d = v->listener->daemon;
+	struct failure why;
+
+	if (!tls)
+		listen_on(v);
+	else if (conn_secure(v->conn, tls, peer_timeout_us(d), on_secured, v, &why))
+		on_secured(v, -EIO, &why, NULL);
+}
+
 static int admit(struct listener *l, int fd, const struct address *peer, struct failure *f)
 {
 	cleanup_free struct visitor *v = NULL;
-	int rc = peer_check_trusted(l->daemon, peer, f);
+	_cleanup_(tls_free_at) struct tls *tls = NULL;
+	int rc;
 
-	if (rc)
-		return rc;
 	if (l->nr_visitors >= l->daemon->config.max_connections)
 		return failure_set(
 			f, CODE_IN_USE, -EBUSY,
@@ -132,13 +204,15 @@ static int admit(struct listener *l, int fd, const struct address *peer, struct 
 	if (!v)
 		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
 	v->listener = l;
-	rc = conn_new(l->daemon->event, fd, peer, &v->conn, f);
+	rc = peer_tls(l->daemon, peer, true, &tls, f);
+	if (!rc)
+		rc = conn_new(l->daemon->event, fd, peer, &v->conn, f);
 	if (rc)
 		return rc;
 	v->next = l->visitors;
 	l->visitors = v;
 	l->nr_visitors++;
-	listen_on(steal_ptr(v));
+	begin(steal_ptr(v), steal_ptr(tls));
 	return 0;
 }
 
@@ -148,6 +222,7 @@ static int on_connection(sd_event_source *source, int listen_fd, uint32_t revent
 	struct address peer = { .len = sizeof(peer.addr) };
 	cleanup_fd int fd = -1;
 	struct failure why;
+	int rc;
 
 	(void)source;
 	(void)revents;
@@ -157,8 +232,11 @@ static int on_connection(sd_event_source *source, int listen_fd, uint32_t revent
 			complain(l, strerror(errno));
 		return 0;
 	}
-	if (admit(l, fd, &peer, &why))
+	rc = admit(l, fd, &peer, &why);
+	if (rc == -EBUSY)
 		complain(l, why.text);
+	else if (rc)
+		complain_once(l, "", &peer, rc, why.text);
 	else
 		(void)steal_fd(&fd);
 	return 0;

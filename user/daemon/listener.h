@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Where peers connect. What an unknown peer can cost is bounded: connections at once, bytes of a
- * call, time for one; those that are not trusted are closed before they are read.
+ * call, time for a handshake and for a call. Nothing of a call is read before the handshake has shown
+ * who it is, unless the setting plain names the address. One that is refused is logged once, by its
+ * key, or its address where it shows none.
  */
 #ifndef FAILBACK_DAEMON_LISTENER_H
 #define FAILBACK_DAEMON_LISTENER_H

@@ -1,33 +1,63 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "daemon/peer.h"
 
-#include <errno.h>
+#include "base/log.h"
 
-int peer_check_trusted(const struct daemon *d, const struct address *peer, struct failure *f)
+static struct tls_files files_of(const struct daemon *d)
 {
-	char text[ADDRESS_TEXT_MAX];
+	return (struct tls_files){
+		.certificate = d->config.tls_certificate,
+		.key = d->config.tls_key,
+		.ca = d->config.tls_ca,
+		.peers = d->config.tls_peers,
+		.kernel = d->config.tls_kernel,
+	};
+}
 
-	if (address_is_loopback(peer) || address_is_in_list(peer, d->config.trusted))
+int peer_tls(const struct daemon *d, const struct address *peer, bool listener, struct tls **ret,
+	     struct failure *f)
+{
+	const struct tls_files files = files_of(d);
+
+	*ret = NULL;
+	if (address_is_in_list(peer, d->config.plain))
 		return 0;
-	return failure_set(
-		f, CODE_ACCESS_DENIED, -EACCES,
-		"Peer %s is not trusted: this version does not encrypt. If the link to it is safe, "
-		"add the "
-		"address to `trusted` in failbackd.conf.",
-		address_format(peer, text));
+	return tls_new(&files, listener, peer, ret, f);
 }
 
 int peer_connect(struct daemon *d, const char *peer, conn_fn fn, void *context, struct conn **ret,
 		 struct failure *f)
 {
 	struct address address;
+	struct tls *tls = NULL;
 	int rc = address_parse(peer, PEER_PORT, &address, f);
 
 	if (!rc)
-		rc = peer_check_trusted(d, &address, f);
+		rc = peer_tls(d, &address, false, &tls, f);
 	return rc ? rc
-		  : conn_connect(d->event, &d->listen, &address, peer_timeout_us(d), fn, context,
-				 ret, f);
+		  : conn_connect(d->event, &d->listen, &address, tls, peer_timeout_us(d), fn,
+				 context, ret, f);
+}
+
+void peer_log_identity(const struct daemon *d)
+{
+	const struct tls_files files = files_of(d);
+	char fingerprint[FINGERPRINT_TEXT_MAX];
+	struct failure why;
+
+	if (tls_identity_show(&files, fingerprint, &why) == 0)
+		log_info("peers know this host by its key %s", fingerprint);
+	else
+		log_warning("only peers in the setting plain can be spoken to: %s", why.text);
+}
+
+void peer_log_protection(struct daemon *d, enum protection protection)
+{
+	if (d->protection_logged && d->protection == protection)
+		return;
+	d->protection_logged = true;
+	d->protection = protection;
+	log_info("connections between hosts are now made with %s", protection_name(protection));
 }
 
 uint64_t peer_timeout_us(const struct daemon *d)

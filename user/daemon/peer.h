@@ -7,10 +7,16 @@
 #include "lib/conn.h"
 
 /**
- * peer_check_trusted - this version speaks without encryption: with loopback and the addresses in
- * `trusted` only.
+ * peer_tls - the handshake to be had with @peer. *@ret NULL: none, the setting plain names it.
  */
-int peer_check_trusted(const struct daemon *d, const struct address *peer, struct failure *f);
+int peer_tls(const struct daemon *d, const struct address *peer, bool listener, struct tls **ret,
+	     struct failure *f);
+
+/** peer_log_identity - into the log, for whom starts failbackd: how this host is known to peers. */
+void peer_log_identity(const struct daemon *d);
+
+/** peer_log_protection - the first time, and when it is another one than the last time. */
+void peer_log_protection(struct daemon *d, enum protection protection);
 
 /** peer_connect - to "ADDRESS:PORT", from the address that this host listens on. */
 int peer_connect(struct daemon *d, const char *peer, conn_fn fn, void *context, struct conn **ret,

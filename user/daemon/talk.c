@@ -112,6 +112,11 @@ int talk_start(struct vm *vm, const char *peer, const struct call *first,
 	return 0;
 }
 
+const struct conn *talk_conn(const struct talk *talk)
+{
+	return talk->conn;
+}
+
 int talk_nonce(uint64_t *ret, struct failure *f)
 {
 	struct uuid random;

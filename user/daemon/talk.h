@@ -8,6 +8,7 @@
 
 #include "daemon/calls.h"
 #include "daemon/vm.h"
+#include "lib/conn.h"
 
 struct talk;
 
@@ -37,6 +38,9 @@ int talk_start(struct vm *vm, const char *peer, const struct call *first,
 
 /** talk_free_at - *@talk may be NULL, and is then. In the middle: no event follows. */
 void talk_free_at(struct talk **talk);
+
+/** talk_conn - the connection, for what protects it. */
+const struct conn *talk_conn(const struct talk *talk);
 
 /** talk_nonce - a number that no other call has. */
 int talk_nonce(uint64_t *ret, struct failure *f);

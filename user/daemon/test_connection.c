@@ -30,6 +30,8 @@ static char *result_of(const struct test *test, const struct reply *reply)
 
 	json_add_uint(object, "schema", 1);
 	json_add_text(object, "peer", test->peer);
+	json_add_text(object, "protection", protection_name(conn_protection(talk_conn(test->talk))));
+	json_add_text(object, "fingerprint", conn_fingerprint(talk_conn(test->talk)));
 	json_add_uint(object, "mode", reply->mode);
 	json_add_text(object, "mode_name", mode_name(reply->mode));
 	json_add_uint(object, "state", reply->state);

@@ -11,8 +11,9 @@
 /**
  * test_connection_start - @host: "" and @port 0: those of the present peer.
  *
- * The job's result says how the peer stands: {"peer", "mode", "state", "facing", "term"}. NULL with a
- * failure: nothing was started.
+ * The job's result says how the peer stands: {"peer", "protection", "fingerprint", "mode",
+ * "state", "facing", "term"}; "fingerprint" is "" without TLS. NULL with a failure: nothing was
+ * started.
  */
 struct job *test_connection_start(struct vm *vm, const char *host, uint16_t port,
 				  struct failure *f);

@@ -2,7 +2,8 @@
 /*
  * One buffer, one direction at a time:
  *
- *	IDLE -> CONNECTING -> IDLE
+ *	IDLE -> CONNECTING [-> HANDSHAKING] -> IDLE
+ *	IDLE -> HANDSHAKING -> IDLE                        of a listener
  *	IDLE -> SENDING -> IDLE                            a REPLY
  *	IDLE -> SENDING -> RECEIVING_HEAD -> RECEIVING_BODY -> IDLE      a CALL and its REPLY
  *	IDLE -> RECEIVING_HEAD -> RECEIVING_BODY -> IDLE                 a CALL
@@ -28,6 +29,7 @@
 enum conn_state {
 	CONN_IDLE,
 	CONN_CONNECTING,
+	CONN_HANDSHAKING,
 	CONN_SENDING,
 	CONN_RECEIVING_HEAD,
 	CONN_RECEIVING_BODY,
@@ -42,6 +44,10 @@ struct conn {
 	sd_event_source *timer;
 	conn_fn fn;
 	void *context;
+
+	struct tls *tls; /* until the handshake is over */
+	enum protection protection;
+	char fingerprint[FINGERPRINT_TEXT_MAX];
 
 	uint64_t sequence_sent;
 	uint64_t sequence_received;
@@ -85,9 +91,25 @@ static void finish_failed(struct conn *c, enum code code, int error, const char 
 	finish(c, error, &why, NULL);
 }
 
+/* What begins like a record of TLS, on a connection without it. */
+static bool speaks_tls(const struct conn *c)
+{
+	return c->protection == PROTECTION_NONE && c->state == CONN_RECEIVING_HEAD && c->done &&
+	       (c->head[0] == TLS_RECORD_HANDSHAKE || c->head[0] == TLS_RECORD_ALERT);
+}
+
+static void finish_speaks_tls(struct conn *c)
+{
+	finish_failed(c, CODE_ACCESS_DENIED, -EPROTO,
+		      "it speaks TLS: on one host, the setting plain names the other, and not the other "
+		      "way round");
+}
+
 static void finish_system_error(struct conn *c, int error)
 {
-	if (error == EPIPE || error == ECONNRESET)
+	if (speaks_tls(c))
+		finish_speaks_tls(c);
+	else if (error == EPIPE || error == ECONNRESET)
 		finish_failed(c, CODE_NOT_AVAILABLE, -ECONNRESET,
 			      "it closed the connection; look into the log of failbackd there");
 	else
@@ -104,6 +126,28 @@ static void finish_fault(struct conn *c, enum wire_fault fault)
 
 /* --- connecting --- */
 
+/*
+ * The descriptor may be another one afterwards. The loop has to forget the old one before: a process
+ * of TLS keeps it open.
+ */
+static void on_handshake(struct conn *c)
+{
+	struct failure why;
+	int rc = tls_step(c->tls, c->fd, &why);
+
+	if (rc > 0) {
+		(void)sd_event_source_set_io_events(c->io, (uint32_t)rc);
+		return;
+	}
+	(void)sd_event_source_set_enabled(c->io, SD_EVENT_OFF);
+	(void)strcpy(c->fingerprint, tls_fingerprint(c->tls));
+	if (!rc)
+		rc = tls_hand_over(c->tls, &c->fd, &c->protection, &why);
+	(void)sd_event_source_set_io_fd(c->io, c->fd);
+	tls_free_at(&c->tls);
+	finish(c, rc, rc ? &why : NULL, NULL);
+}
+
 static void on_connected(struct conn *c)
 {
 	socklen_t len = sizeof(int);
@@ -112,6 +156,11 @@ static void on_connected(struct conn *c)
 
 	if (getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0)
 		error = errno;
+	if (!error && c->tls) {
+		c->state = CONN_HANDSHAKING;
+		on_handshake(c);
+		return;
+	}
 	if (!error) {
 		finish(c, 0, NULL, NULL);
 		return;
@@ -156,6 +205,10 @@ static void on_head(struct conn *c)
 {
 	enum wire_fault fault = wire_header_decode(c->head, &c->header);
 
+	if (fault && speaks_tls(c)) {
+		finish_speaks_tls(c);
+		return;
+	}
 	if (fault) {
 		finish_fault(c, fault);
 		return;
@@ -241,6 +294,9 @@ static int on_io(sd_event_source *source, int fd, uint32_t revents, void *contex
 	case CONN_CONNECTING:
 		on_connected(c);
 		break;
+	case CONN_HANDSHAKING:
+		on_handshake(c);
+		break;
 	case CONN_SENDING:
 		on_writable(c);
 		break;
@@ -276,7 +332,8 @@ static int on_timeout(sd_event_source *source, uint64_t usec, void *context)
 static int begin(struct conn *c, enum conn_state state, uint64_t timeout_us, conn_fn fn,
 		 void *context, struct failure *f)
 {
-	uint32_t events = state == CONN_RECEIVING_HEAD ? EPOLLIN : EPOLLOUT;
+	bool reading = state == CONN_RECEIVING_HEAD || state == CONN_HANDSHAKING;
+	uint32_t events = reading ? EPOLLIN : EPOLLOUT;
 	int rc = sd_event_source_set_io_events(c->io, events);
 
 	if (rc >= 0)
@@ -312,6 +369,14 @@ static int seal_record(struct conn *c, enum cbt_wire_type type, const char *text
 	c->done = 0;
 	c->sequence_sent++;
 	return 0;
+}
+
+int conn_secure(struct conn *c, struct tls *tls, uint64_t timeout_us, conn_fn fn, void *context,
+		struct failure *f)
+{
+	tls_free_at(&c->tls);
+	c->tls = tls;
+	return begin(c, CONN_HANDSHAKING, timeout_us, fn, context, f);
 }
 
 int conn_call(struct conn *c, const char *text, uint64_t timeout_us, conn_fn fn, void *context,
@@ -391,11 +456,12 @@ static int start_connect(int fd, const struct address *local, const struct addre
 }
 
 int conn_connect(sd_event *event, const struct address *local, const struct address *peer,
-		 uint64_t timeout_us, conn_fn fn, void *context, struct conn **ret,
-		 struct failure *f)
+		 struct tls *tls, uint64_t timeout_us, conn_fn fn, void *context,
+		 struct conn **ret, struct failure *f)
 {
 	cleanup_fd int fd =
 		socket(peer->addr.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	_cleanup_(tls_free_at) struct tls *taken = tls;
 	_cleanup_(conn_free_at) struct conn *c = NULL;
 	int rc;
 
@@ -408,6 +474,7 @@ int conn_connect(sd_event *event, const struct address *local, const struct addr
 	if (rc)
 		return rc;
 	(void)steal_fd(&fd);
+	c->tls = steal_ptr(taken);
 	rc = begin(c, CONN_CONNECTING, timeout_us, fn, context, f);
 	if (rc)
 		return rc;
@@ -418,6 +485,16 @@ int conn_connect(sd_event *event, const struct address *local, const struct addr
 const struct address *conn_peer(const struct conn *c)
 {
 	return &c->peer;
+}
+
+enum protection conn_protection(const struct conn *c)
+{
+	return c->protection;
+}
+
+const char *conn_fingerprint(const struct conn *c)
+{
+	return c->fingerprint;
 }
 
 int conn_steal_fd(struct conn **c)
@@ -441,6 +518,7 @@ void conn_free_at(struct conn **c)
 	(void)sd_event_source_disable_unref(conn->io);
 	(void)sd_event_source_disable_unref(conn->timer);
 	(void)sd_event_unref(conn->event);
+	tls_free_at(&conn->tls);
 	(void)close_fd(conn->fd);
 	free(conn->buf);
 	free(conn);

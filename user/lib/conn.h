@@ -8,6 +8,9 @@
  * the descriptor or free the connection. Freeing it in the middle of an operation cancels that:
  * the function is not called.
  *
+ * With TLS nothing is said or read before both sides have agreed on each other (lib/tls.h). From then
+ * on the descriptor is one that carries what is said, as without.
+ *
  * Exactly the bytes of a record are read, never more: between two records the descriptor can be
  * handed on. Lengths are bounded before anything is allocated, and an operation has to end within
  * its time.
@@ -21,6 +24,7 @@
 
 #include "base/failure.h"
 #include "lib/address.h"
+#include "lib/tls.h"
 
 struct conn;
 
@@ -34,15 +38,21 @@ typedef void (*conn_fn)(void *context, int error, const struct failure *why, con
 
 /**
  * conn_connect - a connection to @peer, from @local unless that is NULL or names no host.
+ * @tls: NULL: plain. Else it ends only when both sides have agreed; taken over in any case
+ *
  * CODE_NOT_AVAILABLE: nobody listens; CODE_TIMEOUT: no answer in time.
  */
 int conn_connect(sd_event *event, const struct address *local, const struct address *peer,
-		 uint64_t timeout_us, conn_fn fn, void *context, struct conn **ret,
-		 struct failure *f);
+		 struct tls *tls, uint64_t timeout_us, conn_fn fn, void *context,
+		 struct conn **ret, struct failure *f);
 
 /** conn_new - of a connected descriptor, which it takes over on success. */
 int conn_new(sd_event *event, int fd, const struct address *peer, struct conn **ret,
 	     struct failure *f);
+
+/** conn_secure - the listener's half of a TLS handshake. @tls: taken over in any case. */
+int conn_secure(struct conn *c, struct tls *tls, uint64_t timeout_us, conn_fn fn, void *context,
+		struct failure *f);
 
 /**
  * conn_call - send CALL @text and receive its REPLY. -EREMOTEIO: the peer sent FAILED; the
@@ -61,6 +71,10 @@ int conn_send_reply(struct conn *c, const char *text, uint64_t timeout_us, conn_
 		    void *context, struct failure *f);
 
 const struct address *conn_peer(const struct conn *c);
+enum protection conn_protection(const struct conn *c);
+
+/** conn_fingerprint - of the peer's key, also when it was refused; "" when it showed none. */
+const char *conn_fingerprint(const struct conn *c);
 
 /**
  * conn_steal_fd - take the descriptor, now blocking, out of an idle connection and free the rest.

@@ -49,7 +49,7 @@ static const struct setting_def table[] = {
 	KEPT("VirtualSystemIdentifier", VIRTUAL_SYSTEM_IDENTIFIER, STRING, .max = 256,
 	     .doc = "the VM; must be the one that the method is called for"),
 	KEPT("AuthenticationType", AUTHENTICATION_TYPE, UINT16, .max = 2, .default_value = "0",
-	     .doc = "0 none (trusted links only), 1 Kerberos, 2 certificate"),
+	     .doc = "0 as failbackd is set (certificates, or plain), 1 Kerberos, 2 certificate"),
 	KEPT("CertificateThumbPrint", CERTIFICATE_THUMB_PRINT, STRING, .max = 128,
 	     .doc = "certificate of this host when AuthenticationType is 2"),
 	KEPT("CompressionEnabled", COMPRESSION_ENABLED, BOOLEAN, .default_value = "FALSE",
@@ -341,10 +341,9 @@ static int check_supported(const struct settings *s, struct failure *f)
 	if (settings_number(s, SETTING_AUTHENTICATION_TYPE) != 0)
 		return failure_set(
 			f, CODE_NOT_SUPPORTED, -EOPNOTSUPP,
-			"AuthenticationType %u is not supported by this version: it connects "
-			"without "
-			"authentication, over trusted links only; leave AuthenticationType out or "
-			"set it to 0.",
+			"AuthenticationType %u is not supported by this version: how hosts know each "
+			"other is a setting of failbackd (tls-peers, plain); leave it out or set it to "
+			"0.",
 			settings_number(s, SETTING_AUTHENTICATION_TYPE));
 	if (settings_number(s, SETTING_RECOVERY_HISTORY) != 0)
 		return failure_set(

@@ -25,9 +25,6 @@
 static const char priority[] =
 	"SECURE128:-VERS-ALL:+VERS-TLS1.3:-CIPHER-ALL:+AES-128-GCM:+AES-256-GCM:+CHACHA20-POLY1305";
 
-#define RECORD_HANDSHAKE 22
-#define RECORD_ALERT	 21
-
 enum tls_state {
 	TLS_HANDSHAKE,
 	TLS_WELCOME,
@@ -155,8 +152,8 @@ static int explain(const struct tls *t, int rc, struct failure *f)
 		*f = t->why;
 		return t->refused;
 	}
-	if (t->first_byte >= 0 && t->first_byte != RECORD_HANDSHAKE &&
-	    t->first_byte != RECORD_ALERT)
+	if (t->first_byte >= 0 && t->first_byte != TLS_RECORD_HANDSHAKE &&
+	    t->first_byte != TLS_RECORD_ALERT)
 		return failure_set(f, CODE_ACCESS_DENIED, -EPROTO,
 				   "Peer %s does not speak TLS: on one host, the setting plain names the "
 				   "other, and not the other way round.",

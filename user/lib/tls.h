@@ -25,8 +25,11 @@
 #include "lib/address.h"
 #include "lib/known_peers.h"
 
+/* How a record of TLS begins, for those who expect none. */
+#define TLS_RECORD_ALERT     21
+#define TLS_RECORD_HANDSHAKE 22
+
 struct tls;
-struct tls_identity;
 
 enum protection {
 	PROTECTION_NONE, /* plain TCP */

@@ -12,15 +12,14 @@
 #include "base/macro.h"
 #include "daemon/daemon.h"
 
-#define CONFIG_FILE "/etc/failback/failbackd.conf"
-#define EXIT_USAGE  2
+#define EXIT_USAGE 2
 
 static void print_help(void)
 {
 	(void)printf("usage: failbackd [--config FILE] [--SETTING VALUE]...\n\n"
 		     "The controller of Failback. Settings come from [%s] in FILE (default %s)\n"
 		     "and from the command line, which wins:\n\n",
-		     host_config_table.section, CONFIG_FILE);
+		     host_config_table.section, HOST_CONFIG_FILE);
 	config_print(&host_config_table, stdout);
 	(void)printf("\n  --help             show this\n  --version          show the version\n");
 }
@@ -83,7 +82,7 @@ static int read_config(int argc, char **argv, struct host_config *config, struct
 	if (rc)
 		return rc;
 	config_init(&host_config_table, config);
-	rc = config_load(&host_config_table, config, file ? file : CONFIG_FILE, f);
+	rc = config_load(&host_config_table, config, file ? file : HOST_CONFIG_FILE, f);
 	if (rc && (file || rc != -ENOENT))
 		return rc;
 	return read_options(argc, argv, config, &file, f);
