@@ -67,7 +67,7 @@ refused=${answer##* }
 check "and the text names the setting" \
 	grep -q 'group.*failbackd.conf' <(job_property b "${refused//\"/}" ErrorDescription)
 
-check_refused "32770: authentication that this version lacks" b 32770 'leave AuthenticationType out' "${reverse[@]}" \
+check_refused "32770: authentication that this version lacks" b 32770 'leave it out' "${reverse[@]}" \
 	'{"AuthenticationType": 1}'
 
 # 32771: status unknown

@@ -21,6 +21,8 @@
 #include <fcntl.h>
 #include <liburing.h>
 #include <linux/magic.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -48,6 +50,7 @@ struct ring {
 
 	int *fds;
 	bool *in_memory; /* of each descriptor: a file that never waits */
+	int *send_flags; /* of each descriptor, should it be a socket */
 	unsigned int nr_fds;
 	uint8_t *pool;
 	unsigned int nr_buffers;
@@ -188,6 +191,17 @@ static bool fd_is_in_memory(int fd)
 	return fstatfs(fd, &fs) == 0 && fs.f_type == TMPFS_MAGIC;
 }
 
+/* Where the kernel makes records of TLS it refuses to wait until all is sent: then we go on ourselves. */
+static int send_flags_of(int fd)
+{
+	char protocol[16] = "";
+	socklen_t len = sizeof(protocol) - 1;
+
+	if (getsockopt(fd, IPPROTO_TCP, TCP_ULP, protocol, &len) == 0 && strcmp(protocol, "tls") == 0)
+		return MSG_NOSIGNAL;
+	return MSG_NOSIGNAL | MSG_WAITALL;
+}
+
 /* --- io_uring --- */
 
 static int uring_init(struct io_uring *uring)
@@ -313,7 +327,8 @@ static void uring_start(struct ring *ring, struct ring_op *op)
 		break;
 	case RING_SEND:
 		op->msg = (struct msghdr){ .msg_iov = op->iov, .msg_iovlen = op->nr_iov };
-		io_uring_prep_sendmsg(sqe, file, &op->msg, MSG_NOSIGNAL | MSG_WAITALL);
+		io_uring_prep_sendmsg(sqe, file, &op->msg,
+				       (unsigned int)ring->send_flags[op->file]);
 		break;
 	case RING_RECV:
 		op->msg = (struct msghdr){ .msg_iov = op->iov, .msg_iovlen = op->nr_iov };
@@ -437,13 +452,16 @@ int ring_open(struct ring **ret, const int *fds, unsigned int nr_fds, unsigned i
 	queue_init(&ring->sockets);
 	ring->fds = calloc(nr_fds, sizeof(*fds));
 	ring->in_memory = calloc(nr_fds, sizeof(*ring->in_memory));
-	if (!ring->fds || !ring->in_memory || pool_alloc(ring, nr_buffers) < 0) {
+	ring->send_flags = calloc(nr_fds, sizeof(*ring->send_flags));
+	if (!ring->fds || !ring->in_memory || !ring->send_flags || pool_alloc(ring, nr_buffers) < 0) {
 		ring_close(ring);
 		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "out of memory");
 	}
 	memcpy(ring->fds, fds, nr_fds * sizeof(*fds));
-	for (unsigned int i = 0; i < nr_fds; i++)
+	for (unsigned int i = 0; i < nr_fds; i++) {
 		ring->in_memory[i] = fd_is_in_memory(fds[i]);
+		ring->send_flags[i] = send_flags_of(fds[i]);
+	}
 	ring->nr_fds = nr_fds;
 	ring->is_uring = uring_open(ring);
 	*ret = ring;
@@ -461,6 +479,7 @@ void ring_close(struct ring *ring)
 	}
 	free(ring->pool);
 	free(ring->in_memory);
+	free(ring->send_flags);
 	free(ring->fds);
 	free(ring);
 }
