@@ -9,7 +9,7 @@
 . "$(dirname "$0")/controller_fake.bash"
 
 size=$MiB
-build store_put_relationship conn_call conn_send_reply dm_rename
+build cuts
 
 make_disk a 0; a0=$loop
 make_disk b 0; b0=$loop
@@ -181,10 +181,11 @@ check_equal "nothing has changed" "$(role a), $(role b)" "2 5, 1 3"
 FAKE_KERNEL=$TMPDIR/a.kernel write_tracked vm1-disk0 9 3
 check "with consent it goes" on a failback reverse --consent "$(jq -r .digest <<<"$plan")" vm1
 check_equal "the roles are swapped" "$(role a), $(role b)" "1 3, 2 3"
-check "and the disks are identical" cmp "$a0" "$b0"
+check "and the disks are identical" wait_for 10 cmp -s "$a0" "$b0"
 
 # --- split brain ---
 
+check "a delta of an instant follows the copy" wait_for 20 eval '[ "$(vm_property b Consistent)" = true ]'
 kill -STOP "${daemon_pid[a]}"
 check "a replica is failed over by force while its primary lives" on b failback failover --force vm1
 kill -CONT "${daemon_pid[a]}"
@@ -206,4 +207,4 @@ check_fails "nor send all of its disks" 17 'yielded' on a failback resync vm1
 digest=$(on b failback plan --json vm1 | jq -r .digest)
 check "the winner reverses" on b failback reverse --consent "$digest" vm1
 check_equal "and the roles are settled" "$(role a), $(role b)" "2 3, 1 3"
-check "and the disks are identical" cmp "$a0" "$b0"
+check "and the disks are identical" wait_for 10 cmp -s "$a0" "$b0"

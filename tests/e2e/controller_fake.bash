@@ -12,13 +12,14 @@ requires loop cmp
 MiB=$((1 << 20))
 size=$((16 * MiB))
 
-# build [<function to be wrapped>...]: the programs, with the fake in front of the library.
+# build [cuts]: the programs, with the fake in front of the library; they die where $FAKE_CUT says.
 build()
 {
 	local bin=$TMPDIR/bin
 
 	mkdir "$bin"
-	wrapped=("$@")
+	# shellcheck disable=SC2206 # a list
+	wrapped=(${1:+store_put_relationship conn_call conn_send_reply dm_rename journal_file_commit ring_wait})
 	link_fake "$bin" failbackd failback-send failback-receive
 	failbackd=$bin/failbackd
 }

@@ -59,7 +59,7 @@ write_later()
 }
 check "all of the disk is sent" on a failback initial vm1
 check_equal "both replicate" "$(role a), $(role b)" "1 3, 2 3"
-check "and the disks are identical" cmp "$a0" "$b0"
+check "and the disks are identical" wait_for 10 cmp -s "$a0" "$b0"
 same_disks()
 {
 	cmp -s "$a0" "$b0"
@@ -98,13 +98,19 @@ rm -f "$TMPDIR/a.kernel/vm1-disk0/base"
 check "a map that was lost is noticed by itself" on a failback wait vm1 --state 9 --timeout 20
 check "and says how to go on" grep -q 'failback resync vm1' <(on a failback status)
 check "all is sent again" on a failback resync vm1
+check "then a delta from an image makes the replica one that can be failed over to" \
+	wait_for 20 eval '[ "$(vm_property b Consistent)" = true ]'
 check "and the disks are identical" same_disks
 check_equal "both replicate again" "$(role a), $(role b)" "1 3, 2 3"
 
 # --- what the tools show ---
 
 check_equal "wait ends with 14 when its time is up" "$(on a failback wait vm1 --state 5 --timeout 0 >/dev/null 2>&1 || echo $?)" 14
-check "the connection is tested" grep -q 'answers: it is Replica in state 3' <(on a failback test-connection vm1)
+connection_is_tested()
+{
+	on a failback test-connection vm1 2>&1 | grep -q 'answers: it is Replica in state 3'
+}
+check "the connection is tested" wait_for 10 connection_is_tested
 check_fails "start says that it needs --force" 15 'give --force' on a failback start vm1
 on a timeout 2 failback watch --json >"$TMPDIR/watched" || true
 check_equal "watch prints objects with a schema" "$(jq -s 'map(.schema) | unique | .[0]' "$TMPDIR/watched")" 1
@@ -183,5 +189,9 @@ FAKE_KERNEL=$TMPDIR/a.kernel
 for ((i = 0; i < 24; i++)); do write_tracked vm100-$i $((i * 3)) 2; done
 check "24 disks go in one delta" on a failback resume vm100
 check_equal "and have one base" "$(cat "$FAKE_KERNEL"/vm100-*/base | sort -u | wc -l)" 1
-check_equal "on both hosts" "$(cat "$TMPDIR"/[ab].kernel/vm100-*/base | sort -u | wc -l)" 1
+one_base()
+{
+	[ "$(cat "$TMPDIR"/[ab].kernel/vm100-*/base | sort -u | wc -l)" = 1 ]
+}
+check "on both hosts" wait_for 10 one_base
 check "all of them are identical" eval 'for ((i = 0; i < 24; i++)); do cmp "$TMPDIR/a.disks/100.$i" "$TMPDIR/b.disks/100.$i" || exit 1; done'

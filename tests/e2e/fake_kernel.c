@@ -20,7 +20,9 @@
  *
  * Built with CUTS, the process also dies at the Nth step of those that others can see, or that last:
  * before and after each record, device name, call and reply. The file $FAKE_CUT says N; it is gone
- * when the process has died of it.
+ * when the process has died of it. A second word there is the program that it is for: a worker takes
+ * its daemon along, and also dies at each operation on its disks and its journal
+ * (FAILBACK_NO_IO_URING: they come one by one).
  *
  * Without the directory, the module is not loaded. Blocks are 4 KiB. The writer of a disk adds to
  * active by itself.
@@ -425,7 +427,9 @@ int dm_image_remove(const char *name, struct failure *f)
 
 #ifdef CUTS
 #include "lib/conn.h"
+#include "lib/ring.h"
 #include "lib/store.h"
+#include "xfer/journal_file.h"
 
 static void step(void)
 {
@@ -433,10 +437,14 @@ static void step(void)
 	const char *path = getenv("FAKE_CUT");
 	_cleanup_(close_file_at) FILE *file = path ? fopen(path, "re") : NULL;
 	unsigned int at = 0;
+	char name[32] = "failbackd";
 
-	if (!file || fscanf(file, "%u", &at) != 1 || ++steps != at)
+	if (!file || fscanf(file, "%u %31s", &at, name) < 1 ||
+	    strcmp(name, program_invocation_short_name) != 0 || ++steps != at)
 		return;
 	(void)unlink(path);
+	if (strcmp(name, "failbackd") != 0)
+		(void)kill(getppid(), SIGKILL);
 	(void)raise(SIGKILL);
 }
 
@@ -463,6 +471,11 @@ WRAP(conn_send_reply,
      (struct conn * c, const char *text, uint64_t timeout_us, conn_fn fn, void *context,
       struct failure *f),
      (c, text, timeout_us, fn, context, f))
+
+WRAP(journal_file_commit,
+     (struct journal_file * j, const struct journal_header *next, struct failure *f), (j, next, f))
+
+WRAP(ring_wait, (struct ring * ring, int timeout_ms, struct ring_op **ret), (ring, timeout_ms, ret))
 
 /* dm_rename() is this file's own: its callers get this one. */
 int __wrap_dm_rename(const char *name, const char *new_name, struct failure *f);

@@ -43,6 +43,8 @@ TEST(a_call_is_read_as_it_was_written)
 	char *text;
 
 	call_of_relationship(CALL_RECEIVE, &r, &written);
+	written.instant = true;
+	written.bytes = INT64_MAX;
 	text = call_encode(&written);
 	ASSERT_EQ(0, call_decode(text, &read, NULL));
 	free(text);
@@ -53,8 +55,8 @@ TEST(calls_that_ask_keep_their_terms)
 {
 	struct call call;
 
-	EXPECT_EQ(0, code_of("{\"call\": \"look\", \"version\": 2, " VM ", " DISKS "}"));
-	ASSERT_EQ(0, call_decode("{\"call\": \"resume\", \"version\": 2, " VM ", " DISKS ", " SWAP
+	EXPECT_EQ(0, code_of("{\"call\": \"look\", \"version\": 3, " VM ", " DISKS "}"));
+	ASSERT_EQ(0, call_decode("{\"call\": \"resume\", \"version\": 3, " VM ", " DISKS ", " SWAP
 				 ", \"convert\": true}",
 				 &call, NULL));
 	EXPECT_EQ(SWAP_RESUME, call.swap.ask);
@@ -96,9 +98,9 @@ TEST(a_reply_is_read_as_it_was_written)
 TEST(another_version_or_call_is_not_supported)
 {
 	EXPECT_EQ(CODE_NOT_SUPPORTED,
-		  code_of("{\"call\": \"reverse\", \"version\": 3, \"new\": 1}"));
+		  code_of("{\"call\": \"reverse\", \"version\": 4, \"new\": 1}"));
 	EXPECT_EQ(CODE_NOT_SUPPORTED,
-		  code_of("{\"call\": \"explode\", \"version\": 2, " VM ", " DISKS "}"));
+		  code_of("{\"call\": \"explode\", \"version\": 3, " VM ", " DISKS "}"));
 }
 
 TEST(what_is_no_call_is_refused)
@@ -108,24 +110,26 @@ TEST(what_is_no_call_is_refused)
 		"1",
 		"{}",
 		"{\"call\": \"reverse\"}",
-		"{\"call\": 1, \"version\": 2}",
-		"{\"call\": \"reverse\", \"version\": 2, " DISKS "}",
-		"{\"call\": \"reverse\", \"version\": 2, " VM "}",
-		"{\"call\": \"reverse\", \"version\": 2, " VM ", \"disks\": []}",
-		"{\"call\": \"reverse\", \"version\": 2, " VM ", \"disks\": [1]}",
-		"{\"call\": \"reverse\", \"version\": 2, " VM ", \"disks\": [{\"name\": \"a\"}]}",
-		"{\"call\": \"reverse\", \"version\": 2, " VM
+		"{\"call\": 1, \"version\": 3}",
+		"{\"call\": \"reverse\", \"version\": 3, " DISKS "}",
+		"{\"call\": \"reverse\", \"version\": 3, " VM "}",
+		"{\"call\": \"reverse\", \"version\": 3, " VM ", \"disks\": []}",
+		"{\"call\": \"reverse\", \"version\": 3, " VM ", \"disks\": [1]}",
+		"{\"call\": \"reverse\", \"version\": 3, " VM ", \"disks\": [{\"name\": \"a\"}]}",
+		"{\"call\": \"reverse\", \"version\": 3, " VM
 		", \"disks\": [{\"name\": \"a\", \"size\": -1}]}",
-		"{\"call\": \"reverse\", \"version\": 2, " VM ", " DISKS ", \"x\": 1}",
-		"{\"call\": \"reverse\", \"version\": 2, " VM ", " DISKS "}",
-		"{\"call\": \"look\", \"version\": 2, " VM ", " DISKS ", \"convert\": 1}",
-		"{\"call\": \"create\", \"version\": 2, " VM ", " DISKS ", \"name\": \"a\"}",
-		"{\"call\": \"reverse\", \"version\": 2, " VM ", " DISKS ", \"base\": \"x\"}",
-		"{\"call\": \"receive\", \"version\": 2, " VM ", " DISKS "}",
-		"{\"call\": \"receive\", \"version\": 2, " VM ", " DISKS ", \"epoch\": \"\"}",
-		"{\"call\": \"receive\", \"version\": 2, " VM ", " DISKS ", \"epoch\": \"" NIL "\"}",
-		"{\"call\": \"reverse\", \"version\": 2, \"vm\": \"\", " DISKS "}",
-		"{\"call\": \"reverse\", \"version\": 2, " VM ", " DISKS ", \"aborted\": [{}]}",
+		"{\"call\": \"reverse\", \"version\": 3, " VM ", " DISKS ", \"x\": 1}",
+		"{\"call\": \"reverse\", \"version\": 3, " VM ", " DISKS "}",
+		"{\"call\": \"look\", \"version\": 3, " VM ", " DISKS ", \"convert\": 1}",
+		"{\"call\": \"create\", \"version\": 3, " VM ", " DISKS ", \"name\": \"a\"}",
+		"{\"call\": \"reverse\", \"version\": 3, " VM ", " DISKS ", \"base\": \"x\"}",
+		"{\"call\": \"receive\", \"version\": 3, " VM ", " DISKS "}",
+		"{\"call\": \"receive\", \"version\": 3, " VM ", " DISKS ", \"epoch\": \"\"}",
+		"{\"call\": \"receive\", \"version\": 3, " VM ", " DISKS ", \"epoch\": \"" NIL "\"}",
+		"{\"call\": \"receive\", \"version\": 3, " VM ", " DISKS
+		", \"epoch\": \"11111111-2222-4333-8444-555555555555\"}",
+		"{\"call\": \"reverse\", \"version\": 3, \"vm\": \"\", " DISKS "}",
+		"{\"call\": \"reverse\", \"version\": 3, " VM ", " DISKS ", \"aborted\": [{}]}",
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
@@ -138,7 +142,7 @@ TEST(what_is_no_call_is_refused)
 
 TEST(more_disks_or_epochs_than_there_is_room_for_are_refused)
 {
-	char text[32768] = "{\"call\": \"look\", \"version\": 2, " VM ", \"disks\": [";
+	char text[32768] = "{\"call\": \"look\", \"version\": 3, " VM ", \"disks\": [";
 	size_t len = strlen(text);
 
 	for (unsigned int i = 0; i <= CALL_DISKS_MAX; i++)

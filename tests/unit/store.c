@@ -59,6 +59,8 @@ static struct relationship_record example(struct disk_record *disks)
 		.ceded = true,
 		.boot = "this one",
 		.inconsistent = true,
+		.instant = true,
+		.journal = "/var/j",
 		.aborted = { { { 5 } }, { { 6 } } },
 		.nr_aborted = 2,
 		.settings = (char *)"{\"a\":1}",
@@ -107,6 +109,8 @@ TEST_F(store, a_relationship_is_loaded_as_it_was_put)
 	EXPECT_TRUE(uuid_equal(&put.epoch, &all[0].epoch));
 	EXPECT_TRUE(all[0].epoch_durable);
 	EXPECT_TRUE(all[0].inconsistent);
+	EXPECT_TRUE(all[0].instant);
+	EXPECT_STREQ(put.journal, all[0].journal);
 	ASSERT_EQ(2, all[0].nr_aborted);
 	EXPECT_TRUE(uuid_equal(&put.aborted[1], &all[0].aborted[1]));
 	EXPECT_STREQ(put.settings, all[0].settings);

@@ -102,6 +102,8 @@ int print_job_json(const struct client_job *job, struct failure *f)
 	json_add_uint(object, "bytes_sent", job->bytes_sent);
 	json_add_uint(object, "bytes_per_second", job->bytes_per_second);
 	add_known(object, "seconds_left", job->seconds_left);
+	if (job->result[0])
+		json_add_text(object, "result", job->result);
 	return output_print(object, f);
 }
 

@@ -112,6 +112,8 @@ char *call_encode(const struct call *call)
 	json_add_uint(object, "nonce", call->swap.nonce);
 	add_flag(object, "convert", call->convert);
 	add_flag(object, "full", call->full);
+	add_flag(object, "instant", call->instant);
+	json_add_uint(object, "bytes", call->bytes);
 	return json_text(object);
 }
 
@@ -133,7 +135,17 @@ static int decode_swap(struct json_object *object, struct call *call, struct fai
 		rc = json_get_uint(what, object, "nonce", asks, INT64_MAX, &call->swap.nonce, f);
 	if (!rc)
 		rc = json_get_flag(what, object, "convert", &call->convert, f);
-	return rc ? rc : json_get_flag(what, object, "full", &call->full, f);
+	return rc;
+}
+
+static int decode_delta(struct json_object *object, struct call *call, struct failure *f)
+{
+	int rc = json_get_flag(what, object, "full", &call->full, f);
+
+	if (!rc)
+		rc = json_get_flag(what, object, "instant", &call->instant, f);
+	return rc ? rc : json_get_uint(what, object, "bytes", call->kind == CALL_RECEIVE, INT64_MAX,
+				       &call->bytes, f);
 }
 
 static int decode_kind(struct json_object *object, enum call_kind *ret, struct failure *f)
@@ -211,7 +223,8 @@ int call_decode(const char *text, struct call *ret, struct failure *f)
 {
 	static const char *const members[] = { "call",	  "version", "vm",	"name",	 "base",
 					       "epoch",	  "aborted", "disks",	"term",	 "expects",
-					       "session", "nonce",   "convert", "full",	 "port" };
+					       "session", "nonce",   "convert", "full",	 "port",
+					       "instant", "bytes" };
 	cleanup_json struct json_object *object = NULL;
 	struct call call = { 0 };
 	uint64_t port = 0;
@@ -238,6 +251,8 @@ int call_decode(const char *text, struct call *ret, struct failure *f)
 	call.port = (uint16_t)port;
 	if (!rc)
 		rc = decode_swap(object, &call, f);
+	if (!rc)
+		rc = decode_delta(object, &call, f);
 	if (!rc)
 		rc = decode_aborted(object, &call, f);
 	if (!rc)

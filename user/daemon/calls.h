@@ -9,11 +9,14 @@
  *			"convert" in reverse: also when your disks are not what mine were
  *	"create"	become the replica of a VM that is new to you
  *	"receive"	take a delta. After REPLY code 4096 the connection is the workers'. "full": of
- *			whole disks, whatever yours hold
+ *			whole disks, whatever yours hold. "instant": it takes the disks to one
+ *			instant of the VM's; else what was read from disks in use may be torn.
+ *			"bytes": of disk that it covers
  *
- *	CALL	{"call", "version": 2, "vm", "name", "base", "epoch", "aborted": [{"epoch"}],
+ *	CALL	{"call", "version": 3, "vm", "name", "base", "epoch", "aborted": [{"epoch"}],
  *		 "disks": [{"name", "size", "path", "tracker"}],
- *		 "term", "expects", "session", "nonce", "convert", "full", "port"}
+ *		 "term", "expects", "session", "nonce", "convert", "full", "instant",
+ *		 "bytes", "port"}
  *	REPLY	{"code", "text", "base", "mode", "state", "facing", "term", "session", "nonce",
  *		 "disks": [{"name", "size", "map", "dirty"}]}
  *
@@ -36,7 +39,7 @@
 #include "daemon/role_swap.h"
 #include "lib/store.h"
 
-#define CALLS_VERSION  2
+#define CALLS_VERSION  3
 #define CALL_DISKS_MAX 256
 
 enum call_kind {
@@ -72,6 +75,8 @@ struct call {
 	struct swap_call swap; /* of the calls of role_swap.h */
 	bool convert;
 	bool full;
+	bool instant;
+	uint64_t bytes;
 };
 
 struct reply_disk {

@@ -19,7 +19,9 @@
 #include "base/log.h"
 #include "base/realtime.h"
 #include "daemon/delta.h"
+#include "daemon/delta_receive.h"
 #include "daemon/job.h"
+#include "daemon/journals.h"
 #include "daemon/listener.h"
 #include "daemon/objects.h"
 #include "daemon/peer.h"
@@ -311,7 +313,13 @@ static int start(struct daemon *d, struct failure *f)
 		rc = listener_start(d, f);
 	if (!rc)
 		rc = join_bus(d, f);
-	return rc ? rc : schedule_start(d, f);
+	if (rc)
+		return rc;
+	for (struct vm *vm = d->vms; vm; vm = vm->next) {
+		journal_sweep(vm);
+		receive_settle(vm);
+	}
+	return schedule_start(d, f);
 }
 
 int daemon_run(const struct host_config *config, struct failure *f)

@@ -33,6 +33,7 @@
 #include "daemon/fence.h"
 #include "daemon/images.h"
 #include "daemon/peer.h"
+#include "daemon/schedule.h"
 #include "daemon/trackers.h"
 #include "daemon/transfer_plan.h"
 #include "daemon/worker.h"
@@ -231,6 +232,16 @@ static int finish_prepare(struct delta *delta, struct failure *f)
 	return rc;
 }
 
+/* Does each disk have room for an image? */
+static bool has_stores(const struct delta *delta)
+{
+	for (size_t i = 0; i < delta->vm->r.nr_disks; i++) {
+		if (!delta->infos[i].has_store)
+			return false;
+	}
+	return true;
+}
+
 /* What a transfer of some size tells about the next one. */
 static void note_rate(struct delta *delta)
 {
@@ -254,6 +265,8 @@ static void succeed(struct delta *delta)
 		record_failure(delta->vm, &why);
 	else if (delta->job->r.type == JOB_PREPARE)
 		rc = finish_prepare(delta, &why);
+	else if (delta->full && has_stores(delta))
+		schedule_now(delta->vm); /* until then the peer cannot be failed over to */
 	job_end(owned->job, rc ? &why : NULL);
 }
 
@@ -285,7 +298,11 @@ static void on_end(void *context, const struct failure *why)
 	fail(context, &copy);
 }
 
-static const struct worker_events events = { on_begin, on_progress, on_end };
+static const struct worker_events events = {
+	.begin = on_begin,
+	.progress = on_progress,
+	.end = on_end,
+};
 
 /*
  * The peer's base decides which of the epochs in doubt it can still hold; from now on this one is
@@ -372,15 +389,26 @@ static int freeze(struct delta *delta, struct failure *f)
 	return rc || delta->full ? rc : trackers_check(&delta->vm->r, delta->infos, f);
 }
 
+static void describe_delta(const struct delta *delta, struct call *call)
+{
+	const struct relationship_record *r = &delta->vm->r;
+
+	call->full = delta->full;
+	call->instant = !delta->full && has_stores(delta);
+	for (size_t i = 0; i < r->nr_disks; i++)
+		call->bytes += delta->full ? r->disks[i].size_bytes :
+					     trackers_frozen_bytes(&delta->infos[i]);
+	if (delta->full)
+		memset(&call->base, 0, sizeof(call->base));
+}
+
 static int call_receive(struct delta *delta, struct failure *f)
 {
 	cleanup_free char *text = NULL;
 	struct call call;
 
 	call_of_relationship(CALL_RECEIVE, &delta->vm->r, &call);
-	call.full = delta->full;
-	if (delta->full)
-		memset(&call.base, 0, sizeof(call.base));
+	describe_delta(delta, &call);
 	text = call_encode(&call);
 	if (!text)
 		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");

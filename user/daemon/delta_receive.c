@@ -1,9 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * A delta is written in place. CRASH: before the first byte can be written, `inconsistent` and
- * the epoch that comes are recorded: the disks are between two epochs from then on, and are not
+ * With a journal (journals.h) a delta is durable in a file before the disks are touched, and is
+ * acknowledged then: whatever is cut off, settling the journal brings the disks to the epoch before
+ * or to the one that came.
+ *
+ * Without one it is written in place. CRASH: before the first byte can be written, `inconsistent`
+ * and the epoch that comes are recorded: the disks are between two epochs from then on, and are not
  * to be failed over to. Only a complete delta, flushed to the disks, takes the mark away and
  * makes its epoch the base.
+ *
+ * A delta that was read from disks in use, and not from images of one instant, leaves the mark: what
+ * the VM wrote meanwhile may be there in part.
  *
  * The worker acknowledges before this host records the new base. If it dies in between, the
  * sender's next base is the epoch that came last, which proves that it was acknowledged:
@@ -21,17 +28,22 @@
 #include "base/macro.h"
 #include "base/realtime.h"
 #include "daemon/job.h"
+#include "daemon/journals.h"
 #include "daemon/trackers.h"
 #include "daemon/transfer_plan.h"
 #include "daemon/worker.h"
 #include "lib/devid.h"
+#include "lib/json.h"
 
 struct receive {
 	struct vm *vm;
 	struct job *job;
 	struct worker *worker;
+	struct settling *settling; /* after the worker */
 	struct call call;
-	int disks[CALL_DISKS_MAX]; /* -1 from nr_disks on */
+	bool has_journal;
+	struct failure why; /* the worker's, while the journal is settled */
+	int fds[CALL_DISKS_MAX + 1]; /* of the disks, and the journal; -1 from there on */
 };
 
 static void close_disks(int *disks, size_t nr)
@@ -47,7 +59,8 @@ static void receive_free_at(struct receive **at)
 	if (!receive)
 		return;
 	worker_free_at(&receive->worker);
-	close_disks(receive->disks, ARRAY_SIZE(receive->disks));
+	settling_free_at(&receive->settling);
+	close_disks(receive->fds, ARRAY_SIZE(receive->fds));
 	free(receive);
 }
 
@@ -153,22 +166,61 @@ static void note_trackers(const struct vm *vm, const struct uuid *epoch)
 			    vm->r.name, why.text);
 }
 
-static int record_received(struct receive *receive, struct failure *f)
+int receive_record(struct vm *vm, const struct uuid *epoch, struct failure *f)
 {
-	struct vm *vm = receive->vm;
 	struct relationship_record next = vm->r;
-	int rc = vm_apply_event(vm, EVENT_RECEIVED, &next, f);
 
-	if (rc)
-		return rc;
-	note_trackers(vm, &receive->call.epoch);
-	next.base = receive->call.epoch;
+	/* What was suspended since, stays so. */
+	(void)vm_apply_event(vm, EVENT_RECEIVED, &next, NULL);
+	note_trackers(vm, epoch);
+	next.base = *epoch;
 	memset(&next.epoch, 0, sizeof(next.epoch));
-	next.inconsistent = false;
+	next.journal[0] = '\0';
+	next.inconsistent = !vm->r.instant;
 	next.health = HEALTH_OK;
 	next.last_error[0] = '\0';
 	next.last_replication_us = realtime_us();
 	return vm_change(vm, &next, f);
+}
+
+/* All of it is on the disks. Frees @receive. */
+static void succeed(struct receive *receive)
+{
+	_cleanup_(receive_free_at) struct receive *owned = receive;
+	char journal[PATH_MAX];
+	struct failure why;
+	int rc;
+
+	memcpy(journal, receive->vm->r.journal, sizeof(journal));
+	rc = receive_record(receive->vm, &receive->call.epoch, &why);
+	if (!rc)
+		journal_remove(journal);
+	job_end(owned->job, rc ? &why : NULL);
+}
+
+/* The worker is gone, and its journal says how far it came. */
+static void on_settled(void *context, const struct failure *why)
+{
+	_cleanup_(receive_free_at) struct receive *receive = context;
+	bool arrived = uuid_equal(&receive->vm->r.base, &receive->call.epoch);
+	struct failure failure;
+
+	if (!why && arrived) {
+		job_end(receive->job, NULL);
+		return;
+	}
+	failure = why ? *why : receive->why;
+	fail(steal_ptr(receive), &failure);
+}
+
+static void settle(struct receive *receive, const struct failure *why)
+{
+	struct failure failure;
+
+	receive->why = *why; /* the worker goes with the operation */
+	job_set_status(receive->job, "settling the journal");
+	if (journal_settle(receive->vm, on_settled, receive, &receive->settling, &failure))
+		fail(receive, &failure);
 }
 
 static void on_begin(void *context, uint64_t bytes_total)
@@ -185,28 +237,90 @@ static void on_progress(void *context, uint64_t bytes_done, uint64_t bytes_sent)
 	job_add_progress(receive->job, bytes_done, bytes_sent);
 }
 
-static void on_end(void *context, const struct failure *why)
+/*
+ * The sender knows that it arrived. CRASH: not to be recorded costs nothing, since the journal says
+ * it too.
+ */
+static void on_durable(void *context)
 {
-	_cleanup_(receive_free_at) struct receive *receive = context;
-	struct failure failure;
-	int rc = 0;
+	struct receive *receive = context;
+	struct relationship_record next = receive->vm->r;
 
-	if (why) {
-		failure = *why; /* the worker goes with the operation */
-		fail(steal_ptr(receive), &failure);
-		return;
-	}
-	rc = record_received(receive, &failure);
-	job_end(receive->job, rc ? &failure : NULL);
+	next.base = receive->call.epoch;
+	(void)vm_change(receive->vm, &next, NULL);
+	job_set_status(receive->job, "applying the journal");
 }
 
-static const struct worker_events events = { on_begin, on_progress, on_end };
+static void on_end(void *context, const struct failure *why)
+{
+	struct receive *receive = context;
+	struct failure failure;
+
+	if (!why) {
+		succeed(receive);
+	} else if (receive->has_journal) {
+		settle(receive, why);
+	} else {
+		failure = *why; /* the worker goes with the operation */
+		fail(receive, &failure);
+	}
+}
+
+static const struct worker_events events = {
+	.begin = on_begin,
+	.progress = on_progress,
+	.durable = on_durable,
+	.end = on_end,
+};
 
 static void on_cancel(void *context)
 {
 	struct receive *receive = context;
 
-	worker_terminate(receive->worker);
+	if (receive->settling)
+		settling_terminate(receive->settling);
+	else
+		worker_terminate(receive->worker);
+}
+
+/* --- what a crash left --- */
+
+static void on_left_settled(void *context, const struct failure *why)
+{
+	_cleanup_(receive_free_at) struct receive *receive = context;
+	struct relationship_record next = receive->vm->r;
+
+	if (why) {
+		next.health = HEALTH_CRITICAL;
+		memcpy(next.last_error, why->text, sizeof(next.last_error));
+		(void)vm_change(receive->vm, &next, NULL);
+	}
+	job_end(receive->job, why);
+}
+
+void receive_settle(struct vm *vm)
+{
+	struct receive *receive;
+	struct failure why;
+
+	if (!vm->r.journal[0] || vm->job)
+		return;
+	receive = calloc(1, sizeof(*receive));
+	if (!receive)
+		return;
+	memset(receive->fds, -1, sizeof(receive->fds));
+	receive->vm = vm;
+	receive->job = job_start(vm, JOB_RECEIVE, &why);
+	if (!receive->job) {
+		log_error("VM %s: its journal cannot be settled: %s", vm->r.name, why.text);
+		receive_free_at(&receive);
+		return;
+	}
+	receive->job->operation = receive;
+	receive->job->cancel = on_cancel;
+	job_set_status(receive->job, "settling the journal");
+	if (journal_settle(vm, on_left_settled, receive, &receive->settling, &why))
+		on_left_settled(receive, &why);
 }
 
 /* --- the beginning --- */
@@ -241,8 +355,22 @@ static int check(const struct vm *vm, const struct call *call, struct failure *f
 	return rc;
 }
 
-static int record_incoming(struct vm *vm, const struct call *call, struct failure *f)
+/* Its journal first, if the delta before left one; then the sender tries again. */
+static int check_settled(struct vm *vm, struct failure *f)
 {
+	if (!vm->r.journal[0])
+		return 0;
+	receive_settle(vm);
+	return failure_set(f, CODE_IN_USE, -EBUSY,
+			   "The delta before is still in its journal on the replica of VM %.64s, and "
+			   "is applied first.",
+			   vm->r.name);
+}
+
+static int record_incoming(struct receive *receive, const char *journal, struct failure *f)
+{
+	struct vm *vm = receive->vm;
+	const struct call *call = &receive->call;
 	struct relationship_record next = vm->r;
 	int rc = vm_apply_event(vm, EVENT_RECEIVE, &next, f);
 
@@ -251,32 +379,58 @@ static int record_incoming(struct vm *vm, const struct call *call, struct failur
 	if (!uuid_is_nil(&vm->r.epoch) && uuid_equal(&vm->r.epoch, &call->base))
 		next.base = call->base;
 	next.epoch = call->epoch;
-	next.inconsistent = true;
+	next.instant = call->instant;
+	(void)snprintf(next.journal, sizeof(next.journal), "%s", receive->has_journal ? journal : "");
+	next.inconsistent |= !receive->has_journal;
 	return vm_change(vm, &next, f);
+}
+
+/* How it is received, and if not with a journal, why not: the result of the job. */
+static void tell_mode(struct receive *receive, const struct failure *why)
+{
+	cleanup_json struct json_object *object = json_object_new_object();
+
+	json_add_uint(object, "schema", 1);
+	json_add_text(object, "mode", receive->has_journal ? "journal" : "direct");
+	if (!receive->has_journal)
+		json_add_text(object, "reason", why->text);
+	receive->job->result = json_text(object);
+	job_set_status(receive->job, "answering the peer");
 }
 
 int receive_prepare(struct vm *vm, const struct call *call, struct receive **ret, struct failure *f)
 {
 	_cleanup_(receive_free_at) struct receive *receive = calloc(1, sizeof(*receive));
+	char journal[PATH_MAX] = "";
+	struct failure direct;
 	int rc;
 
 	if (!receive)
 		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
-	memset(receive->disks, -1, sizeof(receive->disks));
+	memset(receive->fds, -1, sizeof(receive->fds));
 	receive->vm = vm;
 	receive->call = *call;
 	rc = check(vm, call, f);
 	if (!rc)
-		rc = receive_open_disks(vm, call, receive->disks, f);
+		rc = check_settled(vm, f);
 	if (!rc)
-		rc = record_incoming(vm, call, f);
+		rc = receive_open_disks(vm, call, receive->fds, f);
 	if (rc)
 		return rc;
+	rc = journal_make(vm->daemon, call, journal, &receive->fds[call->nr_disks], &direct);
+	receive->has_journal = !rc;
+	if (rc && rc != -EOPNOTSUPP)
+		log_warning("VM %s: a delta is received in place: %s", vm->r.name, direct.text);
+	rc = record_incoming(receive, journal, f);
+	if (rc) {
+		journal_remove(journal);
+		return rc;
+	}
 	receive->job = job_start(vm, JOB_RECEIVE, f);
 	if (!receive->job)
 		return -EIO;
 	receive->job->operation = receive;
-	job_set_status(receive->job, "answering the peer");
+	tell_mode(receive, &direct);
 	*ret = steal_ptr(receive);
 	return 0;
 }
@@ -285,25 +439,37 @@ void receive_start(struct receive *receive, int fd, enum protection protection)
 {
 	cleanup_fd int connection = fd;
 	cleanup_free char *plan = NULL;
+	size_t nr_fds = receive->call.nr_disks + receive->has_journal;
+	const struct vm *vm = receive->vm;
 	struct failure why;
 	int rc;
 
-	rc = receive_plan(&receive->call, WORKER_DISK_FD, &plan, &why);
+	rc = receive_plan(&receive->call, receive->call.full ? &receive->call.base : &vm->r.base,
+			  WORKER_DISK_FD, receive->has_journal, &plan, &why);
 	if (!rc)
-		rc = worker_start(receive->vm->daemon, "failback-receive", plan, connection,
-				  receive->disks, receive->call.nr_disks, &events, receive,
-				  &receive->worker, &why);
+		rc = worker_start(vm->daemon, "failback-receive", plan, connection, receive->fds,
+				  nr_fds, &events, receive, &receive->worker, &why);
 	if (rc) {
-		fail(receive, &why);
+		receive_abandon(receive, &why);
 		return;
 	}
 	/* From here on the disks are the worker's. */
-	close_disks(receive->disks, receive->call.nr_disks);
+	close_disks(receive->fds, nr_fds);
 	receive->job->cancel = on_cancel;
 	job_set_status(receive->job, "receiving (%s)", protection_name(protection));
 }
 
 void receive_abandon(struct receive *receive, const struct failure *why)
 {
+	struct vm *vm = receive->vm;
+	struct relationship_record next = vm->r;
+	char journal[PATH_MAX];
+
+	memcpy(journal, vm->r.journal, sizeof(journal));
+	next.journal[0] = '\0';
+	memset(&next.epoch, 0, sizeof(next.epoch));
+	/* Nothing was written to it. */
+	if (receive->has_journal && vm_change(vm, &next, NULL) == 0)
+		journal_remove(journal);
 	fail(receive, why);
 }

@@ -28,6 +28,15 @@ int receive_prepare(struct vm *vm, const struct call *call, struct receive **ret
  */
 void receive_start(struct receive *receive, int fd, enum protection protection);
 
+/**
+ * receive_record - @epoch has arrived whole and is on the disks: it is the base, and no journal of it
+ * is needed any more.
+ */
+int receive_record(struct vm *vm, const struct uuid *epoch, struct failure *f);
+
+/** receive_settle - start the job that settles the journal of @vm, if it has one and is idle. */
+void receive_settle(struct vm *vm);
+
 /** receive_abandon - the reply did not reach the peer. */
 void receive_abandon(struct receive *receive, const struct failure *why);
 

@@ -22,6 +22,8 @@ struct host_config {
 	uint64_t tls_kernel;
 	char group[64];
 	char state_dir[PATH_MAX / 2]; /* leaves room for a file name in a path */
+	char receive_mode[16];
+	char journal_dir[PATH_MAX / 2];
 	char libexec_dir[PATH_MAX / 2];
 	char bus_address[512];
 	uint64_t max_connections;

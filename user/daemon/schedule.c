@@ -48,6 +48,11 @@ void schedule_later(struct vm *vm)
 	vm->due_ns = clock_ns() + vm_interval_s(&vm->r) * second_ns(vm->daemon);
 }
 
+void schedule_now(struct vm *vm)
+{
+	vm->due_ns = clock_ns();
+}
+
 /* --- deltas --- */
 
 /* Does it send deltas by itself in this state? */

@@ -32,4 +32,7 @@ void schedule_stop(struct daemon *d);
 /** schedule_later - the VM's next delta is due an interval from now. */
 void schedule_later(struct vm *vm);
 
+/** schedule_now - it is due. */
+void schedule_now(struct vm *vm);
+
 #endif

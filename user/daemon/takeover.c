@@ -13,6 +13,7 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "daemon/fence.h"
+#include "daemon/journals.h"
 #include "daemon/talk.h"
 #include "daemon/trackers.h"
 
@@ -20,6 +21,7 @@ struct takeover {
 	struct vm *vm;
 	struct job *job; /* NULL: nobody waits for it */
 	struct talk *talk;
+	struct settling *settling; /* before it talks */
 	enum swap_ask ask;
 	struct swap_call call;
 	bool force;
@@ -32,6 +34,7 @@ static void takeover_free_at(struct takeover **at)
 	if (!t)
 		return;
 	talk_free_at(&t->talk);
+	settling_free_at(&t->settling);
 	free(t);
 }
 
@@ -79,6 +82,8 @@ static int become(struct vm *vm, enum relationship_event event, const struct swa
 	if (base)
 		next.base = *base;
 	next.last_error[0] = '\0';
+	if (event == EVENT_FAILOVER)
+		next.inconsistent = false; /* it was not, or the primary proved that it holds the same */
 	next.health = HEALTH_OK;
 	if (next.state == STATE_RECOVERED || next.state == STATE_COMMITTED ||
 	    next.state == STATE_WAITING_INITIAL)
@@ -130,6 +135,19 @@ static int take(struct takeover *t, const struct reply *reply, struct failure *f
 	return become(t->vm, events_of_ask[t->ask], &next, base, f);
 }
 
+static int check_consistent(const struct vm *vm, struct failure *f)
+{
+	if (!vm->r.inconsistent)
+		return 0;
+	return failure_set(
+		f, CODE_INVALID_STATE, -EBADE,
+		"The disks of VM %.64s hold no instant of it: a delta stopped half-way, or they were "
+		"copied while it wrote. They are no state to run from. Let the primary send a delta "
+		"from images first (`failback resume %.64s` there), or prepare the failover there "
+		"(`failback prepare %.64s`).",
+		vm->r.name, vm->r.name, vm->r.name);
+}
+
 /* The primary is dead, says the operator; and it does not say otherwise. */
 static bool may_force(const struct takeover *t, const struct failure *why, bool asked)
 {
@@ -174,7 +192,9 @@ static void on_end(void *context, const struct failure *why, const struct reply 
 
 	if (why && may_force(t, why, asked)) {
 		log_warning("VM %s is failed over by force: %s", t->vm->r.name, why->text);
-		rc = obey(t->vm, SWAP_FORCE_FAILOVER, EVENT_FAILOVER, NULL, &failure);
+		rc = check_consistent(t->vm, &failure);
+		if (!rc)
+			rc = obey(t->vm, SWAP_FORCE_FAILOVER, EVENT_FAILOVER, NULL, &failure);
 	} else if (why) {
 		failure = *why;
 		rc = -EREMOTEIO;
@@ -192,11 +212,24 @@ static void on_end(void *context, const struct failure *why, const struct reply 
 
 /* --- the question --- */
 
+/* Has nothing been written there since the delta that is here: do both hold the same? */
+static bool is_same(const struct relationship_record *r, const struct reply *reply)
+{
+	bool same = reply->mode == MODE_PRIMARY && reply->state == STATE_PREPARED &&
+		    reply->nr_disks == r->nr_disks &&
+		    base_is_covered(&r->base, &r->epoch, &reply->base, NULL, 0);
+
+	for (size_t i = 0; same && i < reply->nr_disks; i++)
+		same = reply->disks[i].map_reaches_back && !reply->disks[i].dirty_bytes;
+	return same;
+}
+
 /* A failover needs more than a free term: the last delta, or the operator's will to lose it. */
 static int check_failover(const struct takeover *t, const struct reply *reply, struct failure *f)
 {
 	const struct relationship_record *r = &t->vm->r;
 	bool is_primary = reply->mode == MODE_PRIMARY;
+	int rc = is_same(r, reply) ? 0 : check_consistent(t->vm, f);
 
 	if (reply->host.facing)
 		return failure_set(
@@ -205,8 +238,8 @@ static int check_failover(const struct takeover *t, const struct reply *reply, s
 			"prepare the failover there (`failback prepare %.64s`).",
 			r->peer, mode_name(reply->mode), reply->state, state_name(reply->state),
 			r->name);
-	if (t->force || !is_primary)
-		return 0;
+	if (rc || t->force || !is_primary)
+		return rc;
 	if (reply->state != STATE_PREPARED)
 		return failure_set(
 			f, CODE_INVALID_STATE, -EBADE,
@@ -280,11 +313,55 @@ static struct takeover *takeover_new(struct vm *vm, enum swap_ask ask, bool forc
 	return t;
 }
 
+static void begin_talk(struct takeover *t)
+{
+	struct failure why;
+
+	t->job->cancel = on_cancel;
+	job_set_status(t->job, "connecting to %s", t->vm->r.peer);
+	if (start_talk(t, &why))
+		on_end(t, &why, NULL, false);
+}
+
+static void on_settled(void *context, const struct failure *why)
+{
+	struct takeover *t = context;
+	struct failure copy;
+
+	if (!why) {
+		begin_talk(t);
+		return;
+	}
+	copy = *why; /* its worker goes with the operation */
+	finish(t, &copy);
+}
+
+static void on_cancel_settling(void *context)
+{
+	struct takeover *t = context;
+
+	settling_terminate(t->settling);
+}
+
+/* What a journal holds belongs to the disks that the VM is to run from. */
+static void begin(struct takeover *t)
+{
+	struct failure why;
+
+	if (t->ask != SWAP_FAILOVER || !t->vm->r.journal[0]) {
+		begin_talk(t);
+		return;
+	}
+	t->job->cancel = on_cancel_settling;
+	job_set_status(t->job, "settling the journal");
+	if (journal_settle(t->vm, on_settled, t, &t->settling, &why))
+		finish(t, &why);
+}
+
 static struct job *start_asking(struct vm *vm, enum job_type type, enum swap_ask ask, bool force,
 				struct failure *f)
 {
 	_cleanup_(takeover_free_at) struct takeover *t = takeover_new(vm, ask, force, f);
-	struct failure why;
 	struct job *job;
 
 	if (!t)
@@ -293,12 +370,7 @@ static struct job *start_asking(struct vm *vm, enum job_type type, enum swap_ask
 	if (!job)
 		return NULL;
 	job->operation = t;
-	job->cancel = on_cancel;
-	job_set_status(job, "connecting to %s", vm->r.peer);
-	if (start_talk(t, &why))
-		on_end(steal_ptr(t), &why, NULL, false);
-	else
-		(void)steal_ptr(t);
+	begin(steal_ptr(t));
 	return job;
 }
 
@@ -315,12 +387,6 @@ struct job *takeover_failover(struct vm *vm, bool force, struct failure *f)
 	cleanup_free struct tracker_info *infos = calloc(vm->r.nr_disks, sizeof(*infos));
 	int rc = check(vm, EVENT_FAILOVER, f);
 
-	if (!rc && vm->r.inconsistent)
-		rc = failure_set(
-			f, CODE_INVALID_STATE, -EBADE,
-			"The disks of VM %.64s are between two epochs, as a delta stopped half-way: "
-			"they are no state to run from. Let the primary send a delta first.",
-			vm->r.name);
 	if (!rc && !infos)
 		rc = failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
 	if (!rc)

@@ -311,6 +311,11 @@ void trackers_device(const struct disk_record *disk, char ret[PATH_MAX])
 		ret[0] = '\0';
 }
 
+uint64_t trackers_frozen_bytes(const struct tracker_info *info)
+{
+	return info->dirty_frozen * info->block_sectors * SECTOR_BYTES;
+}
+
 int trackers_dirty_bytes(const struct relationship_record *r, uint64_t *ret, struct failure *f)
 {
 	cleanup_free struct tracker_info *infos =

@@ -81,6 +81,9 @@ int trackers_note_received(const struct relationship_record *r, const struct uui
  */
 void trackers_device(const struct disk_record *disk, char ret[PATH_MAX]);
 
+/** trackers_frozen_bytes - of the epoch that is frozen there. */
+uint64_t trackers_frozen_bytes(const struct tracker_info *info);
+
 /** trackers_dirty_bytes - what a delta would cover now. */
 int trackers_dirty_bytes(const struct relationship_record *r, uint64_t *ret, struct failure *f);
 

@@ -43,6 +43,17 @@ static int plan_text(struct json_object *plan, char **ret, struct failure *f)
 	return 0;
 }
 
+static void add_aborted(struct json_object *plan, const struct relationship_record *r)
+{
+	struct json_object *aborted = json_object_new_array();
+	char text[UUID_TEXT_LEN + 1];
+
+	for (size_t i = 0; i < r->nr_aborted; i++)
+		(void)json_object_array_add(
+			aborted, json_object_new_string(uuid_format(&r->aborted[i], text)));
+	(void)json_object_object_add(plan, "aborted", aborted);
+}
+
 int send_plan(const struct relationship_record *r, const struct tracker_info *infos, bool full,
 	      char **ret, struct failure *f)
 {
@@ -51,6 +62,8 @@ int send_plan(const struct relationship_record *r, const struct tracker_info *in
 	cleanup_json struct json_object *plan =
 		plan_new(&r->vm, &r->epoch, full ? &nil : &r->base, &disks);
 
+	if (!full)
+		add_aborted(plan, r);
 	for (size_t i = 0; i < r->nr_disks; i++) {
 		struct json_object *disk =
 			disk_new(disks, r->disks[i].name, r->disks[i].size_bytes);
@@ -71,17 +84,24 @@ int send_plan(const struct relationship_record *r, const struct tracker_info *in
 	return plan_text(plan, ret, f);
 }
 
-int receive_plan(const struct call *call, int first_fd, char **ret, struct failure *f)
+int receive_plan(const struct call *call, const struct uuid *base, int first_fd, bool with_journal,
+		 char **ret, struct failure *f)
 {
 	struct json_object *disks;
 	cleanup_json struct json_object *plan =
-		plan_new(&call->vm, &call->epoch, &call->base, &disks);
+		plan_new(&call->vm, &call->epoch, base, &disks);
 
 	for (size_t i = 0; i < call->nr_disks; i++) {
 		struct json_object *disk =
 			disk_new(disks, call->disks[i].name, call->disks[i].size_bytes);
 
 		json_add_uint(disk, "fd", (uint64_t)first_fd + i);
+	}
+	if (with_journal) {
+		struct json_object *journal = json_object_new_object();
+
+		json_add_uint(journal, "fd", (uint64_t)first_fd + call->nr_disks);
+		(void)json_object_object_add(plan, "journal", journal);
 	}
 	return plan_text(plan, ret, f);
 }

@@ -9,8 +9,8 @@
 #include "lib/store.h"
 
 /**
- * send_plan - the frozen maps of @r's trackers as epoch r->epoch over r->base, read from their
- * images, which are made (images.h). @full: all of the origins instead, over nothing.
+ * send_plan - the frozen maps of @r's trackers as epoch r->epoch over r->base or one of r->aborted,
+ * read from their images, which are made (images.h). @full: all of the origins instead, over nothing.
  */
 int send_plan(const struct relationship_record *r, const struct tracker_info *infos, bool full,
 	      char **ret, struct failure *f);
@@ -18,7 +18,10 @@ int send_plan(const struct relationship_record *r, const struct tracker_info *in
 /**
  * receive_plan - what @call announced, into descriptors from @first_fd on, in the order of its
  * disks.
+ * @base: what the disks hold now
+ * @with_journal: the descriptor after theirs is its journal
  */
-int receive_plan(const struct call *call, int first_fd, char **ret, struct failure *f);
+int receive_plan(const struct call *call, const struct uuid *base, int first_fd, bool with_journal,
+		 char **ret, struct failure *f);
 
 #endif

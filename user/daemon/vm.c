@@ -12,6 +12,7 @@
 #include "base/realtime.h"
 #include "daemon/fence.h"
 #include "daemon/job.h"
+#include "daemon/journals.h"
 #include "daemon/objects.h"
 #include "lib/bus.h"
 #include "lib/devid.h"
@@ -141,6 +142,7 @@ int vm_remove(struct vm *vm, struct failure *f)
 			job->vm = NULL;
 	}
 	relationship_object_removed(vm);
+	journal_remove(vm->r.journal);
 	relationship_record_clear(&vm->r);
 	free(vm);
 	return 0;

@@ -69,6 +69,16 @@ static void take_failure(struct worker *w, struct json_object *object)
 	text_make_printable(text, strlen(text), w->failure.text, sizeof(w->failure.text));
 }
 
+static void take_applied(struct worker *w, struct json_object *object, struct failure *f)
+{
+	struct uuid epoch = { 0 };
+
+	if (json_get_uuid("report", object, "epoch", false, &epoch, f))
+		return;
+	w->events->applied(w->context, &epoch);
+	w->done = true;
+}
+
 static void take_report(struct worker *w, struct json_object *object, struct failure *f)
 {
 	uint64_t first = 0;
@@ -84,6 +94,10 @@ static void take_report(struct worker *w, struct json_object *object, struct fai
 		   !json_get_uint("report", object, "bytes_done", true, INT64_MAX, &first, f) &&
 		   !json_get_uint("report", object, "bytes_sent", true, INT64_MAX, &second, f)) {
 		w->events->progress(w->context, first, second);
+	} else if (strcmp(event, "durable") == 0 && w->events->durable) {
+		w->events->durable(w->context);
+	} else if (strcmp(event, "done") == 0 && w->events->applied) {
+		take_applied(w, object, f);
 	} else if (strcmp(event, "done") == 0 &&
 		   !json_get_uint("report", object, "bytes_total", true, INT64_MAX, &first, f) &&
 		   !json_get_uint("report", object, "bytes_sent", true, INT64_MAX, &second, f)) {
@@ -239,7 +253,8 @@ static int spawn(struct worker *w, const char *plan, int connection, int report,
 {
 	cleanup_free int *fds = calloc(WORKER_DISK_FD + nr_disks, sizeof(*fds));
 	char path[PATH_MAX];
-	const char *argv[] = { path, "--connection", CONNECTION_FD, "--report", REPORT_FD, NULL };
+	const char *connected[] = { path, "--connection", CONNECTION_FD, "--report", REPORT_FD, NULL };
+	const char *applying[] = { path, "--apply", "--report", REPORT_FD, NULL };
 	cleanup_fd int input = -1;
 	int rc;
 
@@ -252,11 +267,12 @@ static int spawn(struct worker *w, const char *plan, int connection, int report,
 	fds[0] = input;
 	fds[1] = STDERR_FILENO;
 	fds[2] = STDERR_FILENO;
-	fds[3] = connection;
+	fds[3] = connection < 0 ? STDERR_FILENO : connection;
 	fds[4] = report;
 	if (nr_disks)
 		memcpy(&fds[WORKER_DISK_FD], disks, nr_disks * sizeof(*disks));
-	return child_start(argv, fds, WORKER_DISK_FD + nr_disks, &w->pid, f);
+	return child_start(connection < 0 ? applying : connected, fds, WORKER_DISK_FD + nr_disks,
+			   &w->pid, f);
 }
 
 static int watch(struct worker *w, struct failure *f)

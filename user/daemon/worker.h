@@ -14,6 +14,8 @@ struct worker;
 struct worker_events {
 	void (*begin)(void *context, uint64_t bytes_total);
 	void (*progress)(void *context, uint64_t bytes_done, uint64_t bytes_sent);
+	void (*durable)(void *context); /* receiving with a journal: acknowledged. NULL: not heeded */
+	void (*applied)(void *context, const struct uuid *epoch); /* of --apply; NULL as above */
 	/*
 	 * The last one; the process is gone. @why: NULL after "done". The owner frees the worker.
 	 */
@@ -23,7 +25,10 @@ struct worker_events {
 /**
  * worker_start - run @program of the libexec directory.
  * @plan: its standard input
- * @connection, @disks: stay the caller's; the worker gets copies
+ * @connection: -1: none, to apply a journal (--apply)
+ * @disks: and a journal, which is in its plan too
+ *
+ * Descriptors stay the caller's; the worker gets copies.
  */
 int worker_start(struct daemon *d, const char *program, const char *plan, int connection,
 		 const int *disks, size_t nr_disks, const struct worker_events *events,

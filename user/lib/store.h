@@ -50,7 +50,10 @@ struct relationship_record {
 	struct uuid epoch; /* being sent, or received last; nil: none */
 	bool epoch_durable; /* sending: the peer acknowledged @epoch */
 	bool unreadable; /* nothing but @vm and @name is known: the rest of the row is damaged */
-	bool inconsistent; /* receiving: the disks are between two epochs */
+	bool inconsistent; /* receiving: the disks hold no instant of the VM's, but for `journal` */
+	bool instant; /* receiving: @epoch is one instant of the VM's, and not read while it wrote */
+	char journal[PATH_MAX]; /* receiving: file that may hold @epoch; to be settled before the
+				   disks are used. "": none */
 	struct uuid
 		aborted[ABORTED_MAX]; /* epochs merged into the next delta that the peer may hold */
 	size_t nr_aborted;

@@ -1,0 +1,207 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# A receiver that is cut at each step of a delta: with a journal it can be failed over, to the epoch
+# before or to the one that came, bit for bit; without one it says that it cannot.
+#
+# e2e: timeout=600 long=3600
+. "$(dirname "$0")/../lib.sh"
+. "$(dirname "$0")/controller.bash"
+. "$(dirname "$0")/controller_fake.bash"
+
+requires mount umount
+size=$MiB
+build cuts
+
+make_disk a 0; a0=$loop
+make_disk b 0; b0=$loop
+export FAKE_KERNEL FAKE_CUT FAILBACK_NO_IO_URING=1
+for host in a b; do
+	mkdir "$TMPDIR/$host.kernel"
+	start_bus $host
+done
+
+# up <host> [<option>...]
+up()
+{
+	local host=$1
+	shift
+	FAKE_KERNEL=$TMPDIR/$host.kernel
+	FAKE_CUT=$TMPDIR/$host.cut
+	start_daemon "$host" --call-timeout 5 "$@"
+}
+
+job_result()
+{
+	on "$1" failback jobs --json | jq -r 'select(.type == 106) | .result' | tail -n 1
+}
+
+idle()
+{
+	! on "$1" failback jobs --json | jq -e 'select(.state == 4)' >/dev/null
+}
+
+FAKE_KERNEL=$TMPDIR/a.kernel make_tracker vm1-disk0 "$a0"
+FAKE_KERNEL=$TMPDIR/b.kernel make_tracker vm1-disk0.replica "$b0"
+up a
+up b
+relationship 1 3 b "$(disk disk0 $size "$a0" vm1-disk0)" >"$TMPDIR/a.json"
+relationship 2 3 a "$(disk disk0 $size "$b0" vm1-disk0)" >"$TMPDIR/b.json"
+on a failback apply "$TMPDIR/a.json" >/dev/null
+on b failback apply "$TMPDIR/b.json" >/dev/null
+write_here()
+{
+	FAKE_KERNEL=$TMPDIR/a.kernel write_tracked vm1-disk0 "$@"
+}
+write_here 3 2
+check "a delta is received" on a failback resume vm1
+wait_for 10 idle b || true
+check_equal "with a journal" "$(job_result b | jq -c '[.mode, .reason]')" '["journal",null]'
+check_equal "which is gone then" "$(ls "$TMPDIR/b.state" | grep -c journal)" 0
+check "and the disks are identical" wait_for 10 cmp -s "$a0" "$b0"
+
+# --- what is read while the VM writes is no state to run from ---
+
+stop_daemon b
+up b --receive-mode direct
+rm "$TMPDIR/a.kernel/vm1-disk0/store"
+write_here 9 2
+check "a delta of a tracker without images is received" on a failback resume vm1
+check_equal "in place, when that is set" "$(job_result b | jq -c '[.mode, .reason]')" '["direct","receive-mode is direct"]'
+check_equal "the replica holds no instant of the VM's" "$(vm_property b Consistent)" false
+stop_daemon a
+check_fails "so it cannot be failed over to, and says how to go on" 17 'hold no instant.*failback resume vm1' \
+	on b failback failover --force vm1
+up a
+check "prepared, the primary proves that both hold the same" on a failback prepare vm1
+check "then it can" on b failback failover vm1
+check "it is given back" on b failback revert vm1
+check "and the primary goes on" on a failback resume vm1
+check "with a delta from its disk" on a failback resume vm1
+check_equal "it is no state to run from again" "$(vm_property b Consistent)" false
+touch "$TMPDIR/a.kernel/vm1-disk0/store"
+check "a delta from an image" on a failback resume vm1
+check_equal "makes it one" "$(vm_property b Consistent)" true
+
+# --- no room ---
+
+mkdir "$TMPDIR/small"
+mount -t tmpfs -o size=32m none "$TMPDIR/small"
+cleanup_fn umount "$TMPDIR/small"
+stop_daemon b
+up b --journal-dir "$TMPDIR/small"
+write_here 20 4
+check "without room for a journal a delta is received all the same" on a failback resume vm1
+check "in place, and the job says why" grep -q '"mode":"direct".*64 MiB to spare, finds only .*small' <(job_result b)
+check_equal "and nothing is left there" "$(ls "$TMPDIR/small")" ""
+check "and the disks are identical" wait_for 10 cmp -s "$a0" "$b0"
+mount -o remount,size=128m "$TMPDIR/small"
+write_here 30 4
+check "with room" on a failback resume vm1
+check_equal "there is one again" "$(job_result b | jq -r .mode)" journal
+stop_daemon b
+base=$(vm_property a Base)
+
+# --- cuts ---
+
+for ((i = 0; i < 6; i++)); do write_here $((40 + i * 17)) $((i % 3 + 1)); done
+cp "$TMPDIR/a.disk0" "$TMPDIR/new"
+cp "$TMPDIR/b.disk0" "$TMPDIR/old"
+stop_daemon a
+mkdir "$TMPDIR/saved"
+cp -a "$TMPDIR"/[ab].state "$TMPDIR"/[ab].kernel "$TMPDIR/saved"
+restore()
+{
+	rm -rf "$TMPDIR"/[ab].state "$TMPDIR"/[ab].kernel
+	cp -a "$TMPDIR/saved/." "$TMPDIR"
+	dd if="$TMPDIR/old" of="$b0" bs=1M conv=fsync,notrunc status=none
+}
+
+# holds: which epoch do the disks of b hold?
+holds()
+{
+	if cmp -s "$b0" "$TMPDIR/old"; then
+		echo old
+	elif cmp -s "$b0" "$TMPDIR/new"; then
+		echo new
+	else
+		echo neither
+	fi
+}
+
+# fail_over: b, whose primary is dead; waits for what it settles by itself.
+fail_over()
+{
+	wait_for 20 idle b || echo "still busy" >"$TMPDIR/out"
+	on b timeout 30 failback failover --force vm1 >"$TMPDIR/out" 2>&1
+}
+
+# cut_receiver <program> <option>...: at each step of it, or in the short run at every third, from a
+# random one on; counts in $old, $new, $refused and $bad.
+cut_receiver()
+{
+	local program=$1 stride step reached=1 acknowledged
+	shift
+
+	stride=$(required 3 1)
+	[ "$stride" -gt 1 ] && step=$((RANDOM % stride - stride + 1)) || step=0
+
+	old=0 new=0 refused=0 bad=""
+	while [ $reached = 1 ] && [ $step -lt 200 ]; do
+		step=$((step + stride))
+		restore
+		up b "$@"
+		up a
+		echo "$step $program" >"$TMPDIR/b.cut"
+		on a timeout 30 failback resume vm1 >/dev/null 2>&1 || true
+		if [ -e "$TMPDIR/b.cut" ]; then
+			rm "$TMPDIR/b.cut"
+			reached=0
+		fi
+		acknowledged=$([ "$(vm_property a Base)" = "$base" ] || echo ", acknowledged")
+		stop_daemon a KILL
+		stop_daemon b KILL
+		up b "$@"
+		if fail_over; then
+			case $(holds)$acknowledged in
+			old) old=$((old + 1)) ;;
+			new*) new=$((new + 1)) ;;
+			*) bad="$bad $step:$(holds)$acknowledged" ;;
+			esac
+		elif grep -q "hold no instant" "$TMPDIR/out"; then
+			refused=$((refused + 1))
+		else
+			bad="$bad $step:$(tail -n 1 "$TMPDIR/out")"
+		fi
+		[ -z "$(ls "$TMPDIR"/b.state/*.journal 2>/dev/null)" ] || bad="$bad $step:left"
+		stop_daemon b
+	done
+	diag "$program $*: $step steps, $old old, $new new, $refused refused"
+}
+
+cut_receiver failbackd
+check_equal "failbackd is cut at steps of receiving: the old epoch or the new one is there, this when it was acknowledged" "$bad, $refused" ", 0"
+check "both occur" test $old -gt 0 -a $new -gt 0
+cut_receiver failback-receive
+check_equal "so are it and its worker at the worker's steps" "$bad, $refused" ", 0"
+check "both occur" test $old -gt 0 -a $new -gt 0
+cut_receiver failback-receive --receive-mode direct
+check_equal "in place, what is neither cannot be failed over to" "$bad" ""
+check "that occurs" test $refused -gt 0
+
+# --- a journal that is gone ---
+
+restore
+up b
+up a
+echo "15 failback-receive" >"$TMPDIR/b.cut"
+on a timeout 30 failback resume vm1 >/dev/null 2>&1 || true
+stop_daemon a KILL
+stop_daemon b KILL
+check "a cut leaves a journal" rm "$TMPDIR"/b.state/*.journal
+up b
+wait_for 10 idle b || true
+check_fails "without it, nobody knows what the disks hold" 17 'hold no instant' on b failback failover --force vm1
+up a
+check_fails "no delta replaces it" 12 'resynchronisation' on a failback resume vm1
+check "all of the disk does" on a failback resync vm1
+check "and the disks are identical" wait_for 10 cmp -s "$a0" "$b0"

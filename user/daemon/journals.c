@@ -1,0 +1,317 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * CRASH: the record names the file from before the first byte of the delta until after the last one
+ * was applied, and it says nothing about how far the delta came: that is in the file, where the
+ * worker that wrote it left it (lib/journal.h).
+ */
+#include "daemon/journals.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "base/macro.h"
+#include "base/size.h"
+#include "daemon/delta_receive.h"
+#include "daemon/transfer_plan.h"
+#include "daemon/worker.h"
+#include "lib/journal.h"
+
+#define SPARE_BYTES (UINT64_C(64) << 20) /* a journal leaves that to whatever else lives there */
+
+/* --- the file --- */
+
+static const char *directory_of(const struct daemon *d)
+{
+	return d->config.journal_dir[0] ? d->config.journal_dir : d->config.state_dir;
+}
+
+static void path_of(const struct daemon *d, const struct uuid *vm, char ret[PATH_MAX])
+{
+	char text[UUID_TEXT_LEN + 1];
+
+	(void)snprintf(ret, PATH_MAX, "%s/%s.journal", directory_of(d), uuid_format(vm, text));
+}
+
+static int explain(const char *directory, int error, struct failure *f)
+{
+	return failure_set(f, CODE_FAILED, -error, "no journal can be made in %.300s: %s", directory,
+			   strerror(error));
+}
+
+static int check_room(const char *directory, uint64_t bytes, struct failure *f)
+{
+	char needed[SIZE_TEXT_LEN];
+	char there[SIZE_TEXT_LEN];
+	struct statvfs fs;
+	uint64_t room;
+
+	if (statvfs(directory, &fs) < 0)
+		return explain(directory, errno, f);
+	room = fs.f_bavail * fs.f_frsize;
+	if (room >= SPARE_BYTES && room - SPARE_BYTES >= bytes)
+		return 0;
+	return failure_set(f, CODE_FAILED, -ENOSPC,
+			   "a journal of %s, with %u MiB to spare, finds only %s in %.300s",
+			   size_format(bytes, needed), (unsigned int)(SPARE_BYTES >> 20),
+			   size_format(room, there), directory);
+}
+
+int journal_make(struct daemon *d, const struct call *call, char ret_path[PATH_MAX], int *ret_fd,
+		 struct failure *f)
+{
+	const char *directory = directory_of(d);
+	struct wire_begin begin = { .nr_disks = (uint32_t)call->nr_disks,
+				    .bytes_total = call->bytes };
+	uint64_t bytes = journal_bytes_needed(&begin);
+	cleanup_fd int dir_fd = -1;
+	cleanup_fd int fd = -1;
+	int rc;
+
+	if (call->full || strcmp(d->config.receive_mode, "direct") == 0)
+		return failure_set(f, CODE_NOT_SUPPORTED, -EOPNOTSUPP, "%s",
+				   call->full ? "whole disks are received" : "receive-mode is direct");
+	rc = check_room(directory, bytes, f);
+	if (rc)
+		return rc;
+	path_of(d, &call->vm, ret_path);
+	fd = open(ret_path, O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return explain(directory, errno, f);
+	dir_fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	/* CRASH: a name that is lost would take a complete delta with it. */
+	rc = posix_fallocate(fd, 0, (off_t)bytes);
+	if (!rc && (dir_fd < 0 || fsync(fd) < 0 || fsync(dir_fd) < 0))
+		rc = errno;
+	if (rc) {
+		(void)unlink(ret_path);
+		return explain(directory, rc, f);
+	}
+	*ret_fd = steal_fd(&fd);
+	return 0;
+}
+
+void journal_remove(const char *path)
+{
+	if (path[0] && unlink(path) < 0 && errno != ENOENT)
+		log_warning("The journal %s cannot be removed: %s", path, strerror(errno));
+}
+
+void journal_sweep(const struct vm *vm)
+{
+	char path[PATH_MAX];
+
+	path_of(vm->daemon, &vm->r.vm, path);
+	if (!vm->r.journal[0])
+		journal_remove(path);
+}
+
+/* --- settling --- */
+
+struct settling {
+	struct vm *vm;
+	void (*done)(void *context, const struct failure *f);
+	void *context;
+	struct worker *worker;
+	sd_event_source *deferred; /* instead of a worker, where none is needed */
+	bool missing; /* the file */
+	struct uuid held; /* what the disks hold afterwards */
+};
+
+void settling_free_at(struct settling **at)
+{
+	struct settling *s = steal_ptr(*at);
+
+	if (!s)
+		return;
+	worker_free_at(&s->worker);
+	(void)sd_event_source_disable_unref(s->deferred);
+	free(s);
+}
+
+void settling_terminate(struct settling *s)
+{
+	if (s->worker)
+		worker_terminate(s->worker);
+}
+
+/* Nobody can tell what the disks hold: not the base, and perhaps not the epoch either. */
+static int record_missing(struct vm *vm, struct failure *f)
+{
+	static const struct uuid nil;
+	struct relationship_record next = vm->r;
+
+	next.journal[0] = '\0';
+	next.inconsistent = true;
+	next.base = nil;
+	next.epoch = nil;
+	next.health = HEALTH_CRITICAL;
+	(void)snprintf(next.last_error, sizeof(next.last_error),
+		       "The journal %.200s, which may have held a delta that is not on the disks, is "
+		       "gone: `failback resync %.64s` on the primary sends all.",
+		       vm->r.journal, vm->r.name);
+	log_error("VM %s: %s", vm->r.name, next.last_error);
+	return vm_change(vm, &next, f);
+}
+
+/* The delta is on the disks, or nothing of it. */
+static int record_settled(struct vm *vm, const struct uuid *held, struct failure *f)
+{
+	static const struct uuid nil;
+	struct relationship_record next = vm->r;
+	int rc;
+
+	if (uuid_equal(held, &vm->r.epoch))
+		return receive_record(vm, &vm->r.epoch, f);
+	next.journal[0] = '\0';
+	next.epoch = nil;
+	rc = vm_change(vm, &next, f);
+	if (!rc)
+		log_notice("VM %s: a delta that did not arrive whole was dropped", vm->r.name);
+	return rc;
+}
+
+static void on_begin(void *context, uint64_t bytes_total)
+{
+	(void)context;
+	(void)bytes_total;
+}
+
+static void on_progress(void *context, uint64_t bytes_done, uint64_t bytes_sent)
+{
+	(void)context;
+	(void)bytes_done;
+	(void)bytes_sent;
+}
+
+static void on_applied(void *context, const struct uuid *epoch)
+{
+	struct settling *s = context;
+
+	s->held = *epoch;
+}
+
+static void finish(struct settling *s)
+{
+	struct failure why;
+	char path[PATH_MAX];
+	int rc;
+
+	memcpy(path, s->vm->r.journal, sizeof(path));
+	rc = s->missing ? record_missing(s->vm, &why) : record_settled(s->vm, &s->held, &why);
+	if (!rc)
+		journal_remove(path);
+	s->done(s->context, rc ? &why : NULL);
+}
+
+static void on_end(void *context, const struct failure *why)
+{
+	struct settling *s = context;
+	struct failure failure;
+
+	if (!why) {
+		finish(s);
+		return;
+	}
+	(void)failure_set(&failure, (enum code)why->code, -EIO,
+			  "The journal %.200s of VM %.64s cannot be applied: %.200s", s->vm->r.journal,
+			  s->vm->r.name, why->text);
+	s->done(s->context, &failure);
+}
+
+static int on_deferred(sd_event_source *source, void *context)
+{
+	(void)source;
+	finish(context);
+	return 0;
+}
+
+static const struct worker_events events = {
+	.begin = on_begin,
+	.progress = on_progress,
+	.applied = on_applied,
+	.end = on_end,
+};
+
+static int start_worker(struct settling *s, int journal, struct failure *f)
+{
+	const struct relationship_record *r = &s->vm->r;
+	cleanup_free char *plan = NULL;
+	int fds[CALL_DISKS_MAX + 1];
+	struct call call;
+	int rc;
+
+	call_of_relationship(CALL_RECEIVE, r, &call);
+	rc = receive_open_disks(s->vm, &call, fds, f);
+	if (rc)
+		return rc;
+	fds[call.nr_disks] = journal;
+	rc = receive_plan(&call, &r->base, WORKER_DISK_FD, true, &plan, f);
+	if (!rc)
+		rc = worker_start(s->vm->daemon, "failback-receive", plan, -1, fds,
+				  call.nr_disks + 1, &events, s, &s->worker, f);
+	for (size_t i = 0; i < call.nr_disks; i++)
+		(void)close_fd(fds[i]);
+	return rc;
+}
+
+/* How far did it come? Nothing is on the disks of what is not complete. */
+static int look(int fd, struct uuid *ret_held, bool *ret_complete)
+{
+	uint8_t slots[JOURNAL_DATA_OFFSET];
+	struct journal_header header = { 0 };
+	ssize_t got = pread(fd, slots, sizeof(slots), 0);
+
+	if (got < 0)
+		return -errno;
+	if (got == (ssize_t)sizeof(slots))
+		(void)journal_header_choose(slots, slots + JOURNAL_SLOT_BYTES, &header);
+	*ret_complete = header.state == JOURNAL_COMPLETE;
+	*ret_held = header.state == JOURNAL_EMPTY ? header.begin.epoch : header.begin.base;
+	return 0;
+}
+
+static int defer(struct settling *s, struct failure *f)
+{
+	int rc = sd_event_add_defer(s->vm->daemon->event, &s->deferred, on_deferred, s);
+
+	return rc < 0 ? failure_set(f, CODE_FAILED, rc, "The event loop failed: %s.", strerror(-rc)) :
+			0;
+}
+
+int journal_settle(struct vm *vm, void (*done)(void *context, const struct failure *f),
+		   void *context, struct settling **ret, struct failure *f)
+{
+	cleanup_fd int journal = open(vm->r.journal, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+	int error = errno;
+	_cleanup_(settling_free_at) struct settling *s = calloc(1, sizeof(*s));
+	bool complete = false;
+	int rc = 0;
+
+	if (!s)
+		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+	s->vm = vm;
+	s->done = done;
+	s->context = context;
+	s->missing = journal < 0 && error == ENOENT;
+	if (!s->missing)
+		rc = journal < 0 ? -error : look(journal, &s->held, &complete);
+	if (rc)
+		return failure_set(f, CODE_FAILED, rc, "The journal %.300s cannot be read: %s.",
+				   vm->r.journal, strerror(-rc));
+	if (complete)
+		rc = start_worker(s, journal, f);
+	else
+		rc = defer(s, f);
+	if (rc)
+		return rc;
+	*ret = steal_ptr(s);
+	return 0;
+}
