@@ -170,9 +170,9 @@ check_equal "its disk never appears" "$(faces b || echo none)" none
 FAKE_KERNEL=$TMPDIR/b.kernel
 echo "3 2" >>"$FAKE_KERNEL/vm1-disk0.replica/active"
 plan=$(on a failback plan --json vm1)
-check_equal "the plan says why all has to be sent, and what is lost" \
+check_equal "the plan says what is sent, why, and what is lost" \
 	"$(jq -c '[.disks[0].reason, .disks[0].method, .lost_bytes, .needs_consent]' <<<"$plan")" \
-	'["not-prepared","full",8192,true]'
+	'["not-prepared","two-sided",8192,true]'
 check_fails "a reverse that overwrites the old primary's writes needs consent" 17 'overwrite 8 KiB' \
 	on a failback reverse vm1
 check_fails "another plan's consent is none" 17 'does not hold any more' \

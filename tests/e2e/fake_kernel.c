@@ -45,6 +45,7 @@
 #include "lib/dm.h"
 #include "lib/dm_image.h"
 #include "lib/nl.h"
+#include "lib/nl_control.h"
 
 #define BLOCK_BYTES  4096U
 #define SECTOR_BYTES 512U
@@ -294,6 +295,21 @@ int nl_abort(struct nl *nl, const char *const *trackers, size_t nr, const struct
 	(void)nl;
 	(void)ret;
 	return end_epoch(trackers, nr, epoch, false, f);
+}
+
+int nl_mark(struct nl *nl, const char *tracker, const struct cbt_blocks *ranges, size_t nr,
+	    struct failure *f)
+{
+	char line[64];
+
+	(void)nl;
+	(void)f;
+	for (size_t i = 0; i < nr; i++) {
+		(void)snprintf(line, sizeof(line), "%llu %llu", (unsigned long long)ranges[i].start,
+			       (unsigned long long)ranges[i].nr);
+		append_line(tracker, "active", line);
+	}
+	return 0;
 }
 
 int nl_map_get(struct nl *nl, const char *tracker, uint32_t which, const struct uuid *epoch,

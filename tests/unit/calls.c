@@ -78,7 +78,12 @@ TEST(a_reply_is_read_as_it_was_written)
 				 .host = { .term = 9, .session = 8, .facing = true },
 				 .nonce = 6,
 				 .disks = { { "disk0", 512, true, 4096 } },
-				 .nr_disks = 1 };
+				 .nr_disks = 1,
+				 .aborted = { { { 3 } } },
+				 .nr_aborted = 1,
+				 .ranges = { { 0, 4096 }, { 8192, INT64_MAX - 8192 } },
+				 .nr_ranges = 2,
+				 .next = 12 };
 	struct reply read;
 	char *text = reply_encode(&written);
 
@@ -93,6 +98,27 @@ TEST(a_reply_is_read_as_it_was_written)
 	ASSERT_EQ(1, read.nr_disks);
 	EXPECT_EQ(4096, read.disks[0].dirty_bytes);
 	EXPECT_TRUE(read.disks[0].map_reaches_back);
+	ASSERT_EQ(1, read.nr_aborted);
+	EXPECT_EQ(0, memcmp(&written.aborted[0], &read.aborted[0], sizeof(read.aborted[0])));
+	ASSERT_EQ(2, read.nr_ranges);
+	EXPECT_EQ(0, memcmp(written.ranges, read.ranges, 2 * sizeof(read.ranges[0])));
+	EXPECT_EQ(12, read.next);
+}
+
+TEST(a_map_of_the_peer_that_is_none_is_refused)
+{
+	static const char *const ranges[] = { "[0]", "[0, 0]", "[-1, 1]", "[1, \"a\"]", "[0, 1, 2]",
+					      "[1, 9223372036854775807]", "1" };
+	struct reply reply;
+	char text[128];
+
+	for (size_t i = 0; i < ARRAY_SIZE(ranges); i++) {
+		(void)snprintf(text, sizeof(text), "{\"code\": 0, \"ranges\": %s}", ranges[i]);
+		EXPECT_NE(0, reply_decode(text, &reply, NULL))
+		{
+			TH_LOG("%s", ranges[i]);
+		}
+	}
 }
 
 TEST(another_version_or_call_is_not_supported)

@@ -84,31 +84,49 @@ TEST_F(plan, an_epoch_that_was_acknowledged_unseen_is_a_base)
 TEST_F(plan, writes_after_the_last_delta_need_consent)
 {
 	self->peer.disks[1].dirty_bytes = 4096;
-	CHECK(0, METHOD_FULL, REASON_WRITTEN, 100 * MIB, 4096);
+	CHECK(0, METHOD_TWO_SIDED, REASON_WRITTEN, MIB + 4096, 4096);
 	CHECK(1, METHOD_DELTA, REASON_PLANNED, MIB, 0);
 	EXPECT_TRUE(self->plan.needs_consent);
 	EXPECT_FALSE(self->plan.planned);
 	EXPECT_EQ(4096, self->plan.lost_bytes);
 }
 
-TEST_F(plan, an_unplanned_failover_is_two_sided_where_that_can_be_done)
+TEST_F(plan, an_unplanned_failover_is_two_sided_where_the_peer_has_its_map)
 {
 	self->peer.state = STATE_REPLICATING;
 	self->peer.disks[0].dirty_bytes = self->peer.disks[1].dirty_bytes = 3 * MIB;
-	CHECK(0, METHOD_FULL, REASON_NOT_PREPARED, 100 * MIB, 3 * MIB);
-	self->facts.abilities.compare = true;
-	CHECK(0, METHOD_COMPARE, REASON_NOT_PREPARED, 100 * MIB, 3 * MIB);
-	self->facts.abilities.two_sided = true;
 	CHECK(0, METHOD_TWO_SIDED, REASON_NOT_PREPARED, 4 * MIB, 3 * MIB);
+	EXPECT_FALSE(self->plan.planned);
+	EXPECT_TRUE(self->plan.needs_consent);
 	self->peer.disks[1].map_reaches_back = false;
+	CHECK(0, METHOD_FULL, REASON_NOT_PREPARED, 100 * MIB, PLAN_UNKNOWN);
+	self->facts.can_compare = true;
 	CHECK(0, METHOD_COMPARE, REASON_NOT_PREPARED, 100 * MIB, PLAN_UNKNOWN);
 	EXPECT_EQ(PLAN_UNKNOWN, self->plan.lost_bytes);
-	EXPECT_TRUE(self->plan.needs_consent);
+}
+
+TEST_F(plan, an_epoch_that_the_peer_aborted_into_its_map_will_do)
+{
+	self->r.base = e2;
+	self->peer.state = STATE_REPLICATING;
+	CHECK(0, METHOD_FULL, REASON_OTHER_BASE, 100 * MIB, 0);
+	self->peer.aborted[0] = e2;
+	self->peer.nr_aborted = 1;
+	CHECK(0, METHOD_TWO_SIDED, REASON_NOT_PREPARED, MIB, 0);
+}
+
+TEST_F(plan, a_peer_that_was_converted_and_kept_its_map_is_two_sided_still)
+{
+	self->peer.mode = MODE_REPLICA;
+	self->peer.state = STATE_WAITING_INITIAL;
+	self->peer.disks[0].dirty_bytes = self->peer.disks[1].dirty_bytes = 3 * MIB;
+	CHECK(0, METHOD_TWO_SIDED, REASON_NOT_PREPARED, 4 * MIB, 0);
+	EXPECT_FALSE(self->plan.needs_consent);
 }
 
 TEST_F(plan, two_sided_needs_one_base_and_our_map)
 {
-	self->facts.abilities = (struct plan_abilities){ true, true };
+	self->facts.can_compare = true;
 	self->peer.state = STATE_REPLICATING;
 	self->peer.base = e2;
 	CHECK(0, METHOD_COMPARE, REASON_OTHER_BASE, 100 * MIB, 0);
@@ -121,6 +139,7 @@ TEST_F(plan, disks_that_were_given_up_before_lose_nothing_more)
 {
 	self->peer.mode = MODE_REPLICA;
 	self->peer.state = STATE_WAITING_INITIAL;
+	self->peer.disks[0].map_reaches_back = self->peer.disks[1].map_reaches_back = false;
 	CHECK(0, METHOD_FULL, REASON_UNKNOWN_CONTENTS, 100 * MIB, 0);
 	EXPECT_FALSE(self->plan.needs_consent);
 	EXPECT_FALSE(self->plan.planned);
@@ -148,7 +167,7 @@ TEST_F(plan, the_digest_is_of_what_is_agreed_to_and_not_of_how_much_is_written)
 	reverse_plan_make(&self->facts, &self->plan);
 	EXPECT_STRNE(before, self->plan.digest);
 	self->peer.host.term--;
-	self->facts.abilities.compare = true;
+	self->peer.disks[0].map_reaches_back = false;
 	reverse_plan_make(&self->facts, &self->plan);
 	EXPECT_STRNE(before, self->plan.digest);
 }

@@ -9,7 +9,9 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "daemon/create.h"
+#include "daemon/delta.h"
 #include "daemon/delta_receive.h"
+#include "daemon/map_import.h"
 #include "daemon/trackers.h"
 #include "daemon/vm.h"
 
@@ -44,6 +46,8 @@ static void describe(const struct vm *vm, struct reply *reply)
 	reply->state = vm->r.state;
 	reply->ceded = vm->r.ceded;
 	reply->host = vm_swap_host(vm);
+	reply->nr_aborted = vm->r.nr_aborted;
+	memcpy(reply->aborted, vm->r.aborted, sizeof(reply->aborted));
 }
 
 static void describe_disks(const struct vm *vm, struct reply *reply)
@@ -55,6 +59,10 @@ static void describe_disks(const struct vm *vm, struct reply *reply)
 		(void)snprintf(ret->name, sizeof(ret->name), "%s", disk->name);
 		ret->size_bytes = disk->size_bytes;
 		trackers_facts(&vm->r, disk, &ret->map_reaches_back, &ret->dirty_bytes);
+		/* A replica in state 2 has kept the maps that were noted, and no other. */
+		if (vm->r.mode == MODE_REPLICA && vm->r.state == STATE_WAITING_INITIAL &&
+		    uuid_is_nil(&disk->tracker_uuid))
+			ret->map_reaches_back = false;
 	}
 	reply->nr_disks = vm->r.nr_disks;
 }
@@ -90,13 +98,25 @@ static int explain_verdict(const struct vm *vm, const struct call *call,
 	}
 }
 
+static bool is_sent_whole(const struct call *call, const char *disk)
+{
+	for (size_t i = 0; i < call->nr_disks; i++) {
+		if (strcmp(call->disks[i].name, disk) == 0)
+			return call->disks[i].all;
+	}
+	return true;
+}
+
 /*
  * The maps of the trackers here say nothing about the new direction: whichever is found next time
- * is a new start.
+ * is a new start. But for those that the caller will ask for (CALL_MAP).
  */
-static void forget_trackers(struct disk_record *disks, size_t nr)
+static void forget_trackers(const struct call *call, struct disk_record *disks, size_t nr)
 {
 	for (size_t i = 0; i < nr; i++) {
+		disks[i].send = SEND_USUAL;
+		if (call->convert && !is_sent_whole(call, disks[i].name))
+			continue;
 		memset(&disks[i].tracker_uuid, 0, sizeof(disks[i].tracker_uuid));
 		disks[i].tracker_generation = 0;
 	}
@@ -114,10 +134,11 @@ static int become_replica(struct vm *vm, const struct call *call, const struct s
 		rc = vm_copy_disks(vm, &next.disks, f);
 	if (rc)
 		return rc;
-	forget_trackers(next.disks, next.nr_disks);
+	forget_trackers(call, next.disks, next.nr_disks);
 	vm_put_swap(vm, host, &next);
 	memset(&next.epoch, 0, sizeof(next.epoch));
-	next.nr_aborted = 0;
+	if (!call->convert)
+		next.nr_aborted = 0; /* else a repeated reverse still finds what the caller may hold */
 	next.health = call->convert ? HEALTH_WARNING : HEALTH_OK;
 	next.last_error[0] = '\0';
 	rc = vm_change_role(vm, &next, f);
@@ -138,14 +159,46 @@ static int check_disks(const struct vm *vm, const struct call *call, struct fail
 	return rc;
 }
 
+/* Of what is not sent whole, the caller may ask for the map from here on. */
+static int check_maps(const struct vm *vm, const struct call *call, struct failure *f)
+{
+	for (size_t i = 0; i < vm->r.nr_disks; i++) {
+		const struct disk_record *disk = &vm->r.disks[i];
+		uint64_t dirty;
+		bool reaches_back;
+
+		if (is_sent_whole(call, disk->name))
+			continue;
+		trackers_facts(&vm->r, disk, &reaches_back, &dirty);
+		if (!reaches_back || uuid_is_nil(&disk->tracker_uuid))
+			return failure_set(f, CODE_INVALID_STATE, -ESTALE,
+					   "The map of disk %s of VM %.64s, which the plan relies on, is "
+					   "lost here: make a new plan.",
+					   disk->name, vm->r.name);
+	}
+	return 0;
+}
+
+static bool all_is_sent(const struct vm *vm, const struct call *call)
+{
+	for (size_t i = 0; i < vm->r.nr_disks; i++) {
+		if (!is_sent_whole(call, vm->r.disks[i].name))
+			return false;
+	}
+	return true;
+}
+
 /* Without "convert", the caller will send nothing but its own map. */
 static int check_equal(const struct vm *vm, const struct call *call, struct failure *f)
 {
 	int rc = 0;
 
-	if (vm->r.mode == MODE_PRIMARY)
+	if (!call->convert && vm->r.mode == MODE_PRIMARY)
 		rc = trackers_check_unwritten(&vm->r, f);
-	if (!rc && !base_is_covered(&call->base, &call->epoch, &vm->r.base, NULL, 0))
+	if (!rc && call->convert)
+		rc = check_maps(vm, call, f);
+	if (!rc && !base_is_covered(&call->base, &call->epoch, &vm->r.base, vm->r.aborted,
+				    call->convert ? vm->r.nr_aborted : 0))
 		rc = failure_set(f, CODE_INVALID_STATE, -ESTALE,
 				 "The disks of VM %.64s on the two hosts are not equal any more: "
 				 "make a new plan.",
@@ -168,7 +221,9 @@ static int agree(struct vm *vm, const struct call *call, struct reply *reply, st
 	if (verdict)
 		return explain_verdict(vm, call, verdict, f);
 	if (call->kind == CALL_REVERSE) {
-		rc = call->convert ? 0 : check_equal(vm, call, f);
+		rc = delta_settle(vm, f);
+		if (!rc && !(call->convert && all_is_sent(vm, call)))
+			rc = check_equal(vm, call, f);
 		if (!rc)
 			rc = check_disks(vm, call, f);
 		if (!rc)
@@ -211,7 +266,9 @@ static int handle(struct daemon *d, const struct address *peer, const struct cal
 	rc = find_vm(d, peer, &call->vm, &vm, f);
 	if (rc)
 		return rc;
-	if (call->kind == CALL_RECEIVE) {
+	if (call->kind == CALL_MAP) {
+		rc = map_answer(vm, call, reply, f);
+	} else if (call->kind == CALL_RECEIVE) {
 		reply->code = CODE_JOB_STARTED;
 		rc = receive_prepare(vm, call, ret_receive, f);
 	} else if (call->kind == CALL_REVERSE_CHECK) {

@@ -20,6 +20,7 @@ static const char *const kind_names[NR_CALLS] = {
 	[CALL_CONFIRM] = "confirm",
 	[CALL_CREATE] = "create",
 	[CALL_RECEIVE] = "receive",
+	[CALL_MAP] = "map",
 };
 
 static const enum call_kind ask_kinds[NR_SWAP_ASKS] = {
@@ -72,10 +73,22 @@ static void add_flag(struct json_object *object, const char *name, bool flag)
 	(void)json_object_object_add(object, name, json_object_new_boolean(flag));
 }
 
+static void add_aborted(struct json_object *object, const struct uuid *epochs, size_t nr)
+{
+	struct json_object *aborted = json_object_new_array();
+
+	for (size_t i = 0; i < nr; i++) {
+		struct json_object *item = json_object_new_object();
+
+		json_add_uuid(item, "epoch", &epochs[i]);
+		(void)json_object_array_add(aborted, item);
+	}
+	(void)json_object_object_add(object, "aborted", aborted);
+}
+
 char *call_encode(const struct call *call)
 {
 	cleanup_json struct json_object *object = json_object_new_object();
-	struct json_object *aborted = json_object_new_array();
 	struct json_object *disks = json_object_new_array();
 
 	json_add_text(object, "call", kind_names[call->kind]);
@@ -83,13 +96,7 @@ char *call_encode(const struct call *call)
 	json_add_uuid(object, "vm", &call->vm);
 	json_add_uuid(object, "base", &call->base);
 	json_add_uuid(object, "epoch", &call->epoch);
-	for (size_t i = 0; i < call->nr_aborted; i++) {
-		struct json_object *item = json_object_new_object();
-
-		json_add_uuid(item, "epoch", &call->aborted[i]);
-		(void)json_object_array_add(aborted, item);
-	}
-	(void)json_object_object_add(object, "aborted", aborted);
+	add_aborted(object, call->aborted, call->nr_aborted);
 	for (size_t i = 0; i < call->nr_disks; i++) {
 		struct json_object *item = json_object_new_object();
 
@@ -99,12 +106,18 @@ char *call_encode(const struct call *call)
 			json_add_text(item, "path", call->disks[i].path);
 			json_add_text(item, "tracker", call->disks[i].tracker);
 		}
+		if (call->disks[i].all)
+			add_flag(item, "all", true);
 		(void)json_object_array_add(disks, item);
 	}
 	(void)json_object_object_add(object, "disks", disks);
 	if (call->kind == CALL_CREATE) {
 		json_add_text(object, "name", call->name);
 		json_add_uint(object, "port", call->port);
+	}
+	if (call->kind == CALL_MAP) {
+		json_add_text(object, "disk", call->disk);
+		json_add_uint(object, "start", call->start);
 	}
 	json_add_uint(object, "term", call->swap.term);
 	json_add_uint(object, "expects", call->swap.expects);
@@ -174,7 +187,17 @@ static int decode_kind(struct json_object *object, enum call_kind *ret, struct f
 		name, (unsigned long long)version, CALLS_VERSION);
 }
 
-static int decode_aborted(struct json_object *object, struct call *call, struct failure *f)
+static int decode_map(struct json_object *object, struct call *call, struct failure *f)
+{
+	bool asks = call->kind == CALL_MAP;
+	int rc = json_get_text(what, object, "disk", asks, call->disk, sizeof(call->disk), f);
+
+	return rc ? rc :
+		    json_get_uint(what, object, "start", asks, INT64_MAX, &call->start, f);
+}
+
+static int decode_aborted(struct json_object *object, struct uuid *ret, size_t *ret_nr,
+			  struct failure *f)
 {
 	static const char *const members[] = { "epoch" };
 	struct json_object *array = NULL;
@@ -185,15 +208,15 @@ static int decode_aborted(struct json_object *object, struct call *call, struct 
 
 		rc = json_check_members(what, item, members, ARRAY_SIZE(members), f);
 		if (!rc)
-			rc = json_get_uuid(what, item, "epoch", true, &call->aborted[i], f);
-		call->nr_aborted = i + 1;
+			rc = json_get_uuid(what, item, "epoch", true, &ret[i], f);
+		*ret_nr = i + 1;
 	}
 	return rc;
 }
 
 static int decode_disk(struct json_object *item, struct call_disk *ret, struct failure *f)
 {
-	static const char *const members[] = { "name", "size", "path", "tracker" };
+	static const char *const members[] = { "name", "size", "path", "tracker", "all" };
 	int rc;
 
 	rc = json_check_members(what, item, members, ARRAY_SIZE(members), f);
@@ -203,8 +226,10 @@ static int decode_disk(struct json_object *item, struct call_disk *ret, struct f
 		rc = json_get_uint(what, item, "size", true, INT64_MAX, &ret->size_bytes, f);
 	if (!rc)
 		rc = json_get_text(what, item, "path", false, ret->path, sizeof(ret->path), f);
-	return rc ? rc : json_get_text(what, item, "tracker", false, ret->tracker,
-				       sizeof(ret->tracker), f);
+	if (!rc)
+		rc = json_get_text(what, item, "tracker", false, ret->tracker,
+				   sizeof(ret->tracker), f);
+	return rc ? rc : json_get_flag(what, item, "all", &ret->all, f);
 }
 
 static int decode_disks(struct json_object *object, struct call *call, struct failure *f)
@@ -224,7 +249,7 @@ int call_decode(const char *text, struct call *ret, struct failure *f)
 	static const char *const members[] = { "call",	  "version", "vm",	"name",	 "base",
 					       "epoch",	  "aborted", "disks",	"term",	 "expects",
 					       "session", "nonce",   "convert", "full",	 "port",
-					       "instant", "bytes" };
+					       "instant", "bytes",   "disk",	"start" };
 	cleanup_json struct json_object *object = NULL;
 	struct call call = { 0 };
 	uint64_t port = 0;
@@ -254,13 +279,29 @@ int call_decode(const char *text, struct call *ret, struct failure *f)
 	if (!rc)
 		rc = decode_delta(object, &call, f);
 	if (!rc)
-		rc = decode_aborted(object, &call, f);
+		rc = decode_map(object, &call, f);
+	if (!rc)
+		rc = decode_aborted(object, call.aborted, &call.nr_aborted, f);
 	if (!rc)
 		rc = decode_disks(object, &call, f);
 	if (rc)
 		return rc;
 	*ret = call;
 	return 0;
+}
+
+static void add_ranges(struct json_object *object, const struct reply *reply)
+{
+	struct json_object *ranges = json_object_new_array();
+
+	for (size_t i = 0; i < reply->nr_ranges; i++) {
+		(void)json_object_array_add(
+			ranges, json_object_new_int64((int64_t)reply->ranges[i].offset));
+		(void)json_object_array_add(
+			ranges, json_object_new_int64((int64_t)reply->ranges[i].length));
+	}
+	(void)json_object_object_add(object, "ranges", ranges);
+	json_add_uint(object, "next", reply->next);
 }
 
 char *reply_encode(const struct reply *reply)
@@ -288,7 +329,37 @@ char *reply_encode(const struct reply *reply)
 		(void)json_object_array_add(disks, item);
 	}
 	(void)json_object_object_add(object, "disks", disks);
+	add_aborted(object, reply->aborted, reply->nr_aborted);
+	add_ranges(object, reply);
 	return json_text(object);
+}
+
+static int decode_range(struct json_object *array, size_t i, struct extent *ret, struct failure *f)
+{
+	struct json_object *first = json_object_array_get_idx(array, 2 * i);
+	struct json_object *length = json_object_array_get_idx(array, 2 * i + 1);
+	int64_t offset = json_object_get_int64(first);
+	int64_t bytes = json_object_get_int64(length);
+
+	if (!json_object_is_type(first, json_type_int) ||
+	    !json_object_is_type(length, json_type_int) || offset < 0 || bytes <= 0 ||
+	    offset > INT64_MAX - bytes)
+		return failure_set(f, CODE_INVALID_PARAMETER, -EINVAL,
+				   "%s: range %zu of the map is none.", what, i);
+	*ret = (struct extent){ (uint64_t)offset, (uint64_t)bytes };
+	return 0;
+}
+
+static int decode_ranges(struct json_object *object, struct reply *reply, struct failure *f)
+{
+	struct json_object *array = NULL;
+	int rc = json_get_array(what, object, "ranges", false, 2 * (size_t)CALL_RANGES_MAX, &array, f);
+
+	for (size_t i = 0; !rc && array && i < (json_object_array_length(array) + 1) / 2; i++) {
+		rc = decode_range(array, i, &reply->ranges[i], f);
+		reply->nr_ranges = i + 1;
+	}
+	return rc ? rc : json_get_uint(what, object, "next", false, INT64_MAX, &reply->next, f);
 }
 
 static int decode_reply_disks(struct json_object *object, struct reply *reply, struct failure *f)
@@ -359,6 +430,10 @@ int reply_decode(const char *text, struct reply *ret, struct failure *f)
 		rc = decode_reply_role(object, reply, f);
 	if (!rc)
 		rc = decode_reply_disks(object, reply, f);
+	if (!rc)
+		rc = decode_aborted(object, reply->aborted, &reply->nr_aborted, f);
+	if (!rc)
+		rc = decode_ranges(object, reply, f);
 	if (rc)
 		return rc;
 	reply->code = (uint32_t)code;

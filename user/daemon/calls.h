@@ -13,15 +13,20 @@
  *			instant of the VM's; else what was read from disks in use may be torn.
  *			"bytes": of disk that it covers
  *
+ *	"map"		what may differ from the base on one of your disks, in bytes, from "start" on?
+ *
  *	CALL	{"call", "version": 3, "vm", "name", "base", "epoch", "aborted": [{"epoch"}],
- *		 "disks": [{"name", "size", "path", "tracker"}],
+ *		 "disks": [{"name", "size", "path", "tracker", "all"}],
  *		 "term", "expects", "session", "nonce", "convert", "full", "instant",
- *		 "bytes", "port"}
+ *		 "bytes", "port", "disk", "start"}
  *	REPLY	{"code", "text", "base", "mode", "state", "facing", "term", "session", "nonce",
- *		 "disks": [{"name", "size", "map", "dirty"}]}
+ *		 "disks": [{"name", "size", "map", "dirty"}],
+ *		 "aborted": [{"epoch"}], "ranges": [FIRST, LENGTH, ...], "next"}
  *
  * "epoch" is, in reverse and failover, the one that the caller received last and may hold (see
- * base_is_covered()); in receive, the one that comes. "base" is that of the host that speaks. "map":
+ * base_is_covered()); in receive, the one that comes. "base" is that of the host that speaks. "all", in
+ * reverse and receive: all of that disk is going to be sent, else what the maps say. "aborted": epochs
+ * whose blocks are in the map there too. "map":
  * the tracker there knows all that was written since the base, "dirty" says how much that is.
  *
  * Unknown members are refused in a CALL: a later version that adds one that matters also raises
@@ -37,10 +42,12 @@
 #include "base/failure.h"
 #include "base/uuid.h"
 #include "daemon/role_swap.h"
+#include "lib/extent.h"
 #include "lib/store.h"
 
 #define CALLS_VERSION  3
 #define CALL_DISKS_MAX 256
+#define CALL_RANGES_MAX 1024
 
 enum call_kind {
 	CALL_LOOK,
@@ -51,6 +58,7 @@ enum call_kind {
 	CALL_CONFIRM,
 	CALL_CREATE,
 	CALL_RECEIVE,
+	CALL_MAP,
 	NR_CALLS
 };
 
@@ -59,6 +67,7 @@ struct call_disk {
 	uint64_t size_bytes;
 	char path[PATH_MAX / 4]; /* create: on the callee's side */
 	char tracker[CBT_NAME_LEN + 1]; /* create */
+	bool all; /* reverse, receive */
 };
 
 struct call {
@@ -77,6 +86,8 @@ struct call {
 	bool full;
 	bool instant;
 	uint64_t bytes;
+	char disk[DISK_NAME_MAX + 1]; /* map */
+	uint64_t start; /* map */
 };
 
 struct reply_disk {
@@ -97,6 +108,11 @@ struct reply {
 	uint64_t nonce;
 	struct reply_disk disks[CALL_DISKS_MAX];
 	size_t nr_disks;
+	struct uuid aborted[ABORTED_MAX];
+	size_t nr_aborted;
+	struct extent ranges[CALL_RANGES_MAX]; /* ascending */
+	size_t nr_ranges;
+	uint64_t next; /* where the map goes on; 0: these were the last */
 };
 
 /** call_asks - which of role_swap.h's calls is it? False: none. */

@@ -7,7 +7,8 @@
  *	reverse, takeover, delta, delta_receive, answer
  *						operations: one at a time on a VM, with a job
  *	schedule				begins deltas when they are due
- *	peer, talk, listener, worker, journals, trackers, images, fence
+ *	peer, talk, listener, worker, journals, trackers, images, map_import,
+ *	fence
  *						what operations talk to
  *	vm, job					what is remembered
  *	relationship, role_swap, reverse_plan, calls, progress

@@ -3,6 +3,7 @@
  * One epoch's way, each arrow a turn of the event loop:
  *
  *	connect
+ *	-> after an unplanned failover, CALL map: what the old primary wrote is marked here
  *	-> record the epoch, freeze, CALL receive
  *	-> REPLY 4096: hand the connection to failback-send
  *	-> done: record "durable", commit, the epoch is the base
@@ -27,11 +28,13 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "base/macro.h"
 #include "base/realtime.h"
 #include "base/text.h"
 #include "daemon/calls.h"
 #include "daemon/fence.h"
 #include "daemon/images.h"
+#include "daemon/map_import.h"
 #include "daemon/peer.h"
 #include "daemon/schedule.h"
 #include "daemon/trackers.h"
@@ -48,7 +51,9 @@ struct delta {
 	struct conn *conn;
 	struct worker *worker;
 	struct tracker_info *infos; /* as of the freeze, in the order of the disks */
-	bool full; /* whole disks: what the peer's hold is not known */
+	struct map_import *import; /* before the freeze */
+	bool *all; /* of which disks: what the peer's hold is not known */
+	bool full; /* of every disk */
 };
 
 static void delta_free_at(struct delta **at)
@@ -59,6 +64,8 @@ static void delta_free_at(struct delta **at)
 		return;
 	conn_free_at(&delta->conn);
 	worker_free_at(&delta->worker);
+	map_import_free_at(&delta->import);
+	free(delta->all);
 	free(delta->infos);
 	free(delta);
 }
@@ -169,6 +176,21 @@ static void fail(struct delta *delta, const struct failure *why)
 	job_end(owned->job, &full);
 }
 
+/* vm_change(), and what the state says is sent of each disk from now on. */
+static int change_to_usual(struct vm *vm, struct relationship_record *next, struct failure *f)
+{
+	int rc = vm_copy_disks(vm, &next->disks, f);
+
+	if (rc)
+		return rc;
+	for (size_t i = 0; i < next->nr_disks; i++)
+		next->disks[i].send = SEND_USUAL;
+	rc = vm_change(vm, next, f);
+	if (rc)
+		free(next->disks);
+	return rc;
+}
+
 /* The peer has all of it on disk. */
 static int commit(struct delta *delta, struct failure *f)
 {
@@ -187,7 +209,7 @@ static int commit(struct delta *delta, struct failure *f)
 	next.last_error[0] = '\0';
 	next.last_replication_us = realtime_us();
 	rc = vm_apply_event(vm, EVENT_DELTA_SENT, &next, f);
-	return rc ? rc : vm_change(vm, &next, f);
+	return rc ? rc : change_to_usual(vm, &next, f);
 }
 
 /* The fence is up: has nothing been written since the delta, and may the VM go? */
@@ -201,7 +223,7 @@ static int cede(struct delta *delta, struct failure *f)
 
 	rc = trackers_get(&vm->r, delta->infos, f);
 	if (!rc)
-		rc = trackers_check(&vm->r, delta->infos, f);
+		rc = trackers_check(&vm->r, delta->infos, NULL, f);
 	if (rc)
 		return rc;
 	if (trackers_check_unwritten(&vm->r, NULL))
@@ -242,6 +264,15 @@ static bool has_stores(const struct delta *delta)
 	return true;
 }
 
+static bool sent_live(const struct delta *delta)
+{
+	bool live = false;
+
+	for (size_t i = 0; i < delta->vm->r.nr_disks; i++)
+		live |= delta->all[i];
+	return live;
+}
+
 /* What a transfer of some size tells about the next one. */
 static void note_rate(struct delta *delta)
 {
@@ -265,7 +296,7 @@ static void succeed(struct delta *delta)
 		record_failure(delta->vm, &why);
 	else if (delta->job->r.type == JOB_PREPARE)
 		rc = finish_prepare(delta, &why);
-	else if (delta->full && has_stores(delta))
+	else if (sent_live(delta) && has_stores(delta))
 		schedule_now(delta->vm); /* until then the peer cannot be failed over to */
 	job_end(owned->job, rc ? &why : NULL);
 }
@@ -326,7 +357,7 @@ static int hand_over(struct delta *delta, const struct reply *reply, struct fail
 	cleanup_fd int fd = -1;
 	int rc;
 
-	rc = send_plan(&delta->vm->r, delta->infos, delta->full, &plan, f);
+	rc = send_plan(&delta->vm->r, delta->infos, delta->all, &plan, f);
 	if (!rc)
 		rc = note_handover(delta->vm, &reply->base, f);
 	if (rc)
@@ -386,7 +417,7 @@ static int freeze(struct delta *delta, struct failure *f)
 	}
 	rc = trackers_freeze(&delta->vm->r, &delta->vm->r.epoch, delta->infos, f);
 	/* One may have been started anew, with an empty map, since the checks. */
-	return rc || delta->full ? rc : trackers_check(&delta->vm->r, delta->infos, f);
+	return rc ? rc : trackers_check(&delta->vm->r, delta->infos, delta->all, f);
 }
 
 static void describe_delta(const struct delta *delta, struct call *call)
@@ -394,10 +425,13 @@ static void describe_delta(const struct delta *delta, struct call *call)
 	const struct relationship_record *r = &delta->vm->r;
 
 	call->full = delta->full;
-	call->instant = !delta->full && has_stores(delta);
-	for (size_t i = 0; i < r->nr_disks; i++)
-		call->bytes += delta->full ? r->disks[i].size_bytes :
-					     trackers_frozen_bytes(&delta->infos[i]);
+	call->instant = has_stores(delta);
+	for (size_t i = 0; i < call->nr_disks; i++) {
+		call->disks[i].all = delta->all[i];
+		call->instant &= !delta->all[i];
+		call->bytes += delta->all[i] ? r->disks[i].size_bytes :
+					       trackers_frozen_bytes(&delta->infos[i]);
+	}
 	if (delta->full)
 		memset(&call->base, 0, sizeof(call->base));
 }
@@ -415,23 +449,51 @@ static int call_receive(struct delta *delta, struct failure *f)
 	return conn_call(delta->conn, text, peer_timeout_us(delta->daemon), on_reply, delta, f);
 }
 
+/* What the peer's maps say is dirty here by now. */
+static void begin(struct delta *delta)
+{
+	struct failure why;
+	int rc = freeze(delta, &why);
+
+	if (!rc)
+		rc = call_receive(delta, &why);
+	if (rc)
+		fail(delta, &why);
+	else
+		job_set_status(delta->job, "waiting for the peer to open its disks");
+}
+
+static void on_imported(void *context, const struct failure *why)
+{
+	struct delta *delta = context;
+	struct failure copy;
+
+	map_import_free_at(&delta->import);
+	if (!why) {
+		begin(delta);
+		return;
+	}
+	copy = *why;
+	fail(delta, &copy);
+}
+
 static void on_connected(void *context, int error, const struct failure *why, const char *text)
 {
 	struct delta *delta = context;
 	struct failure failure;
-	int rc = error;
 
 	(void)text;
-	if (error)
+	if (error) {
 		failure = *why;
-	else
-		rc = freeze(delta, &failure);
-	if (!rc)
-		rc = call_receive(delta, &failure);
-	if (rc)
 		fail(delta, &failure);
-	else
-		job_set_status(delta->job, "waiting for the peer to open its disks");
+	} else if (!map_import_needed(delta->vm)) {
+		begin(delta);
+	} else {
+		job_set_status(delta->job, "taking over the peer's map");
+		if (map_import_start(delta->vm, delta->conn, on_imported, delta, &delta->import,
+				     &failure))
+			fail(delta, &failure);
+	}
 }
 
 /* Before the workers run, the end is near anyway: the calls have a time-out. */
@@ -462,6 +524,23 @@ static enum relationship_event event_of_type(enum job_type type)
 	}
 }
 
+static bool begins_anew(enum job_type type)
+{
+	return type == JOB_RESYNCHRONIZE || type == JOB_SEND_INITIAL;
+}
+
+static void choose_all(struct delta *delta, enum job_type type)
+{
+	const struct vm *vm = delta->vm;
+
+	delta->full = true;
+	for (size_t i = 0; i < vm->r.nr_disks; i++) {
+		delta->all[i] = begins_anew(type) ||
+				(sends_all(vm) && vm->r.disks[i].send == SEND_USUAL);
+		delta->full &= delta->all[i];
+	}
+}
+
 static int check(struct delta *delta, enum job_type type, struct failure *f)
 {
 	struct vm *vm = delta->vm;
@@ -478,10 +557,9 @@ static int check(struct delta *delta, enum job_type type, struct failure *f)
 		rc = delta_settle(vm, f);
 	if (!rc)
 		rc = trackers_get(&vm->r, delta->infos, f);
-	delta->full = sends_all(vm) || type == JOB_RESYNCHRONIZE || type == JOB_SEND_INITIAL;
+	choose_all(delta, type);
 	if (!rc)
-		rc = delta->full ? trackers_check_sizes(&vm->r, delta->infos, f) :
-				   trackers_check(&vm->r, delta->infos, f);
+		rc = trackers_check(&vm->r, delta->infos, delta->all, f);
 	if (!rc && type == JOB_PREPARE)
 		rc = trackers_check_closed(&vm->r, f);
 	return rc;
@@ -493,10 +571,10 @@ static int begin_sending_all(struct vm *vm, enum job_type type, struct failure *
 	struct relationship_record next = vm->r;
 	int rc;
 
-	if (type != JOB_RESYNCHRONIZE && type != JOB_SEND_INITIAL)
+	if (!begins_anew(type))
 		return 0;
 	rc = vm_apply_event(vm, event_of_type(type), &next, f);
-	return rc ? rc : vm_change(vm, &next, f);
+	return rc ? rc : change_to_usual(vm, &next, f);
 }
 
 struct job *delta_start(struct vm *vm, enum job_type type, struct failure *f)
@@ -505,9 +583,11 @@ struct job *delta_start(struct vm *vm, enum job_type type, struct failure *f)
 	struct failure why;
 	struct job *job;
 
-	if (delta)
+	if (delta) {
 		delta->infos = calloc(vm->r.nr_disks, sizeof(*delta->infos));
-	if (!delta || !delta->infos) {
+		delta->all = calloc(max_of(vm->r.nr_disks, (size_t)1), sizeof(*delta->all));
+	}
+	if (!delta || !delta->infos || !delta->all) {
 		(void)failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
 		return NULL;
 	}

@@ -174,6 +174,7 @@ int receive_record(struct vm *vm, const struct uuid *epoch, struct failure *f)
 	(void)vm_apply_event(vm, EVENT_RECEIVED, &next, NULL);
 	note_trackers(vm, epoch);
 	next.base = *epoch;
+	next.nr_aborted = 0;
 	memset(&next.epoch, 0, sizeof(next.epoch));
 	next.journal[0] = '\0';
 	next.inconsistent = !vm->r.instant;
@@ -325,6 +326,22 @@ void receive_settle(struct vm *vm)
 
 /* --- the beginning --- */
 
+/* In state 2: of a disk that is not sent whole, the sender has the map that was kept here. */
+static int check_known(const struct vm *vm, const struct call *call, struct failure *f)
+{
+	for (size_t i = 0; !call->full && i < call->nr_disks; i++) {
+		const struct disk_record *disk = find_disk(vm, call->disks[i].name);
+
+		if (call->disks[i].all || (disk && !uuid_is_nil(&disk->tracker_uuid)))
+			continue;
+		return failure_set(f, CODE_NOT_SUPPORTED, -ESTALE,
+				   "What the disks of VM %.64s here hold is not known: only a "
+				   "resynchronisation will do.",
+				   vm->r.name);
+	}
+	return 0;
+}
+
 static int check(const struct vm *vm, const struct call *call, struct failure *f)
 {
 	struct relationship_record ignored = vm->r;
@@ -340,11 +357,8 @@ static int check(const struct vm *vm, const struct call *call, struct failure *f
 	rc = vm_apply_event(vm, EVENT_RECEIVE, &ignored, f);
 	if (!rc)
 		rc = vm_check_idle(vm, f);
-	if (!rc && !call->full && vm->r.state == STATE_WAITING_INITIAL)
-		rc = failure_set(f, CODE_NOT_SUPPORTED, -ESTALE,
-				 "What the disks of VM %.64s here hold is not known: only a "
-				 "resynchronisation will do.",
-				 vm->r.name);
+	if (!rc && vm->r.state == STATE_WAITING_INITIAL)
+		rc = check_known(vm, call, f);
 	if (!rc && !call->full &&
 	    !base_is_covered(&vm->r.base, &vm->r.epoch, &call->base, call->aborted,
 			     call->nr_aborted))

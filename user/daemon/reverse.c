@@ -12,8 +12,8 @@
  * the peer a replica, and completes. See role_swap.h for why nothing else can have happened.
  *
  * A plan that is all deltas leads to (primary, 3), where what differs is in the caller's maps. Any
- * other leads to (primary, 2): all is sent, now or after a crash by the schedule, and until that is
- * done the peer's disks are in state 2, of unknown contents, and are not failed over to.
+ * other leads to (primary, 2), with what is to be sent recorded for each disk: it is sent now, or after
+ * a crash by the schedule, and until that is done the peer is in state 2 and is not failed over to.
  */
 #include "daemon/reverse.h"
 
@@ -64,16 +64,13 @@ static int out_of_memory(struct failure *f)
 
 /* --- the plan --- */
 
-/* This build has no MARK that imports a map, and no worker that compares. */
-static const struct plan_abilities abilities = { .two_sided = false, .compare = false };
-
 static int make_plan(struct reverse *rev, const struct reply *peer, struct failure *f)
 {
 	const struct relationship_record *r = &rev->vm->r;
 	cleanup_free bool *maps = calloc(r->nr_disks, sizeof(*maps));
 	cleanup_free uint64_t *dirty = calloc(r->nr_disks, sizeof(*dirty));
 	struct plan_facts facts = { .r = r, .map_reaches_back = maps, .dirty_bytes = dirty,
-				    .peer = peer, .abilities = abilities };
+				    .peer = peer };
 
 	if (!maps || !dirty)
 		return out_of_memory(f);
@@ -126,12 +123,14 @@ static int check_consent(const struct reverse *rev, struct failure *f)
 	const struct reverse_plan *plan = &rev->plan;
 	char lost[SIZE_TEXT_LEN];
 
+	if (!plan->needs_consent)
+		return 0;
 	if (rev->settings.consent[0] && strcmp(rev->settings.consent, plan->digest) != 0)
 		return failure_set(f, CODE_INVALID_STATE, -ESTALE,
 				   "The plan that was agreed to does not hold any more: look at the "
 				   "new one (`failback plan %.64s`), its digest is %s.",
 				   rev->vm->r.name, plan->digest);
-	if (!plan->needs_consent || rev->settings.consent[0])
+	if (rev->settings.consent[0])
 		return 0;
 	return failure_set(
 		f, CODE_INVALID_STATE, -EPERM,
@@ -150,6 +149,19 @@ static void fail(struct reverse *rev, const struct failure *why)
 	_cleanup_(reverse_free_at) struct reverse *owned = rev;
 
 	job_end(owned->job, why);
+}
+
+/* Where the plan is not all deltas, the state says that all is sent: what is not, is said here. */
+static enum disk_send send_of(enum plan_method method)
+{
+	switch (method) {
+	case METHOD_DELTA:
+		return SEND_MAP;
+	case METHOD_TWO_SIDED:
+		return SEND_BOTH;
+	default:
+		return SEND_USUAL;
+	}
 }
 
 static int become_primary(struct reverse *rev, const struct reply *reply, struct failure *f)
@@ -172,6 +184,8 @@ static int become_primary(struct reverse *rev, const struct reply *reply, struct
 	if (rc)
 		return rc;
 	trackers_note(next.disks, next.nr_disks, rev->infos);
+	for (size_t i = 0; !rev->plan.planned && i < next.nr_disks; i++)
+		next.disks[i].send = send_of(rev->plan.disks[i].method);
 	vm_put_swap(vm, &to, &next);
 	(void)strcpy(next.peer, rev->settings.peer);
 	next.settings = rev->settings.kept;
@@ -209,7 +223,7 @@ static void succeed(struct reverse *rev)
 	struct job *transfer;
 
 	job_end(owned->job, NULL);
-	transfer = delta_start(vm, rev->plan.planned ? JOB_SEND : JOB_SEND_INITIAL, &why);
+	transfer = delta_start(vm, JOB_SEND, &why);
 	if (transfer)
 		job_set_follow_up(job, transfer);
 	else
@@ -248,6 +262,8 @@ static int on_looked(void *context, const struct reply *reply, struct call *ret,
 	call_of_relationship(CALL_REVERSE, &rev->vm->r, ret);
 	ret->swap = rev->call;
 	ret->convert = !rev->plan.planned;
+	for (size_t i = 0; i < ret->nr_disks; i++)
+		ret->disks[i].all = send_of(rev->plan.disks[i].method) == SEND_USUAL;
 	rev->job->cancel = NULL; /* the peer may have agreed already */
 	job_set_status(rev->job, "swapping the roles");
 	return 0;

@@ -39,14 +39,16 @@ static enum plan_reason find_reason(const struct plan_facts *facts, size_t i,
 	const struct relationship_record *r = facts->r;
 	const struct reply *peer = facts->peer;
 
-	if (peer->mode == MODE_REPLICA && peer->state == STATE_WAITING_INITIAL)
+	bool given_up = peer->mode == MODE_REPLICA && peer->state == STATE_WAITING_INITIAL;
+
+	if (given_up && (!there || !there->map_reaches_back))
 		return REASON_UNKNOWN_CONTENTS;
 	/* This host was the receiver: its base has to be theirs. */
-	if (!base_is_covered(&r->base, &r->epoch, &peer->base, NULL, 0))
+	if (!base_is_covered(&r->base, &r->epoch, &peer->base, peer->aborted, peer->nr_aborted))
 		return REASON_OTHER_BASE;
 	if (!facts->map_reaches_back[i])
 		return REASON_MAP_LOST;
-	if (peer->mode == MODE_PRIMARY && peer->state != STATE_PREPARED)
+	if (given_up || (peer->mode == MODE_PRIMARY && peer->state != STATE_PREPARED))
 		return REASON_NOT_PREPARED;
 	if (peer->mode == MODE_PRIMARY && there && there->dirty_bytes)
 		return REASON_WRITTEN;
@@ -60,14 +62,16 @@ static enum plan_method find_method(const struct plan_facts *facts, enum plan_re
 
 	if (reason == REASON_PLANNED)
 		return METHOD_DELTA;
-	if (maps_prove_it && there && there->map_reaches_back && facts->abilities.two_sided)
+	if (maps_prove_it && there && there->map_reaches_back)
 		return METHOD_TWO_SIDED;
-	return facts->abilities.compare ? METHOD_COMPARE : METHOD_FULL;
+	return facts->can_compare ? METHOD_COMPARE : METHOD_FULL;
 }
 
-static uint64_t find_lost(enum plan_reason reason, const struct reply_disk *there)
+/* A peer that has become the replica agreed to it before. */
+static uint64_t find_lost(const struct plan_facts *facts, enum plan_reason reason,
+			  const struct reply_disk *there)
 {
-	if (reason == REASON_PLANNED || reason == REASON_UNKNOWN_CONTENTS)
+	if (reason == REASON_PLANNED || facts->peer->mode == MODE_REPLICA)
 		return 0;
 	return there && there->map_reaches_back ? there->dirty_bytes : PLAN_UNKNOWN;
 }
@@ -80,7 +84,7 @@ static void plan_disk_make(const struct plan_facts *facts, size_t i, struct plan
 	(void)snprintf(ret->name, sizeof(ret->name), "%s", disk->name);
 	ret->reason = find_reason(facts, i, there);
 	ret->method = find_method(facts, ret->reason, there);
-	ret->lost_bytes = find_lost(ret->reason, there);
+	ret->lost_bytes = find_lost(facts, ret->reason, there);
 	ret->cost_bytes = disk->size_bytes;
 	if (ret->method == METHOD_DELTA)
 		ret->cost_bytes = facts->dirty_bytes[i];

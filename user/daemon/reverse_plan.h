@@ -34,12 +34,6 @@ enum plan_reason {
 	NR_REASONS
 };
 
-/* What the data path of this build can do. */
-struct plan_abilities {
-	bool two_sided;
-	bool compare;
-};
-
 struct plan_disk {
 	char name[DISK_NAME_MAX + 1];
 	enum plan_method method;
@@ -53,7 +47,7 @@ struct plan_facts {
 	const bool *map_reaches_back; /* here, of each disk */
 	const uint64_t *dirty_bytes; /* here, of each disk */
 	const struct reply *peer;
-	struct plan_abilities abilities;
+	bool can_compare; /* the data path of this build */
 };
 
 struct reverse_plan {

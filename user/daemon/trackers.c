@@ -12,8 +12,14 @@
 #include "daemon/relationship.h"
 #include "lib/devid.h"
 #include "lib/dm.h"
+#include "lib/nl_control.h"
 
 #define SECTOR_BYTES 512U
+
+static uint64_t block_bytes(const struct tracker_info *info)
+{
+	return (uint64_t)info->block_sectors * SECTOR_BYTES;
+}
 
 /* The names that the trackers have now, in the order of the disks. */
 struct names {
@@ -133,12 +139,14 @@ int trackers_check_sizes(const struct relationship_record *r, const struct track
 }
 
 int trackers_check(const struct relationship_record *r, const struct tracker_info *infos,
-		   struct failure *f)
+		   const bool *all, struct failure *f)
 {
 	int rc = trackers_check_sizes(r, infos, f);
 
-	for (size_t i = 0; !rc && i < r->nr_disks; i++)
-		rc = check_map(r, &r->disks[i], &infos[i], f);
+	for (size_t i = 0; !rc && i < r->nr_disks; i++) {
+		if (!all || !all[i])
+			rc = check_map(r, &r->disks[i], &infos[i], f);
+	}
 	return rc;
 }
 
@@ -285,6 +293,85 @@ void trackers_facts(const struct relationship_record *r, const struct disk_recor
 			   SECTOR_BYTES;
 }
 
+int trackers_mark(const struct relationship_record *r, size_t i, const struct extent *extents,
+		  size_t nr, struct failure *f)
+{
+	cleanup_free struct cbt_blocks *ranges = calloc(max_of(nr, (size_t)1), sizeof(*ranges));
+	_cleanup_(nl_close_at) struct nl *nl = NULL;
+	char name[FENCE_NAME_MAX];
+	struct tracker_info info;
+	int rc;
+
+	if (!ranges)
+		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+	rc = nl_open(&nl, f);
+	if (!rc)
+		rc = nl_tracker_get(nl, fence_name(&r->disks[i], name), &info, f);
+	for (size_t n = 0; !rc && n < nr; n++) {
+		uint64_t end = extents[n].offset + extents[n].length;
+		uint64_t bytes = block_bytes(&info);
+
+		if (end > info.size_sectors * SECTOR_BYTES)
+			return failure_set(f, CODE_INVALID_PARAMETER, -ERANGE,
+					   "The peer's map of disk %s reaches beyond its end.",
+					   r->disks[i].name);
+		ranges[n].start = extents[n].offset / bytes;
+		ranges[n].nr = (end + bytes - 1) / bytes - ranges[n].start;
+	}
+	return rc || !nr ? rc : nl_mark(nl, name, ranges, nr, f);
+}
+
+struct map_page {
+	uint64_t block_bytes;
+	struct extent *extents;
+	size_t max;
+	size_t nr;
+	uint64_t next;
+};
+
+static int take_range(void *context, uint64_t first_block, uint64_t nr_blocks)
+{
+	struct map_page *page = context;
+
+	if (page->nr == page->max) {
+		page->next = first_block * page->block_bytes;
+		return -EXFULL;
+	}
+	page->extents[page->nr++] = (struct extent){ first_block * page->block_bytes,
+						     nr_blocks * page->block_bytes };
+	return 0;
+}
+
+int trackers_map(const struct relationship_record *r, size_t i, uint64_t start,
+		 struct extent *ret, size_t max, size_t *ret_nr, uint64_t *ret_next,
+		 struct failure *f)
+{
+	struct map_page page = { .extents = ret, .max = max };
+	_cleanup_(nl_close_at) struct nl *nl = NULL;
+	char name[FENCE_NAME_MAX];
+	struct tracker_info info;
+	int rc = nl_open(&nl, f);
+
+	if (!rc)
+		rc = nl_tracker_get(nl, fence_name(&r->disks[i], name), &info, f);
+	if (rc)
+		return rc;
+	if (!is_noted(&r->disks[i], &info) || info.state == CBT_STATE_LOST ||
+	    info.state == CBT_STATE_BYPASSED)
+		return failure_set(f, CODE_NOT_SUPPORTED, -ESTALE,
+				   "The map of tracker %s was started anew, and does not say what was "
+				   "written to disk %s.",
+				   name, r->disks[i].name);
+	page.block_bytes = block_bytes(&info);
+	rc = nl_map_get(nl, name, CBT_MAP_ACTIVE | CBT_MAP_FROZEN, NULL, start / page.block_bytes,
+			take_range, &page, NULL, f);
+	if (rc && !page.next)
+		return rc;
+	*ret_nr = page.nr;
+	*ret_next = page.next;
+	return 0;
+}
+
 int trackers_note_received(const struct relationship_record *r, const struct uuid *epoch,
 			   struct failure *f)
 {
@@ -313,7 +400,7 @@ void trackers_device(const struct disk_record *disk, char ret[PATH_MAX])
 
 uint64_t trackers_frozen_bytes(const struct tracker_info *info)
 {
-	return info->dirty_frozen * info->block_sectors * SECTOR_BYTES;
+	return info->dirty_frozen * block_bytes(info);
 }
 
 int trackers_dirty_bytes(const struct relationship_record *r, uint64_t *ret, struct failure *f)

@@ -8,6 +8,7 @@
 #define FAILBACK_DAEMON_TRACKERS_H
 
 #include "base/failure.h"
+#include "lib/extent.h"
 #include "lib/nl.h"
 #include "lib/store.h"
 
@@ -20,10 +21,11 @@ int trackers_get(const struct relationship_record *r, struct tracker_info *ret, 
 /**
  * trackers_check - are they the trackers whose maps start at the base, on disks of the right
  * size? Those that were not noted yet (trackers_note()) are taken as they are.
+ * @all: NULL, or of which disks all is sent, whatever the map says
  * CODE_NOT_SUPPORTED: a map started later; only a compare could tell what differs.
  */
 int trackers_check(const struct relationship_record *r, const struct tracker_info *infos,
-		   struct failure *f);
+		   const bool *all, struct failure *f);
 
 /** trackers_check_sizes - are they on disks of the right size? Whatever their maps say. */
 int trackers_check_sizes(const struct relationship_record *r, const struct tracker_info *infos,
@@ -74,6 +76,23 @@ void trackers_facts(const struct relationship_record *r, const struct disk_recor
  */
 int trackers_note_received(const struct relationship_record *r, const struct uuid *epoch,
 			   struct failure *f);
+
+/**
+ * trackers_mark - @extents, bytes of disk @i, are dirty from now on, durably. What lies beyond the disk
+ * is refused.
+ */
+int trackers_mark(const struct relationship_record *r, size_t i, const struct extent *extents,
+		  size_t nr, struct failure *f);
+
+/**
+ * trackers_map - what disk @i has dirty, frozen or not, in bytes from @start on, @max extents at most.
+ * @ret_next: where to go on; 0: that was all
+ *
+ * CODE_NOT_SUPPORTED: it is no map that was noted.
+ */
+int trackers_map(const struct relationship_record *r, size_t i, uint64_t start,
+		 struct extent *ret, size_t max, size_t *ret_nr, uint64_t *ret_next,
+		 struct failure *f);
 
 /**
  * trackers_device - the path that opens the mapped device over the disk at @disk->path; "" when the

@@ -54,11 +54,21 @@ static void add_aborted(struct json_object *plan, const struct relationship_reco
 	(void)json_object_object_add(plan, "aborted", aborted);
 }
 
-int send_plan(const struct relationship_record *r, const struct tracker_info *infos, bool full,
-	      char **ret, struct failure *f)
+static bool is_full(const struct relationship_record *r, const bool *all)
+{
+	bool full = true;
+
+	for (size_t i = 0; i < r->nr_disks; i++)
+		full &= all[i];
+	return full;
+}
+
+int send_plan(const struct relationship_record *r, const struct tracker_info *infos,
+	      const bool *all, char **ret, struct failure *f)
 {
 	static const struct uuid nil;
 	struct json_object *disks;
+	bool full = is_full(r, all);
 	cleanup_json struct json_object *plan =
 		plan_new(&r->vm, &r->epoch, full ? &nil : &r->base, &disks);
 
@@ -69,10 +79,10 @@ int send_plan(const struct relationship_record *r, const struct tracker_info *in
 			disk_new(disks, r->disks[i].name, r->disks[i].size_bytes);
 		struct json_object *source = json_object_new_object();
 		char path[PATH_MAX];
-		int rc = full ? devid_path(infos[i].origin_dev, path, f)
+		int rc = all[i] ? devid_path(infos[i].origin_dev, path, f)
 			      : images_source(r, i, &infos[i], path, f);
 
-		if (full)
+		if (all[i])
 			(void)json_object_object_add(source, "all", json_object_new_boolean(true));
 		else
 			json_add_text(source, "tracker", infos[i].name);

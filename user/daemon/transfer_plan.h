@@ -10,9 +10,10 @@
 
 /**
  * send_plan - the frozen maps of @r's trackers as epoch r->epoch over r->base or one of r->aborted,
- * read from their images, which are made (images.h). @full: all of the origins instead, over nothing.
+ * read from their images, which are made (images.h).
+ * @all: of which disks all of the origin is sent instead; when of every one, over nothing
  */
-int send_plan(const struct relationship_record *r, const struct tracker_info *infos, bool full,
+int send_plan(const struct relationship_record *r, const struct tracker_info *infos, const bool *all,
 	      char **ret, struct failure *f);
 
 /**

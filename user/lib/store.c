@@ -48,6 +48,7 @@ static const char *const migrations[] = {
 	"UPDATE relationships SET ceded = 1 WHERE mode = 1 AND state = 4;",
 	"ALTER TABLE relationships ADD COLUMN journal TEXT NOT NULL DEFAULT '';"
 	"ALTER TABLE relationships ADD COLUMN instant INTEGER NOT NULL DEFAULT 0;",
+	"ALTER TABLE disks ADD COLUMN send INTEGER NOT NULL DEFAULT 0;",
 };
 
 /* --- SQLite --- */
@@ -340,7 +341,7 @@ static int put_disk(struct store *store, const struct uuid *vm, size_t position,
 		    const struct disk_record *d, struct failure *f)
 {
 	_cleanup_(finalize_at) sqlite3_stmt *stmt = NULL;
-	int rc = prepare(store, "INSERT INTO disks VALUES (?1,?2,?3,?4,?5,?6,?7,?8)", &stmt, f);
+	int rc = prepare(store, "INSERT INTO disks VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9)", &stmt, f);
 
 	if (rc)
 		return rc;
@@ -352,6 +353,7 @@ static int put_disk(struct store *store, const struct uuid *vm, size_t position,
 	bind_number(stmt, 6, d->size_bytes);
 	bind_uuid(stmt, 7, &d->tracker_uuid);
 	bind_number(stmt, 8, d->tracker_generation);
+	bind_number(stmt, 9, d->send);
 	return step_to_end(store, stmt, f);
 }
 
@@ -389,8 +391,8 @@ static int load_disks(struct store *store, struct relationship_record *r, struct
 {
 	_cleanup_(finalize_at) sqlite3_stmt *stmt = NULL;
 	int rc = prepare(store,
-			 "SELECT name, tracker, path, size_bytes, tracker_uuid, tracker_generation"
-			 " FROM disks WHERE vm = ?1 ORDER BY position",
+			 "SELECT name, tracker, path, size_bytes, tracker_uuid, tracker_generation,"
+			 " send FROM disks WHERE vm = ?1 ORDER BY position",
 			 &stmt, f);
 
 	if (rc)
@@ -409,7 +411,8 @@ static int load_disks(struct store *store, struct relationship_record *r, struct
 		column_text(stmt, 2, d->path, sizeof(d->path));
 		d->size_bytes = column_number(stmt, 3);
 		d->tracker_generation = column_number(stmt, 5);
-		if (column_uuid(stmt, 4, &d->tracker_uuid))
+		d->send = (enum disk_send)column_number(stmt, 6);
+		if (column_uuid(stmt, 4, &d->tracker_uuid) || d->send >= NR_DISK_SENDS)
 			return failure_set(f, CODE_STATUS_UNKNOWN, -EBADMSG,
 					   "The record of disk %s in %s cannot be read.", d->name,
 					   store->path);

@@ -28,6 +28,17 @@ struct store;
 #define BOOT_TEXT_MAX 40
 #define JOBS_KEPT     10000
 
+/*
+ * What the next delta sends of a disk. In a state in which nobody knows what the peer's disks hold, the
+ * usual is all of it, else what the map says.
+ */
+enum disk_send {
+	SEND_USUAL,
+	SEND_MAP, /* what the map says, whatever the state */
+	SEND_BOTH, /* and what the peer's map says, which has to be fetched first */
+	NR_DISK_SENDS
+};
+
 struct disk_record {
 	char name[DISK_NAME_MAX + 1];
 	char tracker[CBT_NAME_LEN +
@@ -37,6 +48,7 @@ struct disk_record {
 	/* The tracker whose map is known to start at the base; nil: none was noted yet. */
 	struct uuid tracker_uuid;
 	uint64_t tracker_generation;
+	enum disk_send send; /* as a primary */
 };
 
 struct relationship_record {

@@ -1,0 +1,180 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# An unplanned failover: the primary holds writes that never arrived, the replica holds others since.
+# The reverse sends what either map says, and nothing else, whatever is cut on the way.
+#
+# e2e: timeout=600 long=3600
+. "$(dirname "$0")/../lib.sh"
+. "$(dirname "$0")/controller.bash"
+. "$(dirname "$0")/controller_fake.bash"
+
+size=$((2 * MiB))
+build cuts
+make_disk a 0; a0=$loop
+make_disk b 0; b0=$loop
+export FAKE_KERNEL FAKE_CUT
+for host in a b; do
+	mkdir "$TMPDIR/$host.kernel"
+	start_bus $host
+	echo "boot of $host" >"$TMPDIR/$host.boot"
+done
+
+up()
+{
+	FAKE_KERNEL=$TMPDIR/$1.kernel
+	FAKE_CUT=$TMPDIR/$1.cut
+	start_daemon "$1" --boot-id-file "$TMPDIR/$1.boot" --call-timeout 5 --second-ms 20
+}
+
+# write_on <host> <tracker> <first block> <number>
+write_on()
+{
+	FAKE_KERNEL=$TMPDIR/$1.kernel write_tracked "${@:2}"
+}
+
+plan_of()
+{
+	on b failback plan --json vm1 | jq -c '[.disks[0].method, .disks[0].reason, .cost_bytes, .lost_bytes]'
+}
+
+digest()
+{
+	on b failback plan --json vm1 | jq -r .digest
+}
+
+both_replicate()
+{
+	[ "$(role a 2>/dev/null), $(role b 2>/dev/null)" = "2 3, 1 3" ]
+}
+
+save()
+{
+	mkdir "$TMPDIR/saved.$1"
+	cp -a "$TMPDIR"/[ab].state "$TMPDIR"/[ab].kernel "$TMPDIR"/[ab].boot "$TMPDIR"/[ab].disk0 "$TMPDIR/saved.$1"
+}
+
+restore()
+{
+	local host
+
+	rm -rf "$TMPDIR"/[ab].state "$TMPDIR"/[ab].kernel
+	cp -a "$TMPDIR/saved.$1"/[ab].state "$TMPDIR/saved.$1"/[ab].kernel "$TMPDIR/saved.$1"/[ab].boot "$TMPDIR"
+	for host in a b; do
+		dd if="$TMPDIR/saved.$1/$host.disk0" of="$([ $host = a ] && echo "$a0" || echo "$b0")" bs=1M \
+			conv=fsync,notrunc status=none
+	done
+}
+
+FAKE_KERNEL=$TMPDIR/a.kernel make_tracker vm1-disk0 "$a0"
+FAKE_KERNEL=$TMPDIR/b.kernel make_tracker vm1-disk0.replica "$b0"
+up a
+up b
+relationship 1 3 b "$(disk disk0 $size "$a0" vm1-disk0)" >"$TMPDIR/a.json"
+relationship 2 3 a "$(disk disk0 $size "$b0" vm1-disk0)" >"$TMPDIR/b.json"
+on a failback apply "$TMPDIR/a.json" >/dev/null
+on b failback apply "$TMPDIR/b.json" >/dev/null
+write_on a vm1-disk0 500 5
+check "a delta gives both a base" on a failback resume vm1
+stop_daemon a
+stop_daemon b
+save based
+
+# fail_over: a dies with 100 blocks that never arrived; b, failed over by force, writes 100 others
+fail_over()
+{
+	local i
+
+	for ((i = 0; i < 100; i++)); do write_on a vm1-disk0 $((i * 4)) 1; done
+	up b
+	on b failback failover --force vm1 >/dev/null || bail "no failover"
+	for ((i = 0; i < 100; i++)); do write_on b vm1-disk0 $((i * 4 + 50)) 1; done
+	echo "another boot, $RANDOM" >"$TMPDIR/a.boot"
+}
+fail_over
+stop_daemon b
+save failed-over
+
+up a
+up b
+check_equal "the old primary stands by" "$(vm_property a MayRun)" false
+check_equal "the plan is two-sided, and says what it costs and what is lost" "$(plan_of)" \
+	"[\"two-sided\",\"not-prepared\",$((200 * 4096)),$((100 * 4096))]"
+check "with consent it is reversed" on b failback reverse --consent "$(digest)" vm1
+check "both replicate" wait_for 20 both_replicate
+check "the disks are identical" cmp "$a0" "$b0"
+sent=$(on b failback jobs --json | jq -s 'map(select(.type == 105))[0].bytes_total')
+check_equal "what either had written was sent, and nothing else" "$sent" $((200 * 4096))
+
+# --- cuts: a repeated reverse completes it ---
+
+# cut_everywhere <claim> <host>: at its steps, from the question for the plan on; in the short run at
+# every fifth, from a random one on
+cut_everywhere()
+{
+	local claim=$1 cut=$2 stride step other bad="" reached=1 nr=0
+
+	other=$([ "$cut" = a ] && echo b || echo a)
+	stride=$(required 5 1)
+	[ "$stride" -gt 1 ] && step=$((RANDOM % stride - stride + 1)) || step=0
+	while [ $reached = 1 ] && [ $step -lt 200 ]; do
+		step=$((step + stride))
+		restore failed-over
+		up "$other"
+		up "$cut"
+		consent=$(digest)
+		echo $step >"$TMPDIR/$cut.cut"
+		on b timeout 30 failback reverse --consent "$consent" vm1 >"$TMPDIR/out" 2>&1 || true
+		wait_for 3 both_replicate || true
+		if [ -e "$TMPDIR/$cut.cut" ]; then
+			rm "$TMPDIR/$cut.cut"
+			reached=0
+		else
+			nr=$((nr + 1))
+			stop_daemon "$cut"
+			up "$cut"
+			on b timeout 30 failback reverse --consent "$consent" vm1 >"$TMPDIR/out" 2>&1 || true
+		fi
+		wait_for 30 both_replicate || bad="$bad $step:$(role a),$(role b):$(tail -n 1 "$TMPDIR/out")"
+		wait_for 10 cmp -s "$a0" "$b0" || bad="$bad $step:differ"
+		stop_daemon a
+		stop_daemon b
+	done
+	check_equal "$claim" "$bad" ""
+	check "it was cut" test $nr -gt 0
+	diag "$nr cuts up to step $step"
+}
+stop_daemon a
+stop_daemon b
+cut_everywhere "the new primary is cut at steps of a two-sided reverse" b
+cut_everywhere "the old primary is cut at steps of it" a
+
+# --- what else there may be ---
+
+restore failed-over
+cat /proc/sys/kernel/random/uuid >"$TMPDIR/a.kernel/vm1-disk0/uuid"
+up a
+up b
+check_equal "when the old primary's map is lost, all is sent" "$(plan_of)" "[\"full\",\"not-prepared\",$size,null]"
+stop_daemon a
+stop_daemon b
+
+# an acknowledgement that was lost before the failover: b holds an epoch that a aborted into its map
+restore based
+up a
+up b
+mv "$TMPDIR/bin/failback-send" "$TMPDIR/bin/send.good"
+printf '#!/bin/sh\n"%s" "$@"\nexit 9\n' "$TMPDIR/bin/send.good" >"$TMPDIR/bin/failback-send"
+chmod +x "$TMPDIR/bin/failback-send"
+write_on a vm1-disk0 505 3
+before=$(vm_property b Base)
+on a failback resume vm1 >/dev/null 2>&1 || true
+check "the replica holds what its primary does not know of" wait_for 10 eval '[ "$(vm_property b Base)" != "$before" ]'
+mv "$TMPDIR/bin/send.good" "$TMPDIR/bin/failback-send"
+stop_daemon a
+stop_daemon b
+fail_over
+up a
+check_equal "that is two-sided too" "$(plan_of)" "[\"two-sided\",\"not-prepared\",$((203 * 4096)),$((103 * 4096))]"
+check "and reversed" on b failback reverse --consent "$(digest)" vm1
+check "both replicate" wait_for 20 both_replicate
+check "the disks are identical" cmp "$a0" "$b0"
