@@ -509,6 +509,29 @@ TEST_F(tls, bytes_pass_both_ways_at_once_and_so_does_their_end)
 	EXPECT_EQ(1, recv(self->hosts[CALLER].fd, &more, 1, 0));
 }
 
+/* Each part has to arrive before the next is sent, whatever records it became. */
+TEST_F(tls, the_last_records_arrive_without_more_behind_them)
+{
+	const size_t max = 1 << 20;
+	cleanup_free uint8_t *bytes = calloc(1, max);
+	unsigned int random = 1;
+	char more;
+
+	hand_over(_metadata, self);
+	for (int part = 0; part < 60; part++) {
+		size_t len = max / 4 + (random = random * 1103515245 + 12345) % (max / 2);
+
+		if (fork() == 0) {
+			for (size_t at = 0; at < len; at += 16385)
+				send_all(self->hosts[CALLER].fd, bytes, min_of((size_t)16385, len - at));
+			_exit(0);
+		}
+		ASSERT_EQ((ssize_t)len, recv(self->hosts[LISTENER].fd, bytes, len, MSG_WAITALL));
+		ASSERT_EQ(1, send(self->hosts[LISTENER].fd, "x", 1, 0));
+		ASSERT_EQ(1, recv(self->hosts[CALLER].fd, &more, 1, 0));
+	}
+}
+
 TEST_F(tls, what_was_said_before_closing_arrives)
 {
 	char got[6];

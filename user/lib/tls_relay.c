@@ -225,6 +225,12 @@ static int await(const struct relay *r)
 	return fds[WIRE].revents & POLLERR ? -EIO : 0;
 }
 
+/* Records that came together with more than the buffer behind them holds: nothing will announce them. */
+static bool has_records(const struct relay *r)
+{
+	return is_empty(&r->in.clear) && !is_empty(&r->in.sealed);
+}
+
 static void run(struct relay *r)
 {
 	int rc = 0;
@@ -235,7 +241,7 @@ static void run(struct relay *r)
 			rc = step_in(r);
 		if (r->out.closed && r->in.closed)
 			return;
-		if (!rc)
+		if (!rc && !has_records(r))
 			rc = await(r);
 	}
 }
