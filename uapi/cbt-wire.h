@@ -25,6 +25,10 @@
  * VM. Sequence numbers begin again at 0 in both directions:
  *
  *	sender                                   receiver
+ *	  | COMPARE (struct cbt_wire_compare) -->  |    only where the sender does not know what differs
+ *	  | HASH    (extents, MACs)  ----------->  |    many, without waiting; ascending, no byte twice
+ *	  |  <------  DIFFER (a bit for each MAC)  |    one for each HASH, in their order
+ *	  ...                                      |
  *	  | BEGIN   (struct cbt_wire_begin) ---->  |    compares VM, epoch, base, sizes with its own plan
  *	  |  <------  READY (struct cbt_wire_ready)     or FAILED; says from which place on to send
  *	  | DATA, ZERO, DISCARD ...  ----------->  |    no byte twice
@@ -40,6 +44,14 @@
  * durable. A sender whose own extents below that place are not as many bytes as the mark says has
  * another delta: it says FAILED.
  *
+ * Compare: disks are cut into pieces at every multiple of CBT_WIRE_PIECE bytes; a HASH carries the
+ * MAC of each piece of its extents, and DIFFER says which of them the receiver's disk does not have.
+ * The delta that BEGIN announces then has those pieces and not the others. All DIFFER are there before
+ * BEGIN is sent. A MAC is AES-128-GMAC with the key of COMPARE, which is random and used for this one
+ * session, over the bytes of the piece; its nonce is the disk (__le32) and the offset (__le64) of the
+ * piece. With CBT_WIRE_COMPARE_ONLY the sender wants to know and no more: END with nothing in it
+ * follows instead of BEGIN, and DURABLE answers it. The receiver writes nothing then.
+ *
  * Base: the receiver takes a delta when what it holds is the delta's base, or one of the epochs
  * aborted into the delta (an epoch that arrived here whole and whose DURABLE was lost).
  *
@@ -53,7 +65,7 @@
 #include <linux/types.h>
 
 #define CBT_WIRE_MAGIC		0x31746263U	/* "cbt1" */
-#define CBT_WIRE_VERSION	2
+#define CBT_WIRE_VERSION	3
 
 #define CBT_WIRE_WELCOME	0x57		/* one byte, over TLS only */
 
@@ -62,6 +74,12 @@
 #define CBT_WIRE_EXTENTS_MAX	1024U		/* extents in one record */
 #define CBT_WIRE_DISKS_MAX	256U
 #define CBT_WIRE_ABORTED_MAX	64U
+#define CBT_WIRE_PIECE		4096U		/* bytes of disk that one MAC is of, at most */
+#define CBT_WIRE_HASH_MAX	(1U << 20)	/* bytes of disk that one HASH is of */
+#define CBT_WIRE_MAC_BYTES	16U
+#define CBT_WIRE_KEY_BYTES	16U
+/* MACs in one HASH: each extent may add a piece that is cut off at its start and one at its end */
+#define CBT_WIRE_MACS_MAX	(CBT_WIRE_HASH_MAX / CBT_WIRE_PIECE + 2 * CBT_WIRE_EXTENTS_MAX)
 #define CBT_WIRE_ALIGN		512U		/* every offset and length of an extent is a multiple */
 
 enum cbt_wire_type {
@@ -76,6 +94,9 @@ enum cbt_wire_type {
 	CBT_WIRE_DURABLE = 9,	/* body: struct cbt_wire_durable */
 	CBT_WIRE_FAILED = 10,	/* body: struct cbt_wire_failed, then a sentence in UTF-8 without NUL */
 	CBT_WIRE_MARK = 11,	/* body: struct cbt_wire_mark */
+	CBT_WIRE_COMPARE = 12,	/* body: struct cbt_wire_compare */
+	CBT_WIRE_HASH = 13,	/* extents of at most CBT_WIRE_HASH_MAX bytes; body: the MACs of their pieces */
+	CBT_WIRE_DIFFER = 14,	/* body: a bit for each MAC, the lowest bit of the first byte first; 1: differs */
 };
 
 /** struct cbt_wire_header - start of every record; 32 bytes. */
@@ -94,6 +115,17 @@ struct cbt_wire_header {
 struct cbt_wire_extent {
 	__le64 offset;
 	__le64 length;
+};
+
+#define CBT_WIRE_COMPARE_ONLY	(1U << 0)	/* nothing will be sent */
+
+struct cbt_wire_compare {
+	__le32 version;		/* CBT_WIRE_VERSION */
+	__le32 flags;		/* CBT_WIRE_COMPARE_ONLY or 0 */
+	__u8 vm[16];
+	__u8 epoch[16];
+	__u8 key[CBT_WIRE_KEY_BYTES];
+	__le64 bytes_total;	/* of disk that will be compared */
 };
 
 /** struct cbt_wire_begin - followed by @nr_disks struct cbt_wire_disk and @nr_aborted UUIDs. */

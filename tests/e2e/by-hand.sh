@@ -67,7 +67,7 @@ cp "$before" "$target"
 transfer_by_hand "" "$source" --all
 check_both "a whole disk is sent by hand" "0 0"
 check "the disks are equal" cmp "$source" "$target"
-check "the sender says how much" grep -q '^Sending .*: done. 8 MiB covered, 8 MiB of it crossed the wire, in' "$TMPDIR/send"
+check "the sender says how much" grep -q 'Sending .*: done. 8 MiB covered, 8 MiB of it crossed the wire, in' "$TMPDIR/send"
 check "so does the receiver" grep -q '^Receiving .*: done. 8 MiB covered' "$TMPDIR/receive"
 
 cp "$before" "$target"
@@ -98,6 +98,39 @@ check "and arrives" cmp "$source" "$target"
 transfer_by_hand "--journal $TMPDIR/journal --json" "$source" --all --epoch $epoch --json
 check_both "a transfer that both have ended is gone on with" "0 0"
 check_equal "and sends nothing twice" "$(jq -r 'select(.event == "done").bytes_sent' "$TMPDIR/send")" 0
+
+# --- comparison ---
+
+cp "$before" "$target"
+cp "$before" "$TMPDIR/near"
+printf 'x' | dd of="$TMPDIR/near" bs=1 seek=70000 conv=notrunc status=none
+transfer_by_hand "" "$TMPDIR/near" --all --compare
+check_both "a disk is compared by hand" "0 0"
+check "and 4 KiB of it are sent" grep -q ': done. 4 KiB covered, 4 KiB of it crossed the wire' "$TMPDIR/send"
+check "which makes the disks equal" cmp "$TMPDIR/near" "$target"
+
+# verify_by_hand <disk>: against $target; as transfer_by_hand.
+verify_by_hand()
+{
+	at=127.0.0.1:$(free_port)
+	failback verify "$target" --listen "$at" >"$TMPDIR/receive" 2>&1 &
+	receiver=$!
+	wait_for 10 grep -q "${at##*:}" "$TMPDIR/receive" || bail "the receiver does not listen: $(<"$TMPDIR/receive")"
+	send_status=0
+	failback verify "$1" --to "$at" >"$TMPDIR/send" 2>"$TMPDIR/send.err" || send_status=$?
+	end_receive
+}
+verify_by_hand "$TMPDIR/near"
+check_both "disks that are equal verify" "0 0"
+check_equal "and nothing is printed of them" "$(<"$TMPDIR/send")" ""
+verify_by_hand "$before"
+check_both "disks that differ are told by the exit status" "1 0"
+check_equal "and where they do, as extents" "$(<"$TMPDIR/send")" "69632 4096"
+mv "$TMPDIR/send" "$TMPDIR/differing"
+transfer_by_hand "" "$before" --extents "$TMPDIR/differing"
+check_both "which send takes" "0 0"
+check "and mends" cmp "$before" "$target"
+check_fails "verify is told on which side it is" 15 'Give --listen ADDRESS on one host' failback verify "$before"
 
 # --- refusals ---
 
@@ -205,5 +238,12 @@ dd if="$source" of="$TMPDIR/want" bs=64K skip=16 seek=16 count=1 conv=notrunc st
 transfer_by_hand "" vm1-disk0 --tracker
 check_both "what a tracker's frozen epoch changed is sent" "0 0"
 check "it, and nothing else, is changed" cmp "$TMPDIR/want" "$onto"
+cp "$before" "$onto"
+echo "0 1" >"$FAKE_KERNEL/vm1-disk0/suspect"
+dd if="$source" of="$onto" bs=64K skip=16 seek=16 count=1 conv=notrunc,fsync status=none
+transfer_by_hand "" vm1-disk0 --tracker
+check_both "what a tracker has only by guess is compared first" "0 0"
+check "and sent where it differs" grep -q ': done. 8 KiB covered' "$TMPDIR/send"
+check "which gives the same disk" cmp "$TMPDIR/want" "$onto"
 check_equal "the image is gone" "$(ls "$FAKE_KERNEL/.images")" ""
 check_equal "and the epoch is still frozen: who got it commits it" "$(<"$FAKE_KERNEL/vm1-disk0/epoch")" $epoch

@@ -9,6 +9,7 @@
  *	origin		path of the block device below it
  *	uuid		of the tracker
  *	active, frozen	dirty blocks, lines "FIRST NR" in any order; frozen exists while an epoch is
+ *	suspect		regions of 4 MiB that are dirty only by guess, lines "FIRST NR", ascending; may be missing
  *	epoch		UUID of the frozen epoch
  *	ended		lines "UUID committed|aborted"
  *	base		UUID of the epoch that was committed last
@@ -148,7 +149,8 @@ int nl_tracker_get(struct nl *nl, const char *tracker, struct tracker_info *ret,
 {
 	struct tracker_info info = { .generation = 1,
 				     .epoch = 1,
-				     .block_sectors = BLOCK_BYTES / SECTOR_BYTES };
+				     .block_sectors = BLOCK_BYTES / SECTOR_BYTES,
+				     .region_sectors = 8192 };
 	cleanup_fd int fd = -1;
 	char text[PATH_MAX];
 	struct stat origin;
@@ -312,10 +314,36 @@ int nl_mark(struct nl *nl, const char *tracker, const struct cbt_blocks *ranges,
 	return 0;
 }
 
+/* A run that is dirty only by guess, in regions. */
+static int give_suspects(const char *tracker, const struct nl_map_want *want)
+{
+	_cleanup_(close_file_at) FILE *file = fopen(path_of(tracker, "suspect"), "re");
+	unsigned long long first;
+	unsigned long long nr;
+	int rc = 0;
+
+	while (!rc && want->suspect_fn && file && fscanf(file, "%llu %llu", &first, &nr) == 2)
+		rc = want->suspect_fn(want->context, first, nr);
+	return rc;
+}
+
 int nl_map_get(struct nl *nl, const char *tracker, uint32_t which, const struct uuid *epoch,
 	       uint64_t start, nl_range_fn fn, void *context, struct tracker_info *ret,
 	       struct failure *f)
 {
+	const struct nl_map_want want = {
+		.which = which, .epoch = epoch, .start = start, .fn = fn, .context = context
+	};
+
+	return nl_map_read(nl, tracker, &want, ret, f);
+}
+
+int nl_map_read(struct nl *nl, const char *tracker, const struct nl_map_want *want,
+		struct tracker_info *ret, struct failure *f)
+{
+	const struct uuid *epoch = want->epoch;
+	uint32_t which = want->which;
+	uint64_t start = want->start;
 	cleanup_free uint8_t *blocks = NULL;
 	struct tracker_info info;
 	struct map map;
@@ -332,12 +360,14 @@ int nl_map_get(struct nl *nl, const char *tracker, uint32_t which, const struct 
 		map_load(&map, tracker, "active");
 	if (which & CBT_MAP_FROZEN)
 		map_load(&map, tracker, "frozen");
+	if (give_suspects(tracker, want))
+		return failure_set(f, CODE_FAILED, -EIO, "the suspects of %s are none", tracker);
 	for (uint64_t i = start; i < map.nr;) {
 		uint64_t end = i;
 
 		while (end < map.nr && blocks[end])
 			end++;
-		rc = end > i ? fn(context, i, end - i) : 0;
+		rc = end > i ? want->fn(want->context, i, end - i) : 0;
 		if (rc)
 			return failure_set(f, CODE_FAILED, rc, "%s", strerror(-rc));
 		i = end + 1;

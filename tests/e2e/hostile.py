@@ -31,7 +31,7 @@ xxhash.XXH3_64bits_withSeed.argtypes = [ctypes.c_char_p, ctypes.c_size_t, ctypes
 SEED = int(os.environ.get("SEED", time.time_ns() % 1000000))
 dice = random.Random(SEED)
 
-CALL, REPLY, BEGIN, READY, DATA, ZERO, DISCARD, END, DURABLE, FAILED, MARK = range(1, 12)
+CALL, REPLY, BEGIN, READY, DATA, ZERO, DISCARD, END, DURABLE, FAILED, MARK, COMPARE, HASH, DIFFER = range(1, 15)
 MAGIC = 0x31746263
 NUMBERS = [0, 1, -1, 511, 512, 2**31 - 1, 2**31, 2**32, 2**53 + 1, 2**63 - 1, 2**63, 2**64 - 1, 2**64,
            -2**63, -2**63 - 1, 10**400, 0.5, 1e308, -0.0]
@@ -188,20 +188,29 @@ def call(address, port, text):
 
 # --- a receive worker ---
 
+def raw(text):
+    return bytes.fromhex(text.replace("-", "")) if text else bytes(16)
+
+
+def some_comparison(plan):
+    return struct.pack("<II", 3, dice.choice([0, 0, 0, 1, 2])) + raw(plan["vm"]) + raw(plan["epoch"]) + \
+        bytes(16) + struct.pack("<Q", dice.choice([1 << 20, 16 << 20, 0, 2**64 - 1]))
+
+
 def some_begin(plan):
-    def raw(text):
-        return bytes.fromhex(text.replace("-", "")) if text else bytes(16)
     disks = b"".join(struct.pack("<Q56s", disk["size"], disk["name"].encode()) for disk in plan["disks"])
     total = dice.choice([1 << 20, 4096, 0, 2**64 - 1])
-    return struct.pack("<II", 2, len(plan["disks"])) + raw(plan["vm"]) + raw(plan["epoch"]) + \
+    return struct.pack("<II", 3, len(plan["disks"])) + raw(plan["vm"]) + raw(plan["epoch"]) + \
         raw(plan.get("base") or "") + struct.pack("<QII", total, 0, 0) + disks
 
 
 def some_delta(plan):
     body = some_begin(plan)
-    stream = record(BEGIN, damage(body) if dice.random() < 0.1 else body)
+    stream, data = record(BEGIN, damage(body) if dice.random() < 0.1 else body), [DATA, ZERO, DISCARD] * 4
+    if dice.random() < 0.3:
+        stream, data = record(COMPARE, some_comparison(plan)), [HASH] * 12 + [BEGIN] * 4
     for sequence in range(1, dice.randrange(2, 8)):
-        kind = dice.choice([DATA, ZERO, DISCARD] * 4 + [END, DURABLE, READY, BEGIN, FAILED, CALL, MARK])
+        kind = dice.choice(data + [END, DURABLE, READY, BEGIN, FAILED, CALL, MARK, COMPARE, HASH, DIFFER])
         nr = dice.choice([1, 1, 2, 3, 1024])
         start, extents = dice.choice([0, 0, 512, 4096, 16 << 20, 2**63, 2**64 - 512]), []
         for _ in range(nr):
@@ -212,6 +221,12 @@ def some_delta(plan):
         body = b""
         if kind == DATA:
             body = bytes(total) if total <= 1 << 20 else dice.randbytes(512 * dice.randrange(1, 9))
+        elif kind == HASH:
+            body = dice.randbytes(16 * (min(total, 1 << 20) // 4096 + dice.choice([0, 0, 0, 1])))
+        elif kind == COMPARE:
+            body = some_comparison(plan)
+        elif kind == DIFFER:
+            body = dice.randbytes(dice.choice([1, 32]))
         elif kind == END:
             body = struct.pack("<QQQQQ", *(dice.choice([0, 1, 4096, 2**64 - 1]) for _ in range(5)))
         elif kind == DURABLE:
@@ -220,8 +235,8 @@ def some_delta(plan):
             body = struct.pack("<I", 32768) + b"\x1b[2J\xff\xfe " + dice.randbytes(50)
         elif kind == BEGIN:
             body = some_begin(plan)
-        part = record(kind, body, sequence, extents if kind in (DATA, ZERO, DISCARD) else (),
-                      dice.choice([0, 0, 0, 1, 255, 65535]) if kind in (DATA, ZERO, DISCARD) else 0)
+        part = record(kind, body, sequence, extents if kind in (DATA, ZERO, DISCARD, HASH) else (),
+                      dice.choice([0, 0, 0, 1, 255, 65535]) if kind in (DATA, ZERO, DISCARD, HASH) else 0)
         stream += damage(part) if dice.random() < 0.15 else part
     return stream
 

@@ -2,7 +2,7 @@
 /*
  * A conversation of any records, sealed rightly and in sequence, at both sides: no byte beyond a
  * disk, never more bytes than announced, never an END that the counts do not bear out. The first
- * byte picks the side; then each record is a header, extents and body as on the wire.
+ * byte picks the side, and whether it compares; then each record is a header, extents and body as on the wire.
  */
 #include <string.h>
 
@@ -35,14 +35,14 @@ static int record_next(const uint8_t **data, size_t *size, uint64_t sequence, st
 	return 1;
 }
 
-static void receive(const uint8_t *data, size_t size)
+static void receive(const uint8_t *data, size_t size, bool only_compares)
 {
 	static struct receive_session s;
 	static const struct wire_ready ready = { .mark_interval = 4096 };
 	uint8_t ready_body[sizeof(struct cbt_wire_ready)];
 	struct wire_header h;
 
-	receive_session_init(&s, &plan);
+	receive_session_init(&s, &plan, only_compares);
 	for (uint64_t sequence = 0; record_next(&data, &size, sequence, &h); sequence++) {
 		int event = receive_session_step(&s, &h, head, body, extents, NULL);
 
@@ -51,7 +51,12 @@ static void receive(const uint8_t *data, size_t size)
 		if (event == SESSION_BEGIN)
 			(void)receive_session_ready(&s, &ready, ready_body);
 		CLAIM(session_tally_bytes(&s.tally) <= s.bytes_total);
-		if (event == SESSION_DATA || event == SESSION_ZERO || event == SESSION_DISCARD)
+		CLAIM(s.bytes_compared <= s.compare.bytes_total);
+		CLAIM(s.nr_hashes - s.nr_differ <= SESSION_HASHES_MAX);
+		CLAIM(!only_compares || !s.bytes_total);
+		if (event == SESSION_HASH && h.sequence % 3)
+			receive_session_differ(&s);
+		if (event == SESSION_HASH || event == SESSION_DATA || event == SESSION_ZERO || event == SESSION_DISCARD)
 			CLAIM(extents[h.nr_extents - 1].offset + extents[h.nr_extents - 1].length <=
 			      plan.disks[h.disk].size_bytes);
 		if (event == SESSION_END)
@@ -59,20 +64,39 @@ static void receive(const uint8_t *data, size_t size)
 	}
 }
 
-static void send(const uint8_t *data, size_t size)
+/* Two HASHes wait for their answer. */
+static void ask(struct send_session *s)
+{
+	static const struct wire_compare compare = { .bytes_total = 1 << 20 };
+	static const struct extent extent = { 512, 8192 };
+	uint8_t compare_body[sizeof(struct cbt_wire_compare)];
+	struct wire_header h = { .type = CBT_WIRE_HASH, .nr_extents = 1, .body_len = 48 };
+
+	(void)send_session_compare(s, &compare, compare_body);
+	send_session_hash(s, &h, &extent, body, head);
+	send_session_hash(s, &h, &extent, body, head);
+}
+
+static void send(const uint8_t *data, size_t size, bool compares)
 {
 	static struct send_session s;
 	static uint8_t begin_body[WIRE_BEGIN_MAX];
 	struct wire_header h;
 
 	send_session_init(&s, &plan);
-	(void)send_session_begin(&s, begin_body);
+	if (compares)
+		ask(&s);
+	else
+		(void)send_session_begin(&s, begin_body);
 	for (uint64_t sequence = 0; record_next(&data, &size, sequence, &h); sequence++) {
 		int event = send_session_step(&s, &h, head, body, NULL);
 
 		if (event < 0)
 			return;
-		CLAIM(event == SESSION_READY || event == SESSION_DURABLE);
+		if (compares)
+			CLAIM(event == SESSION_DIFFER && h.body_len == 1 && !(body[0] & 0xf8));
+		else
+			CLAIM(event == SESSION_READY || event == SESSION_DURABLE);
 		if (event == SESSION_READY)
 			(void)send_session_end(&s, begin_body);
 	}
@@ -86,8 +110,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!size)
 		return 0;
 	if (data[0] & 1)
-		receive(data + 1, size - 1);
+		receive(data + 1, size - 1, data[0] & 2);
 	else
-		send(data + 1, size - 1);
+		send(data + 1, size - 1, data[0] & 2);
 	return 0;
 }

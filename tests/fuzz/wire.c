@@ -24,6 +24,7 @@ static void extents(const struct wire_header *h, const uint8_t *head)
 		CLAIM(end <= INT64_MAX);
 	}
 	CLAIM(h->type != CBT_WIRE_DATA || sum == h->body_len);
+	CLAIM(h->type != CBT_WIRE_HASH || sum <= CBT_WIRE_HASH_MAX);
 }
 
 static void begin(const uint8_t *body, size_t len)
@@ -38,6 +39,16 @@ static void begin(const uint8_t *body, size_t len)
 	CLAIM(wire_begin_encode(&decoded, again) == len && memcmp(again, body, len) == 0);
 }
 
+static void compare(const uint8_t *body)
+{
+	uint8_t again[sizeof(struct cbt_wire_compare)];
+	struct wire_compare decoded;
+
+	if (!wire_compare_decode(body, &decoded))
+		CLAIM(wire_compare_encode(&decoded, again) == sizeof(again) &&
+		      memcmp(again, body, sizeof(again)) == 0);
+}
+
 static void body(const struct wire_header *h, const uint8_t *at)
 {
 	struct wire_ready ready;
@@ -48,6 +59,8 @@ static void body(const struct wire_header *h, const uint8_t *at)
 		begin(at, h->body_len);
 	if (h->type == CBT_WIRE_READY)
 		(void)wire_ready_decode(at, &ready);
+	if (h->type == CBT_WIRE_COMPARE)
+		compare(at);
 	if (h->type == CBT_WIRE_MARK && !wire_mark_decode(at, &mark))
 		CLAIM(mark.disk < CBT_WIRE_DISKS_MAX && mark.offset % CBT_WIRE_ALIGN == 0);
 	if (h->type == CBT_WIRE_FAILED && !wire_failed_decode(at, h->body_len, &failure))

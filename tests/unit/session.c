@@ -46,7 +46,7 @@ FIXTURE_SETUP(delta)
 	self->sender = aligned_alloc(64, round_up_to(sizeof(*self->sender), (size_t)64));
 	self->receiver = aligned_alloc(64, round_up_to(sizeof(*self->receiver), (size_t)64));
 	send_session_init(self->sender, &self->begin);
-	receive_session_init(self->receiver, &self->plan);
+	receive_session_init(self->receiver, &self->plan, false);
 }
 
 FIXTURE_TEARDOWN(delta)
@@ -219,7 +219,7 @@ TEST_F(delta, with_a_mark_that_its_records_have_not_reached_is_refused)
 
 	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
 		send_session_init(self->sender, &self->begin);
-		receive_session_init(self->receiver, &self->plan);
+		receive_session_init(self->receiver, &self->plan, false);
 		ASSERT_EQ(SESSION_BEGIN, do_begin(self));
 		ASSERT_EQ(SESSION_READY, do_ready_at(self, 4096, (struct wire_mark){ 0 }));
 		ASSERT_EQ(SESSION_DATA, do_extents(self, CBT_WIRE_DATA, 0, 4096, 4096));
@@ -266,7 +266,7 @@ TEST_F(delta, of_another_vm_epoch_or_base_is_refused)
 		uint8_t before = fields[i]->b[0];
 
 		send_session_init(self->sender, &self->begin);
-		receive_session_init(self->receiver, &self->plan);
+		receive_session_init(self->receiver, &self->plan, false);
 		fields[i]->b[0] = 0;
 		EXPECT_EQ(-ESTALE, do_begin(self));
 		EXPECT_EQ(CODE_INVALID_STATE, self->f.code);
@@ -379,7 +379,7 @@ TEST_F(delta, each_wrong_count_at_the_end_is_refused)
 		uint64_t sequence;
 
 		send_session_init(self->sender, &self->begin);
-		receive_session_init(self->receiver, &self->plan);
+		receive_session_init(self->receiver, &self->plan, false);
 		do_stream(_metadata, self);
 		sequence = self->sender->sequence_out;
 		(void)send_session_end(self->sender, self->record.body);
@@ -412,22 +412,22 @@ TEST_F(delta, the_receiver_takes_each_type_only_when_it_is_due)
 
 	for (size_t i = 0; i < ARRAY_SIZE(records); i++) {
 		memset(self->record.body, 0, 256);
-		receive_session_init(self->receiver, &self->plan);
+		receive_session_init(self->receiver, &self->plan, false);
 		seal(self, records[i].type, records[i].len, 0);
 		EXPECT_EQ(-EPROTO, receive(self));
 
 		send_session_init(self->sender, &self->begin);
-		receive_session_init(self->receiver, &self->plan);
+		receive_session_init(self->receiver, &self->plan, false);
 		ASSERT_EQ(SESSION_BEGIN, do_begin(self));
 		ASSERT_EQ(SESSION_READY, do_ready(self));
 		memset(self->record.body, 0, 256);
 		seal(self, records[i].type, records[i].len, 1);
 		EXPECT_EQ(-EPROTO, receive(self));
 	}
-	receive_session_init(self->receiver, &self->plan);
+	receive_session_init(self->receiver, &self->plan, false);
 	send_session_init(self->sender, &self->begin);
 	EXPECT_EQ(-EPROTO, do_extents(self, CBT_WIRE_ZERO, 0, 0, 512));
-	EXPECT_STREQ("the peer sent ZERO where BEGIN is due", self->f.text);
+	EXPECT_STREQ("the peer sent ZERO where COMPARE or BEGIN is due", self->f.text);
 }
 
 TEST_F(delta, the_sender_takes_each_type_only_when_it_is_due)
@@ -435,7 +435,7 @@ TEST_F(delta, the_sender_takes_each_type_only_when_it_is_due)
 	ASSERT_EQ(SESSION_BEGIN, do_begin(self));
 	EXPECT_EQ(-EPROTO, do_durable(self)); /* its sequence number is 1 */
 	send_session_init(self->sender, &self->begin);
-	receive_session_init(self->receiver, &self->plan);
+	receive_session_init(self->receiver, &self->plan, false);
 	EXPECT_EQ(-EPROTO, do_ready(self)); /* before BEGIN */
 	send_session_init(self->sender, &self->begin);
 	(void)send_session_begin(self->sender, self->record.body);
@@ -452,7 +452,7 @@ TEST_F(delta, an_acknowledgement_of_another_delta_is_refused)
 
 	for (size_t i = 0; i < 2; i++) {
 		send_session_init(self->sender, &self->begin);
-		receive_session_init(self->receiver, &self->plan);
+		receive_session_init(self->receiver, &self->plan, false);
 		do_stream(_metadata, self);
 		ASSERT_EQ(SESSION_END, do_end(self));
 		durable = receive_session_durable(self->receiver);
@@ -477,12 +477,183 @@ TEST_F(delta, failed_is_taken_at_any_time_by_both)
 	EXPECT_STREQ("the peer: disk0 is mounted", self->f.text);
 	EXPECT_EQ(-EREMOTEIO, send_back(self));
 
-	receive_session_init(self->receiver, &self->plan);
+	receive_session_init(self->receiver, &self->plan, false);
 	send_session_init(self->sender, &self->begin);
 	do_stream(_metadata, self);
 	len = wire_failed_encode(&why, self->record.body);
 	seal(self, CBT_WIRE_FAILED, len, self->sender->sequence_out);
 	EXPECT_EQ(-EREMOTEIO, receive(self));
+}
+
+/* --- comparison --- */
+
+static struct wire_compare comparison_of(const delta_data *d, bool only)
+{
+	return (struct wire_compare){
+		.only = only,
+		.vm = d->begin.vm,
+		.epoch = d->begin.epoch,
+		.bytes_total = 2 * DISK_BYTES,
+	};
+}
+
+static int do_compare(delta_data *d, bool only)
+{
+	uint64_t sequence = d->sender->sequence_out;
+	struct wire_compare compare = comparison_of(d, only);
+
+	seal(d, CBT_WIRE_COMPARE, send_session_compare(d->sender, &compare, d->record.body), sequence);
+	return receive(d);
+}
+
+static int do_hash(delta_data *d, unsigned int disk, uint64_t offset, uint64_t length)
+{
+	struct extent extent = { offset, length };
+
+	d->record.header = (struct wire_header){
+		.type = CBT_WIRE_HASH,
+		.disk = (uint16_t)disk,
+		.nr_extents = 1,
+		.body_len = (uint32_t)(wire_nr_pieces(&extent) * CBT_WIRE_MAC_BYTES),
+	};
+	send_session_hash(d->sender, &d->record.header, &extent, d->record.body, d->record.head);
+	return receive(d);
+}
+
+static int do_differ(delta_data *d, size_t len, uint8_t last, uint64_t sequence)
+{
+	memset(d->record.body, 0xff, len);
+	d->record.body[len - 1] = last;
+	seal(d, CBT_WIRE_DIFFER, len, sequence);
+	receive_session_differ(d->receiver);
+	return send_back(d);
+}
+
+TEST_F(delta, comes_after_a_comparison)
+{
+	ASSERT_EQ(SESSION_COMPARE, do_compare(self, false));
+	EXPECT_EQ(2 * DISK_BYTES, self->receiver->compare.bytes_total);
+	ASSERT_EQ(SESSION_HASH, do_hash(self, 0, 0, DISK_BYTES));
+	EXPECT_EQ(DISK_BYTES, self->extents[0].length);
+	ASSERT_EQ(SESSION_HASH, do_hash(self, 1, 4096, 3 * 4096));
+	EXPECT_FALSE(send_session_compared(self->sender));
+	ASSERT_EQ(SESSION_DIFFER, do_differ(self, 32, 0x80, 0));
+	ASSERT_EQ(SESSION_DIFFER, do_differ(self, 1, 0x5, 1));
+	EXPECT_TRUE(send_session_compared(self->sender));
+	ASSERT_EQ(SESSION_BEGIN, do_begin(self));
+	seal(self, CBT_WIRE_READY,
+	     receive_session_ready(self->receiver, &(struct wire_ready){ 0 }, self->record.body), 2);
+	EXPECT_EQ(SESSION_READY, send_back(self));
+}
+
+TEST_F(delta, comparison_that_is_all_there_is_ends_with_nothing_sent)
+{
+	receive_session_init(self->receiver, &self->plan, true);
+	ASSERT_EQ(SESSION_COMPARE, do_compare(self, true));
+	ASSERT_EQ(SESSION_HASH, do_hash(self, 0, 0, 4096));
+	ASSERT_EQ(SESSION_DIFFER, do_differ(self, 1, 1, 0));
+	EXPECT_EQ(SESSION_END, do_end(self));
+	EXPECT_EQ(SESSION_DURABLE, do_durable(self));
+}
+
+TEST_F(delta, is_not_taken_where_only_a_comparison_is_expected)
+{
+	receive_session_init(self->receiver, &self->plan, true);
+	EXPECT_EQ(-EPROTO, do_begin(self));
+	EXPECT_STREQ("the peer sent BEGIN where COMPARE is due", self->f.text);
+	receive_session_init(self->receiver, &self->plan, true);
+	send_session_init(self->sender, &self->begin);
+	EXPECT_EQ(-ESTALE, do_compare(self, false));
+	EXPECT_STREQ("the sender wants to send, the receiver expects to be verified", self->f.text);
+	receive_session_init(self->receiver, &self->plan, true);
+	send_session_init(self->sender, &self->begin);
+	ASSERT_EQ(SESSION_COMPARE, do_compare(self, true));
+	EXPECT_EQ(-EPROTO, do_begin(self));
+	EXPECT_STREQ("the peer sent BEGIN where HASH or END is due", self->f.text);
+}
+
+TEST_F(delta, comparison_of_another_epoch_or_of_more_than_there_is_is_refused)
+{
+	struct wire_compare compare = comparison_of(self, false);
+
+	compare.epoch.b[0]++;
+	seal(self, CBT_WIRE_COMPARE, wire_compare_encode(&compare, self->record.body), 0);
+	EXPECT_EQ(-ESTALE, receive(self));
+	receive_session_init(self->receiver, &self->plan, false);
+	compare = comparison_of(self, false);
+	compare.bytes_total += 512;
+	seal(self, CBT_WIRE_COMPARE, wire_compare_encode(&compare, self->record.body), 0);
+	EXPECT_EQ(-EPROTO, receive(self));
+	receive_session_init(self->receiver, &self->plan, false);
+	EXPECT_EQ(-ESTALE, do_compare(self, true));
+}
+
+TEST_F(delta, hashes_are_bounded_ascending_and_answered)
+{
+	ASSERT_EQ(SESSION_COMPARE, do_compare(self, false));
+	ASSERT_EQ(SESSION_HASH, do_hash(self, 1, 4096, 4096));
+	EXPECT_EQ(-EPROTO, do_hash(self, 1, 4096, 4096));
+	EXPECT_STREQ("the sender hashes a place twice, or out of order", self->f.text);
+
+	receive_session_init(self->receiver, &self->plan, false);
+	send_session_init(self->sender, &self->begin);
+	ASSERT_EQ(SESSION_COMPARE, do_compare(self, false));
+	ASSERT_EQ(SESSION_HASH, do_hash(self, 1, 4096, 4096));
+	EXPECT_EQ(-EPROTO, do_hash(self, 0, 8192, 4096));
+
+	receive_session_init(self->receiver, &self->plan, false);
+	send_session_init(self->sender, &self->begin);
+	ASSERT_EQ(SESSION_COMPARE, do_compare(self, false));
+	EXPECT_EQ(-EPROTO, do_hash(self, 1, DISK_BYTES - 4096, 8192));
+
+	receive_session_init(self->receiver, &self->plan, false);
+	send_session_init(self->sender, &self->begin);
+	ASSERT_EQ(SESSION_COMPARE, do_compare(self, false));
+	self->receiver->compare.bytes_total = 4096;
+	EXPECT_EQ(-EPROTO, do_hash(self, 0, 0, 8192));
+	EXPECT_STREQ("the sender hashes more bytes than it announced", self->f.text);
+
+	receive_session_init(self->receiver, &self->plan, false);
+	send_session_init(self->sender, &self->begin);
+	ASSERT_EQ(SESSION_COMPARE, do_compare(self, false));
+	ASSERT_EQ(SESSION_HASH, do_hash(self, 0, 0, 4096));
+	EXPECT_EQ(-EPROTO, do_begin(self));
+	EXPECT_STREQ("the sender begins before its hashes are answered", self->f.text);
+}
+
+TEST_F(delta, no_more_hashes_are_in_flight_than_agreed)
+{
+	ASSERT_EQ(SESSION_COMPARE, do_compare(self, false));
+	for (unsigned int i = 0; i < SESSION_HASHES_MAX; i++) {
+		ASSERT_TRUE(send_session_may_hash(self->sender));
+		ASSERT_EQ(SESSION_HASH, do_hash(self, 0, i * 512, 512));
+	}
+	EXPECT_FALSE(send_session_may_hash(self->sender));
+	EXPECT_EQ(-EPROTO, do_hash(self, 0, DISK_BYTES / 2, 512));
+	EXPECT_STREQ("the sender does not wait for its hashes to be answered", self->f.text);
+}
+
+TEST_F(delta, answers_that_are_not_of_the_hash_are_refused)
+{
+	static const struct {
+		size_t len;
+		uint8_t last;
+	} wrong[] = { { 2, 0 }, { 1, 0x08 } };
+
+	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
+		receive_session_init(self->receiver, &self->plan, false);
+		send_session_init(self->sender, &self->begin);
+		ASSERT_EQ(SESSION_COMPARE, do_compare(self, false));
+		ASSERT_EQ(SESSION_HASH, do_hash(self, 0, 0, 3 * 4096));
+		EXPECT_EQ(-EPROTO, do_differ(self, wrong[i].len, wrong[i].last, 0));
+		EXPECT_STREQ("the peer compared another number of pieces than it was given",
+			     self->f.text);
+	}
+	receive_session_init(self->receiver, &self->plan, false);
+	send_session_init(self->sender, &self->begin);
+	ASSERT_EQ(SESSION_COMPARE, do_compare(self, false));
+	EXPECT_EQ(-EPROTO, do_differ(self, 1, 0, 0));
+	EXPECT_STREQ("the peer sent DIFFER where nothing is due", self->f.text);
 }
 
 TEST_F(delta, at_random_only_the_records_that_were_sent_in_order_end_well)
@@ -499,7 +670,7 @@ TEST_F(delta, at_random_only_the_records_that_were_sent_in_order_end_well)
 
 		self->begin.bytes_total = nr * 512;
 		send_session_init(self->sender, &self->begin);
-		receive_session_init(self->receiver, &self->plan);
+		receive_session_init(self->receiver, &self->plan, false);
 		ASSERT_EQ(SESSION_BEGIN, do_begin(self));
 		ASSERT_EQ(SESSION_READY, do_ready(self));
 		for (unsigned int i = 0; i < nr && rc >= 0; i++) {

@@ -163,6 +163,8 @@ static void show_bytes(struct watcher *w, uint64_t bytes_done)
 		.seconds_left = UINT64_MAX,
 	};
 
+	if (w->transfer->verify && !w->line.terminal)
+		return;
 	if (rate >= 1 && bytes_done <= w->bytes_total)
 		bar.seconds_left = (uint64_t)((double)(w->bytes_total - bytes_done) / rate);
 	progress_line_show(&w->line, &bar, "", false);
@@ -175,7 +177,15 @@ static void show_end(const struct watcher *w, struct json_object *report)
 	char took[SIZE_TEXT_LEN];
 	char engine[16] = "";
 	uint64_t bytes_sent = 0;
+	uint64_t compared = 0;
 
+	(void)json_get_uint("", report, "bytes_compared", false, INT64_MAX, &compared, NULL);
+	if (w->transfer->verify) {
+		(void)fprintf(stderr, "%s: done. %s compared, in %s.\n", w->transfer->label,
+			      size_format(compared, covered),
+			      duration_format(clock_ns() - w->begin_ns, took));
+		return;
+	}
 	(void)json_get_uint("report", report, "bytes_sent", true, INT64_MAX, &bytes_sent, NULL);
 	(void)json_get_text("report", report, "engine", true, engine, sizeof(engine), NULL);
 	(void)printf("%s: done. %s covered, %s of it crossed the wire, in %s (%s).\n",
@@ -195,6 +205,25 @@ static int print_report(struct json_object *report, struct failure *f)
 	return rc ? rc : output_flush(f);
 }
 
+static int take_difference(struct watcher *w, struct json_object *report, struct failure *f)
+{
+	uint64_t offset;
+	uint64_t length;
+	int rc = json_get_uint("the worker's report", report, "offset", true, INT64_MAX, &offset, f);
+
+	if (!rc)
+		rc = json_get_uint("the worker's report", report, "length", true, INT64_MAX, &length,
+				   f);
+	if (rc)
+		return rc;
+	w->transfer->bytes_differ += length;
+	if (w->transfer->json)
+		return print_report(report, f);
+	progress_line_end(&w->line);
+	(void)printf("%llu %llu\n", (unsigned long long)offset, (unsigned long long)length);
+	return 0;
+}
+
 static int take_report(struct watcher *w, struct json_object *report, struct failure *f)
 {
 	char event[16] = "";
@@ -208,10 +237,14 @@ static int take_report(struct watcher *w, struct json_object *report, struct fai
 		return take_failure(w, report, f);
 	if (strcmp(event, "begin") == 0) {
 		w->transfer->began = true;
+	}
+	if (strcmp(event, "begin") == 0 || strcmp(event, "compare") == 0) {
 		w->begin_ns = clock_ns();
 		(void)json_get_uint("", report, "bytes_total", true, INT64_MAX, &w->bytes_total,
 				    NULL);
 	}
+	if (strcmp(event, "differ") == 0)
+		return take_difference(w, report, f);
 	w->done = strcmp(event, "done") == 0;
 	w->transfer->durable |= w->done || strcmp(event, "durable") == 0;
 	if (w->transfer->json)

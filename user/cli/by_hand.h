@@ -14,6 +14,7 @@
 
 #include "base/failure.h"
 #include "base/uuid.h"
+#include "cli/command.h"
 #include "lib/address.h"
 #include "lib/json.h"
 
@@ -42,6 +43,8 @@ struct by_hand {
 	struct json_object *plan;
 	int connection; /* taken over */
 	bool json;
+	bool verify; /* standard output is for what differs, in lines as of an extent list */
+	uint64_t bytes_differ; /* set, on the side that is told */
 	bool began; /* set: the peers agreed on the delta */
 	bool durable; /* set: the receiver has it whole */
 };
@@ -51,5 +54,12 @@ struct by_hand {
  * The failure is the worker's.
  */
 int by_hand_run(struct by_hand *transfer, struct failure *f);
+
+/**
+ * by_hand_send, by_hand_receive - the two sides of a transfer, or of a comparison that is all there
+ * is, as the options say. by_hand_send: 1 when @verify found a difference.
+ */
+int by_hand_send(const struct options *o, bool verify, struct failure *f);
+int by_hand_receive(const struct options *o, bool verify, struct failure *f);
 
 #endif

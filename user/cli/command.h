@@ -16,10 +16,12 @@ enum command_option {
 	OPTION_CONSENT = 1 << 2,
 	OPTION_FORCE = 1 << 3,
 	OPTION_WAIT_FOR = 1 << 4, /* --state, --timeout */
-	OPTION_SOURCE = 1 << 5, /* --to, --all, --extents, --tracker, --epoch */
-	OPTION_TARGET = 1 << 6, /* --listen, --journal */
+	OPTION_SOURCE = 1 << 5, /* --all, --tracker, --epoch, --compare */
+	OPTION_JOURNAL = 1 << 6,
 	OPTION_PLAIN = 1 << 7,
-	OPTION_CONFIG = 1 << 8,
+	OPTION_TO = 1 << 8, /* --to, --extents */
+	OPTION_LISTEN = 1 << 9,
+	OPTION_CONFIG = 1 << 10,
 };
 
 struct options {
@@ -41,6 +43,7 @@ struct options {
 	bool all;
 	bool tracker;
 	bool plain;
+	bool compare;
 };
 
 /** struct option_doc - how an option is written, whose it is, and which member it sets. */
@@ -82,6 +85,7 @@ int command_log(struct client *client, const struct options *o, struct failure *
 int command_apply(struct client *client, const struct options *o, struct failure *f);
 int command_export(struct client *client, const struct options *o, struct failure *f);
 int command_send(struct client *client, const struct options *o, struct failure *f);
+int command_verify(struct client *client, const struct options *o, struct failure *f);
 int command_receive(struct client *client, const struct options *o, struct failure *f);
 int command_host(struct client *client, const struct options *o, struct failure *f);
 int command_help(struct client *client, const struct options *o, struct failure *f);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* `failback receive`: overwrite a disk, by hand, with what `failback send` sends. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,7 +31,7 @@ static int say_listening(const struct options *o, const struct address *at, stru
 		json_add_text(document, "address", text);
 		rc = output_print(document, f);
 	} else {
-		(void)printf("Waiting on %s for `failback send`.\n", text);
+		(void)fprintf(stderr, "Waiting on %s.\n", text);
 	}
 	return rc ? rc : output_flush(f);
 }
@@ -73,7 +74,8 @@ static int agree(int fd, const struct options *o, int target, struct call *ret, 
 	return refused ? refused : rc;
 }
 
-static struct json_object *plan_of(const struct options *o, int target, const struct call *call)
+static struct json_object *plan_of(const struct options *o, bool verify, int target,
+				   const struct call *call)
 {
 	struct json_object *journal = json_object_new_object();
 	struct json_object *disk;
@@ -84,13 +86,15 @@ static struct json_object *plan_of(const struct options *o, int target, const st
 	if (o->journal)
 		(void)json_object_object_add(plan, "journal", json_object_get(journal));
 	json_object_put(journal);
+	if (verify)
+		(void)json_object_object_add(plan, "verify", json_object_new_boolean(true));
 	return plan;
 }
 
-static int transfer(const struct options *o, int target, int *fd, const struct call *call,
-		    struct failure *f)
+static int transfer(const struct options *o, bool verify, int target, int *fd,
+		    const struct call *call, struct failure *f)
 {
-	cleanup_json struct json_object *plan = plan_of(o, target, call);
+	cleanup_json struct json_object *plan = plan_of(o, verify, target, call);
 	char label[PATH_MAX + 32];
 	struct by_hand by_hand = {
 		.label = label,
@@ -98,11 +102,13 @@ static int transfer(const struct options *o, int target, int *fd, const struct c
 		.plan = plan,
 		.connection = steal_fd(fd),
 		.json = o->json,
+		.verify = verify,
 	};
 	struct failure why;
 	int rc;
 
-	(void)snprintf(label, sizeof(label), "Receiving %s", o->operand);
+	(void)snprintf(label, sizeof(label), "%s %s", verify ? "Verifying" : "Receiving",
+		       o->operand);
 	rc = by_hand_run(&by_hand, &why);
 	if (!rc)
 		return 0;
@@ -118,7 +124,18 @@ static int transfer(const struct options *o, int target, int *fd, const struct c
 	return rc;
 }
 
-int command_receive(struct client *client, const struct options *o, struct failure *f)
+static int open_target(const struct options *o, bool verify, int *ret, struct failure *f)
+{
+	if (!verify)
+		return devid_open_target(BY_HAND_DISK, o->operand, 0, ret, f);
+	*ret = open(o->operand, O_RDONLY | O_CLOEXEC);
+	if (*ret < 0)
+		return failure_set(f, code_of_errno(errno), -errno, "Cannot open %s: %s.",
+				   o->operand, strerror(errno));
+	return devid_exists(o->operand, f);
+}
+
+int by_hand_receive(const struct options *o, bool verify, struct failure *f)
 {
 	cleanup_free struct call *call = calloc(1, sizeof(*call));
 	cleanup_fd int target = -1;
@@ -128,12 +145,11 @@ int command_receive(struct client *client, const struct options *o, struct failu
 	struct address peer;
 	int rc;
 
-	(void)client;
 	if (!call)
 		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
 	rc = by_hand_address(o->listen, "--listen", o->plain, &at, f);
 	if (!rc)
-		rc = devid_open_target(BY_HAND_DISK, o->operand, 0, &target, f);
+		rc = open_target(o, verify, &target, f);
 	if (!rc)
 		rc = dial_listen(&at, &listener, f);
 	if (!rc)
@@ -143,5 +159,11 @@ int command_receive(struct client *client, const struct options *o, struct failu
 	listener = close_fd(listener);
 	if (!rc)
 		rc = agree(fd, o, target, call, f);
-	return rc ? rc : transfer(o, target, &fd, call, f);
+	return rc ? rc : transfer(o, verify, target, &fd, call, f);
+}
+
+int command_receive(struct client *client, const struct options *o, struct failure *f)
+{
+	(void)client;
+	return by_hand_receive(o, false, f);
 }

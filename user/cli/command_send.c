@@ -102,15 +102,22 @@ static int take_disk(const struct options *o, struct source *ret, struct failure
 	return take_extents(o, ret, f);
 }
 
-static int source_take(const struct options *o, struct source *ret, struct failure *f)
+static int source_take(const struct options *o, bool verify, struct source *ret, struct failure *f)
 {
-	if (o->all + o->tracker + (o->extents != NULL) != 1)
+	if (!verify && o->all + o->tracker + (o->extents != NULL) != 1)
 		return failure_set(f, CODE_INVALID_PARAMETER, -EINVAL,
 				   "Say what to send: --all, --extents FILE or --tracker.");
 	return o->tracker ? take_tracker(o, ret, f) : take_disk(o, ret, f);
 }
 
-static struct json_object *plan_of(const struct options *o, const struct source *source)
+static void add_flag(struct json_object *object, const char *name, bool flag)
+{
+	if (flag)
+		(void)json_object_object_add(object, name, json_object_new_boolean(true));
+}
+
+static struct json_object *plan_of(const struct options *o, bool verify,
+				   const struct source *source)
 {
 	struct json_object *what = json_object_new_object();
 	struct json_object *disk;
@@ -120,8 +127,9 @@ static struct json_object *plan_of(const struct options *o, const struct source 
 		json_add_text(what, "tracker", o->operand);
 	else if (o->extents)
 		json_add_text(what, "extents", source->extents);
-	else
-		(void)json_object_object_add(what, "all", json_object_new_boolean(true));
+	add_flag(what, "all", !o->tracker && !o->extents);
+	add_flag(what, "compare", o->compare);
+	add_flag(plan, "verify", verify);
 	json_add_text(disk, "path", source->path);
 	(void)json_object_object_add(disk, "source", what);
 	return plan;
@@ -160,15 +168,19 @@ static int announce(int fd, const struct options *o, const struct source *source
 	return rc;
 }
 
-static int transfer(const struct options *o, const struct address *to, const struct source *source,
-		    struct failure *f)
+static int transfer(const struct options *o, bool verify, const struct address *to,
+		    const struct source *source, struct failure *f)
 {
-	cleanup_json struct json_object *plan = plan_of(o, source);
+	cleanup_json struct json_object *plan = plan_of(o, verify, source);
 	cleanup_fd int fd = -1;
 	char epoch[UUID_TEXT_LEN + 1];
 	char label[PATH_MAX + 32];
 	struct by_hand by_hand = {
-		.label = label, .worker = send_main, .plan = plan, .json = o->json
+		.label = label,
+		.worker = send_main,
+		.plan = plan,
+		.json = o->json,
+		.verify = verify,
 	};
 	struct failure why;
 	int rc;
@@ -178,11 +190,11 @@ static int transfer(const struct options *o, const struct address *to, const str
 		rc = announce(fd, o, source, f);
 	if (rc)
 		return rc;
-	(void)snprintf(label, sizeof(label), "Sending %s", o->operand);
+	(void)snprintf(label, sizeof(label), "%s %s", verify ? "Verifying" : "Sending", o->operand);
 	by_hand.connection = steal_fd(&fd);
 	rc = by_hand_run(&by_hand, &why);
 	if (!rc)
-		return 0;
+		return by_hand.bytes_differ != 0;
 	if (by_hand.began && !o->tracker)
 		return failure_set(f, why.code, rc,
 				   "%s With a --journal there, --epoch %s goes on.", why.text,
@@ -191,15 +203,20 @@ static int transfer(const struct options *o, const struct address *to, const str
 	return rc;
 }
 
-int command_send(struct client *client, const struct options *o, struct failure *f)
+int by_hand_send(const struct options *o, bool verify, struct failure *f)
 {
 	_cleanup_(source_end) struct source source = { 0 };
 	struct address to;
 	int rc;
 
-	(void)client;
 	rc = by_hand_address(o->to, "--to", o->plain, &to, f);
 	if (!rc)
-		rc = source_take(o, &source, f);
-	return rc ? rc : transfer(o, &to, &source, f);
+		rc = source_take(o, verify, &source, f);
+	return rc ? rc : transfer(o, verify, &to, &source, f);
+}
+
+int command_send(struct client *client, const struct options *o, struct failure *f)
+{
+	(void)client;
+	return by_hand_send(o, false, f);
 }

@@ -48,6 +48,61 @@ int extent_push(struct extent_list *list, uint64_t offset, uint64_t length)
 	return 0;
 }
 
+static bool rule_keeps(enum extent_rule rule, bool in_a, bool in_b)
+{
+	switch (rule) {
+	case EXTENT_OR:
+		return in_a || in_b;
+	case EXTENT_AND:
+		return in_a && in_b;
+	default:
+		return in_a && !in_b;
+	}
+}
+
+/*
+ * Whether byte @at is in @list, whose extents below @*index end before it; the next byte from which
+ * on that is otherwise.
+ */
+static bool look_at(const struct extent_list *list, size_t *index, uint64_t at, uint64_t *ret_until)
+{
+	const struct extent *extent;
+
+	while (*index < list->nr &&
+	       list->extents[*index].offset + list->extents[*index].length <= at)
+		(*index)++;
+	extent = *index < list->nr ? &list->extents[*index] : NULL;
+	if (!extent)
+		*ret_until = UINT64_MAX;
+	else
+		*ret_until = extent->offset > at ? extent->offset : extent->offset + extent->length;
+	return extent && extent->offset <= at;
+}
+
+int extent_combine(const struct extent_list *a, enum extent_rule rule,
+		   const struct extent_list *b, struct extent_list *ret)
+{
+	size_t index_a = 0;
+	size_t index_b = 0;
+	uint64_t at = 0;
+
+	for (;;) {
+		uint64_t until_a;
+		uint64_t until_b;
+		bool in_a = look_at(a, &index_a, at, &until_a);
+		bool in_b = look_at(b, &index_b, at, &until_b);
+		uint64_t until = min_of(until_a, until_b);
+		int rc;
+
+		if (until == UINT64_MAX)
+			return 0;
+		rc = rule_keeps(rule, in_a, in_b) ? extent_push(ret, at, until - at) : 0;
+		if (rc)
+			return rc;
+		at = until;
+	}
+}
+
 void extent_clip(struct extent_list *list, uint64_t size)
 {
 	while (list->nr) {

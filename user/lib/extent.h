@@ -36,6 +36,15 @@ void extent_list_free(struct extent_list *list); /* leaves an empty list */
  */
 int extent_push(struct extent_list *list, uint64_t offset, uint64_t length);
 
+enum extent_rule { EXTENT_OR, EXTENT_AND, EXTENT_MINUS };
+
+/**
+ * extent_combine - what is in @a or, and, or but not in @b, pushed to @ret, an empty list. 0 or
+ * -ENOMEM, and then a part of it.
+ */
+int extent_combine(const struct extent_list *a, enum extent_rule rule,
+		   const struct extent_list *b, struct extent_list *ret);
+
 /** extent_clip - drop what lies at or above @size. */
 void extent_clip(struct extent_list *list, uint64_t size);
 

@@ -93,6 +93,23 @@ void send_session_init(struct send_session *s, const struct wire_begin *begin)
 	tally_init(&s->tally);
 }
 
+size_t send_session_compare(struct send_session *s, const struct wire_compare *compare,
+			    uint8_t body[sizeof(struct cbt_wire_compare)])
+{
+	s->sequence_out++;
+	s->state = SESSION_COMPARING;
+	return wire_compare_encode(compare, body);
+}
+
+void send_session_hash(struct send_session *s, struct wire_header *h, const struct extent *extents,
+		       const void *macs, uint8_t *head)
+{
+	h->sequence = s->sequence_out++;
+	wire_seal(h, extents, macs, head);
+	s->nr_pieces[s->nr_hashes++ % SESSION_HASHES_MAX] =
+		(uint16_t)(h->body_len / CBT_WIRE_MAC_BYTES);
+}
+
 size_t send_session_begin(struct send_session *s, uint8_t body[WIRE_BEGIN_MAX])
 {
 	s->sequence_out++;
@@ -182,6 +199,23 @@ static int mark_answered(struct send_session *s, const struct wire_header *h, co
 	return SESSION_MARK;
 }
 
+/* A bit for each MAC of the oldest HASH without an answer, and none beyond. */
+static int differ_step(struct send_session *s, const struct wire_header *h, const uint8_t *body,
+		       struct failure *f)
+{
+	unsigned int nr = s->nr_pieces[s->nr_differ % SESSION_HASHES_MAX];
+
+	if (send_session_compared(s))
+		return refuse_type(h, "nothing", f);
+	if (h->type != CBT_WIRE_DIFFER)
+		return refuse_type(h, "DIFFER", f);
+	if (h->body_len != (nr + 7) / 8 || (nr % 8 && body[nr / 8] >> nr % 8))
+		return failure_set(f, CODE_FAILED, -EPROTO,
+				   "the peer compared another number of pieces than it was given");
+	s->nr_differ++;
+	return SESSION_DIFFER;
+}
+
 static int send_step(struct send_session *s, const struct wire_header *h, const uint8_t *head,
 		     const uint8_t *body, struct failure *f)
 {
@@ -191,6 +225,8 @@ static int send_step(struct send_session *s, const struct wire_header *h, const 
 		return rc;
 	s->sequence_in++;
 	switch (s->state) {
+	case SESSION_COMPARING:
+		return differ_step(s, h, body, f);
 	case SESSION_OFFERED:
 		return ready_step(s, h, body, f);
 	case SESSION_STREAMING:
@@ -216,9 +252,14 @@ int send_session_step(struct send_session *s, const struct wire_header *h, const
 
 /* --- receiver --- */
 
-void receive_session_init(struct receive_session *s, const struct wire_begin *plan)
+void receive_session_init(struct receive_session *s, const struct wire_begin *plan,
+			  bool only_compares)
 {
-	*s = (struct receive_session){ .state = SESSION_FRESH, .plan = plan };
+	*s = (struct receive_session){
+		.state = SESSION_FRESH,
+		.plan = plan,
+		.only_compares = only_compares,
+	};
 	tally_init(&s->tally);
 }
 
@@ -272,17 +313,58 @@ static int compare_base(const struct wire_begin *theirs, const struct uuid *ours
 	return compare_uuid("base", &theirs->base, ours, f);
 }
 
+/* The plan's disks cannot be more bytes than they have. */
+static int check_total(const struct receive_session *s, uint64_t bytes_total, struct failure *f)
+{
+	uint64_t room = 0;
+
+	for (uint32_t i = 0; i < s->plan->nr_disks; i++)
+		if (__builtin_add_overflow(room, s->plan->disks[i].size_bytes, &room))
+			room = UINT64_MAX;
+	if (bytes_total <= room)
+		return 0;
+	return failure_set(f, CODE_FAILED, -EPROTO,
+			   "the sender announced more bytes than its disks have");
+}
+
+static int compare_step(struct receive_session *s, const struct wire_header *h, const uint8_t *body,
+			struct failure *f)
+{
+	struct wire_compare theirs = { 0 };
+	enum wire_fault fault = wire_compare_decode(body, &theirs);
+	int rc;
+
+	if (fault)
+		return refuse(h, fault, f);
+	rc = compare_uuid("virtual machine", &theirs.vm, &s->plan->vm, f);
+	if (!rc)
+		rc = compare_uuid("epoch", &theirs.epoch, &s->plan->epoch, f);
+	if (!rc)
+		rc = check_total(s, theirs.bytes_total, f);
+	if (rc)
+		return rc;
+	if (theirs.only != s->only_compares)
+		return failure_set(f, CODE_INVALID_STATE, -ESTALE,
+				   "the sender wants to %s, the receiver expects to %s",
+				   theirs.only ? "verify" : "send", theirs.only ? "be sent to" : "be verified");
+	s->compare = theirs;
+	s->state = SESSION_COMPARING;
+	return SESSION_COMPARE;
+}
+
 static int begin_step(struct receive_session *s, const struct wire_header *h, const uint8_t *body,
 		      struct failure *f)
 {
 	const struct wire_begin *ours = s->plan;
 	struct wire_begin theirs = { 0 };
 	enum wire_fault fault;
-	uint64_t room = 0;
 	int rc;
 
-	if (h->type != CBT_WIRE_BEGIN)
-		return refuse_type(h, "BEGIN", f);
+	if (s->only_compares)
+		return refuse_type(h, s->state == SESSION_FRESH ? "COMPARE" : "HASH or END", f);
+	if (s->nr_hashes != s->nr_differ)
+		return failure_set(f, CODE_FAILED, -EPROTO,
+				   "the sender begins before its hashes are answered");
 	fault = wire_begin_decode(body, h->body_len, &theirs);
 	if (fault)
 		return refuse(h, fault, f);
@@ -293,15 +375,10 @@ static int begin_step(struct receive_session *s, const struct wire_header *h, co
 		rc = compare_base(&theirs, &ours->base, f);
 	if (!rc)
 		rc = compare_disks(&theirs, ours, f);
+	if (!rc)
+		rc = check_total(s, theirs.bytes_total, f);
 	if (rc)
 		return rc;
-
-	for (uint32_t i = 0; i < ours->nr_disks; i++)
-		if (__builtin_add_overflow(room, ours->disks[i].size_bytes, &room))
-			room = UINT64_MAX;
-	if (theirs.bytes_total > room)
-		return failure_set(f, CODE_FAILED, -EPROTO,
-				   "the sender announced more bytes than its disks have");
 	s->begin = theirs;
 	s->bytes_total = theirs.bytes_total;
 	s->state = SESSION_OFFERED;
@@ -342,16 +419,17 @@ static int mark_step(struct receive_session *s, const struct wire_header *h, con
 	return SESSION_MARK;
 }
 
-static int extents_step(struct receive_session *s, const struct wire_header *h, const uint8_t *head,
-			struct extent *extents, struct failure *f)
+/* The extents of a record, on a disk of the plan and within it. */
+static int take_extents(const struct receive_session *s, const struct wire_header *h,
+			const uint8_t *head, struct extent *extents, uint64_t *ret_sum,
+			struct failure *f)
 {
 	const struct extent *last = &extents[h->nr_extents - 1];
 	enum wire_fault fault;
-	uint64_t sum;
 
 	if (h->disk >= s->plan->nr_disks)
 		return refuse(h, WIRE_FAULT_DISK, f);
-	fault = wire_extents_decode(h, head, extents, &sum);
+	fault = wire_extents_decode(h, head, extents, ret_sum);
 	if (fault)
 		return refuse(h, fault, f);
 	if (last->offset + last->length > s->plan->disks[h->disk].size_bytes)
@@ -359,6 +437,42 @@ static int extents_step(struct receive_session *s, const struct wire_header *h, 
 				   "record %llu of the peer (%s) reaches beyond disk %s",
 				   (unsigned long long)h->sequence, wire_type_name(h->type),
 				   s->plan->disks[h->disk].name);
+	return 0;
+}
+
+static int hash_step(struct receive_session *s, const struct wire_header *h, const uint8_t *head,
+		     struct extent *extents, struct failure *f)
+{
+	const struct extent *last = &extents[h->nr_extents - 1];
+	uint64_t sum;
+	int rc = take_extents(s, h, head, extents, &sum, f);
+
+	if (rc)
+		return rc;
+	if (h->disk < s->hash_disk || (h->disk == s->hash_disk && extents[0].offset < s->hash_end))
+		return failure_set(f, CODE_FAILED, -EPROTO,
+				   "the sender hashes a place twice, or out of order");
+	if (sum > s->compare.bytes_total - s->bytes_compared)
+		return failure_set(f, CODE_FAILED, -EPROTO,
+				   "the sender hashes more bytes than it announced");
+	if (s->nr_hashes - s->nr_differ == SESSION_HASHES_MAX)
+		return failure_set(f, CODE_FAILED, -EPROTO,
+				   "the sender does not wait for its hashes to be answered");
+	s->hash_disk = h->disk;
+	s->hash_end = last->offset + last->length;
+	s->bytes_compared += sum;
+	s->nr_hashes++;
+	return SESSION_HASH;
+}
+
+static int extents_step(struct receive_session *s, const struct wire_header *h, const uint8_t *head,
+			struct extent *extents, struct failure *f)
+{
+	uint64_t sum;
+	int rc = take_extents(s, h, head, extents, &sum, f);
+
+	if (rc)
+		return rc;
 	if (sum > s->bytes_total - bytes_so_far(s))
 		return failure_set(f, CODE_FAILED, -EPROTO,
 				   "the sender sent more bytes than it announced");
@@ -391,6 +505,19 @@ static int end_step(struct receive_session *s, const uint8_t *body, struct failu
 	return SESSION_END;
 }
 
+static int comparing_step(struct receive_session *s, const struct wire_header *h,
+			  const uint8_t *head, const uint8_t *body, struct extent *extents,
+			  struct failure *f)
+{
+	if (h->type == CBT_WIRE_HASH)
+		return hash_step(s, h, head, extents, f);
+	if (h->type == CBT_WIRE_BEGIN)
+		return begin_step(s, h, body, f);
+	if (h->type == CBT_WIRE_END && s->only_compares && s->nr_hashes == s->nr_differ)
+		return end_step(s, body, f);
+	return refuse_type(h, s->only_compares ? "HASH or END" : "HASH or BEGIN", f);
+}
+
 static int receive_step(struct receive_session *s, const struct wire_header *h, const uint8_t *head,
 			const uint8_t *body, struct extent *extents, struct failure *f)
 {
@@ -399,8 +526,14 @@ static int receive_step(struct receive_session *s, const struct wire_header *h, 
 	if (rc)
 		return rc;
 	s->sequence_in++;
+	if (s->state == SESSION_FRESH && h->type == CBT_WIRE_COMPARE)
+		return compare_step(s, h, body, f);
+	if (s->state == SESSION_FRESH && h->type != CBT_WIRE_BEGIN)
+		return refuse_type(h, "COMPARE or BEGIN", f);
 	if (s->state == SESSION_FRESH)
 		return begin_step(s, h, body, f);
+	if (s->state == SESSION_COMPARING)
+		return comparing_step(s, h, head, body, extents, f);
 	if (s->state != SESSION_STREAMING)
 		return refuse_type(h, "nothing", f);
 	switch (h->type) {

@@ -41,7 +41,8 @@ static inline uint64_t session_tally_bytes(const struct session_tally *tally)
 }
 
 enum session_state {
-	SESSION_FRESH, /* BEGIN is due */
+	SESSION_FRESH, /* COMPARE or BEGIN is due */
+	SESSION_COMPARING, /* HASH and DIFFER; then BEGIN is due, or END */
 	SESSION_OFFERED, /* sender only: READY is due */
 	SESSION_STREAMING,
 	SESSION_ENDED, /* DURABLE is due */
@@ -57,7 +58,13 @@ enum session_event {
 	SESSION_END, /* receiver: wait for all writes, flush, answer DURABLE */
 	SESSION_DURABLE, /* sender: the delta is acknowledged */
 	SESSION_MARK, /* receiver: answer it once what came before is durable; sender: it is */
+	SESSION_COMPARE, /* receiver: HASHes come, made with @compare.key */
+	SESSION_HASH, /* receiver: compare the extents, answer DIFFER */
+	SESSION_DIFFER, /* sender: the answer to the oldest HASH that had none */
 };
+
+/* HASHes that may be without an answer at a time: enough for a disk of 1 GB/s at the other end of 100 ms. */
+#define SESSION_HASHES_MAX 128U
 
 #define SESSION_MARK_BYTES (WIRE_HEADER_BYTES + sizeof(struct cbt_wire_mark))
 
@@ -72,6 +79,9 @@ struct send_session {
 	struct wire_mark mark; /* READY's, then the last one that the receiver answered */
 	struct wire_mark mark_sent;
 	struct session_tally tally;
+	uint64_t nr_hashes; /* sent */
+	uint64_t nr_differ; /* answered */
+	uint16_t nr_pieces[SESSION_HASHES_MAX]; /* of those between, by number */
 };
 
 /** send_session_init - @begin stays the caller's and must outlive the session. */
@@ -80,15 +90,32 @@ void send_session_init(struct send_session *s, const struct wire_begin *begin);
 /*
  * These make the next record of the conversation. BEGIN and END: the body, whose length is
  * returned, to be sealed by record_write() with the sequence number that @s->sequence_out held
- * before. DATA, ZERO and DISCARD: the head, sealed, for @h with type, disk, nr_extents and
- * body_len. MARK: the whole record, sealed.
+ * before; COMPARE likewise. DATA, ZERO and DISCARD: the head, sealed, for @h with type, disk,
+ * nr_extents and body_len; HASH likewise. MARK: the whole record, sealed.
+ *
+ * After COMPARE: no HASH while send_session_may_hash() says no; BEGIN, or END of a comparison that
+ * is all there is, once send_session_compared() says so.
  */
+size_t send_session_compare(struct send_session *s, const struct wire_compare *compare,
+			    uint8_t body[sizeof(struct cbt_wire_compare)]);
+void send_session_hash(struct send_session *s, struct wire_header *h, const struct extent *extents,
+		       const void *macs, uint8_t *head);
 size_t send_session_begin(struct send_session *s, uint8_t body[WIRE_BEGIN_MAX]);
 void send_session_record(struct send_session *s, struct wire_header *h,
 			 const struct extent *extents, const void *body, uint8_t *head);
 void send_session_mark(struct send_session *s, const struct wire_mark *mark,
 		       uint8_t record[SESSION_MARK_BYTES]);
 size_t send_session_end(struct send_session *s, uint8_t body[sizeof(struct cbt_wire_end)]);
+
+static inline bool send_session_may_hash(const struct send_session *s)
+{
+	return s->nr_hashes - s->nr_differ < SESSION_HASHES_MAX;
+}
+
+static inline bool send_session_compared(const struct send_session *s)
+{
+	return s->nr_hashes == s->nr_differ;
+}
 
 /** send_session_step - a record of the receiver. */
 int send_session_step(struct send_session *s, const struct wire_header *h, const uint8_t *head,
@@ -99,6 +126,13 @@ int send_session_step(struct send_session *s, const struct wire_header *h, const
 struct receive_session {
 	enum session_state state;
 	const struct wire_begin *plan;
+	bool only_compares;
+	struct wire_compare compare; /* the sender's, from SESSION_COMPARE on */
+	uint64_t bytes_compared; /* of HASHes that came */
+	uint64_t nr_hashes; /* that came */
+	uint64_t nr_differ; /* that were answered */
+	uint32_t hash_disk; /* where the last one ended */
+	uint64_t hash_end;
 	struct wire_begin begin; /* the sender's, from SESSION_BEGIN on */
 	uint64_t bytes_total; /* as the sender announced */
 	uint64_t bytes_held; /* before the place from which the sender goes on */
@@ -111,12 +145,14 @@ struct receive_session {
 /**
  * receive_session_init - @plan is what this side expects; its bytes_total is not looked at. It
  * stays the caller's.
+ * @only_compares: nothing but a comparison is expected, and no delta after it
  */
-void receive_session_init(struct receive_session *s, const struct wire_begin *plan);
+void receive_session_init(struct receive_session *s, const struct wire_begin *plan,
+			  bool only_compares);
 
 /**
  * receive_session_step - a record of the sender.
- * @extents: room for CBT_WIRE_EXTENTS_MAX; filled for DATA, ZERO and DISCARD
+ * @extents: room for CBT_WIRE_EXTENTS_MAX; filled for DATA, ZERO, DISCARD and HASH
  */
 int receive_session_step(struct receive_session *s, const struct wire_header *h,
 			 const uint8_t *head, const uint8_t *body, struct extent *extents,
@@ -128,6 +164,12 @@ int receive_session_step(struct receive_session *s, const struct wire_header *h,
  */
 size_t receive_session_ready(struct receive_session *s, const struct wire_ready *ready,
 			     uint8_t body[sizeof(struct cbt_wire_ready)]);
+
+/** receive_session_differ - the oldest HASH without an answer is being answered. */
+static inline void receive_session_differ(struct receive_session *s)
+{
+	s->nr_differ++;
+}
 
 /** receive_session_durable - the body of DURABLE, valid after SESSION_END. */
 struct wire_durable receive_session_durable(const struct receive_session *s);

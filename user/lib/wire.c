@@ -24,6 +24,7 @@
 _Static_assert(sizeof(struct cbt_wire_header) == 32, "wire header");
 _Static_assert(sizeof(struct cbt_wire_extent) == 16, "wire extent");
 _Static_assert(sizeof(struct cbt_wire_begin) == 72, "wire begin");
+_Static_assert(sizeof(struct cbt_wire_compare) == 64, "wire compare");
 _Static_assert(sizeof(struct cbt_wire_mark) == 24, "wire mark");
 _Static_assert(sizeof(struct cbt_wire_ready) == 32, "wire ready");
 _Static_assert(sizeof(struct cbt_wire_disk) == 64, "wire disk");
@@ -36,6 +37,9 @@ _Static_assert(sizeof(XXH3_state_t) <= sizeof(struct wire_digest), "digest state
 #define BEGIN_MIN (sizeof(struct cbt_wire_begin) + DISK_LEN)
 #define READY_LEN sizeof(struct cbt_wire_ready)
 #define MARK_LEN sizeof(struct cbt_wire_mark)
+#define COMPARE_LEN sizeof(struct cbt_wire_compare)
+#define HASH_MAX (CBT_WIRE_MACS_MAX * CBT_WIRE_MAC_BYTES)
+#define DIFFER_MAX ((CBT_WIRE_MACS_MAX + 7) / 8)
 #define END_LEN sizeof(struct cbt_wire_end)
 #define DURABLE_LEN sizeof(struct cbt_wire_durable)
 #define FAILED_MIN sizeof(struct cbt_wire_failed)
@@ -60,6 +64,9 @@ static const struct bounds bounds_of_type[] = {
 	[CBT_WIRE_DURABLE] = { "DURABLE", false, DURABLE_LEN, DURABLE_LEN, 1 },
 	[CBT_WIRE_FAILED] = { "FAILED", false, FAILED_MIN, CBT_WIRE_TEXT_MAX, 1 },
 	[CBT_WIRE_MARK] = { "MARK", false, MARK_LEN, MARK_LEN, 1 },
+	[CBT_WIRE_COMPARE] = { "COMPARE", false, COMPARE_LEN, COMPARE_LEN, 1 },
+	[CBT_WIRE_HASH] = { "HASH", true, CBT_WIRE_MAC_BYTES, HASH_MAX, CBT_WIRE_MAC_BYTES },
+	[CBT_WIRE_DIFFER] = { "DIFFER", false, 1, DIFFER_MAX, 1 },
 };
 
 static const char *const fault_texts[NR_WIRE_FAULTS] = {
@@ -76,7 +83,7 @@ static const char *const fault_texts[NR_WIRE_FAULTS] = {
 	[WIRE_FAULT_EXTENT_EMPTY] = "has an empty extent",
 	[WIRE_FAULT_EXTENT_RANGE] = "has an extent beyond the largest offset",
 	[WIRE_FAULT_EXTENT_ORDER] = "has extents that overlap or are out of order",
-	[WIRE_FAULT_EXTENT_SUM] = "has a body that is not as long as its extents",
+	[WIRE_FAULT_EXTENT_SUM] = "has a body that is not as long as its extents ask for",
 	[WIRE_FAULT_VERSION] = "asks for another version of the protocol",
 	[WIRE_FAULT_NR_DISKS] = "announces a number of disks that does not fit its length",
 	[WIRE_FAULT_DISK_NAME] = "has a disk name that is empty, not ended or not padded with NUL",
@@ -85,6 +92,7 @@ static const char *const fault_texts[NR_WIRE_FAULTS] = {
 	[WIRE_FAULT_NR_ABORTED] = "names more aborted epochs than allowed, or not as many as it says",
 	[WIRE_FAULT_RESERVED] = "has something in a field that must be zero",
 	[WIRE_FAULT_MARK] = "marks a place that is no multiple of 512, or on a disk above the limit",
+	[WIRE_FAULT_COMPARE] = "has flags of a comparison that this version does not know",
 };
 
 const char *wire_fault_text(enum wire_fault fault)
@@ -215,6 +223,7 @@ enum wire_fault wire_extents_decode(const struct wire_header *h, const uint8_t *
 	const uint8_t *at = head + WIRE_HEADER_BYTES;
 	uint64_t start = 0;
 	uint64_t sum = 0;
+	uint64_t nr_pieces = 0;
 
 	for (unsigned int i = 0; i < h->nr_extents; i++, at += WIRE_EXTENT_BYTES) {
 		enum wire_fault fault = extent_decode(at, start, &decoded[i]);
@@ -222,9 +231,14 @@ enum wire_fault wire_extents_decode(const struct wire_header *h, const uint8_t *
 		if (fault)
 			return fault;
 		start = decoded[i].offset + decoded[i].length;
-		sum += decoded[i].length; /* extents do not overlap: below 2^63 */
+		/* extents do not overlap: both stay below 2^63 */
+		sum += decoded[i].length;
+		nr_pieces += wire_nr_pieces(&decoded[i]);
 	}
 	if (h->type == CBT_WIRE_DATA && sum != h->body_len)
+		return WIRE_FAULT_EXTENT_SUM;
+	if (h->type == CBT_WIRE_HASH &&
+	    (sum > CBT_WIRE_HASH_MAX || nr_pieces * CBT_WIRE_MAC_BYTES != h->body_len))
 		return WIRE_FAULT_EXTENT_SUM;
 	memcpy(ret, decoded, h->nr_extents * sizeof(*ret));
 	*ret_sum = sum;
@@ -328,6 +342,40 @@ enum wire_fault wire_begin_decode(const uint8_t *body, size_t len, struct wire_b
 	       offsetof(struct wire_begin, disks) + begin.nr_disks * sizeof(begin.disks[0]));
 	ret->nr_aborted = begin.nr_aborted;
 	memcpy(ret->aborted, begin.aborted, begin.nr_aborted * UUID_BYTES);
+	return WIRE_SOUND;
+}
+
+size_t wire_compare_encode(const struct wire_compare *compare,
+			   uint8_t buf[sizeof(struct cbt_wire_compare)])
+{
+	struct cbt_wire_compare raw = {
+		.version = htole32(CBT_WIRE_VERSION),
+		.flags = htole32(compare->only ? CBT_WIRE_COMPARE_ONLY : 0),
+		.bytes_total = htole64(compare->bytes_total),
+	};
+
+	memcpy(raw.vm, compare->vm.b, sizeof(raw.vm));
+	memcpy(raw.epoch, compare->epoch.b, sizeof(raw.epoch));
+	memcpy(raw.key, compare->key, sizeof(raw.key));
+	memcpy(buf, &raw, sizeof(raw));
+	return sizeof(raw);
+}
+
+enum wire_fault wire_compare_decode(const uint8_t body[sizeof(struct cbt_wire_compare)],
+				    struct wire_compare *ret)
+{
+	struct cbt_wire_compare raw;
+
+	memcpy(&raw, body, sizeof(raw));
+	if (le32toh(raw.version) != CBT_WIRE_VERSION)
+		return WIRE_FAULT_VERSION;
+	if (le32toh(raw.flags) & ~CBT_WIRE_COMPARE_ONLY)
+		return WIRE_FAULT_COMPARE;
+	ret->only = le32toh(raw.flags) & CBT_WIRE_COMPARE_ONLY;
+	ret->bytes_total = le64toh(raw.bytes_total);
+	memcpy(ret->vm.b, raw.vm, sizeof(raw.vm));
+	memcpy(ret->epoch.b, raw.epoch, sizeof(raw.epoch));
+	memcpy(ret->key, raw.key, sizeof(raw.key));
 	return WIRE_SOUND;
 }
 

@@ -56,6 +56,7 @@ enum wire_fault {
 	WIRE_FAULT_NR_ABORTED,
 	WIRE_FAULT_RESERVED,
 	WIRE_FAULT_MARK,
+	WIRE_FAULT_COMPARE,
 	NR_WIRE_FAULTS,
 };
 
@@ -88,6 +89,14 @@ struct wire_begin {
 	struct wire_disk disks[CBT_WIRE_DISKS_MAX];
 	uint32_t nr_aborted;
 	struct uuid aborted[CBT_WIRE_ABORTED_MAX];
+};
+
+struct wire_compare {
+	bool only; /* nothing will be sent */
+	struct uuid vm;
+	struct uuid epoch;
+	uint8_t key[CBT_WIRE_KEY_BYTES];
+	uint64_t bytes_total;
 };
 
 /** struct wire_mark - a place in a delta; all 0: its start. */
@@ -138,9 +147,18 @@ void wire_seal(struct wire_header *h, const struct extent *extents, const void *
 /** wire_check_matches - whether head and body are what the sender sealed. */
 bool wire_check_matches(const struct wire_header *h, const uint8_t *head, const void *body);
 
+/** wire_nr_pieces - into how many pieces a comparison cuts an extent. */
+static inline uint64_t wire_nr_pieces(const struct extent *extent)
+{
+	uint64_t last = extent->offset + extent->length - 1;
+
+	return last / CBT_WIRE_PIECE - extent->offset / CBT_WIRE_PIECE + 1;
+}
+
 /**
  * wire_extents_decode - all @h->nr_extents: aligned, not empty, below 2^63, ascending, not
- * overlapping; of DATA also: their sum is the body's length.
+ * overlapping; of DATA also: their sum is the body's length; of HASH: the body has a MAC for each of
+ * their pieces, and they are no more than CBT_WIRE_HASH_MAX.
  * @head: where the record starts; @ret: room for @h->nr_extents; @ret_sum: bytes
  */
 enum wire_fault wire_extents_decode(const struct wire_header *h, const uint8_t *head,
@@ -153,6 +171,11 @@ enum wire_fault wire_extents_decode(const struct wire_header *h, const uint8_t *
 
 size_t wire_begin_encode(const struct wire_begin *begin, uint8_t buf[WIRE_BEGIN_MAX]);
 enum wire_fault wire_begin_decode(const uint8_t *body, size_t len, struct wire_begin *ret);
+
+size_t wire_compare_encode(const struct wire_compare *compare,
+			   uint8_t buf[sizeof(struct cbt_wire_compare)]);
+enum wire_fault wire_compare_decode(const uint8_t body[sizeof(struct cbt_wire_compare)],
+				    struct wire_compare *ret);
 
 size_t wire_mark_encode(const struct wire_mark *mark, uint8_t buf[sizeof(struct cbt_wire_mark)]);
 enum wire_fault wire_mark_decode(const uint8_t body[sizeof(struct cbt_wire_mark)],

@@ -5,6 +5,7 @@
  * People get tables, sentences and a progress bar; --json gets one object a line with "schema":
  * 1. Here is the command line; the commands are in cli/.
  */
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -34,7 +35,7 @@ static void print_help(void)
 			     options[i].value ? options[i].value : "", options[i].doc);
 	(void)printf(
 		"  --help, --version\n\n"
-		"VM is a name or a UUID. Exit status: 0 done, 2 wrong usage, 10 failed, 11 access "
+		"VM is a name or a UUID. Exit status: 0 done, 1 verify: they differ, 2 wrong usage, 10 failed, 11 access "
 		"denied,\n"
 		"12 not supported, 13 status unknown, 14 time-out, 15 invalid parameter, 16 in "
 		"use, 17 invalid\n"
@@ -131,9 +132,11 @@ static int run(const struct command *command, const struct options *o)
 
 	if (!rc)
 		rc = command->run(client, o, &f);
-	if (!rc)
-		rc = output_end(&f);
-	return rc ? print_failure(o, &f) : 0;
+	if (rc >= 0 && output_end(&f))
+		rc = -EIO;
+	if (rc < 0)
+		return print_failure(o, &f);
+	return rc; /* an answer that is no failure: there is a difference */
 }
 
 static bool has_flag(int argc, char **argv, const char *flag)

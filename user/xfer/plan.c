@@ -49,13 +49,15 @@ static int take_text(const char *what, struct json_object *object, const char *n
 static int take_source(const char *what, struct json_object *source, struct plan_disk *ret,
 		       struct failure *f)
 {
-	static const char *const names[] = { "tracker", "extents", "all" };
+	static const char *const names[] = { "tracker", "extents", "all", "compare" };
 	struct json_object *all;
 	int rc = json_check_members(what, source, names, ARRAY_SIZE(names), f);
 
+	if (!rc)
+		rc = json_get_flag(what, source, "compare", &ret->compare, f);
 	if (rc)
 		return rc;
-	if (json_object_object_length(source) != 1)
+	if (has(source, "tracker") + has(source, "extents") + has(source, "all") != 1)
 		return refuse(what, "must have exactly one of tracker, extents and all", f);
 	if (has(source, "tracker")) {
 		ret->source = SOURCE_TRACKER;
@@ -173,9 +175,10 @@ static int take_disks(struct json_object *object, enum plan_role role, struct pl
 static int take_plan(struct json_object *object, enum plan_role role, struct plan *plan,
 		     struct failure *f)
 {
-	static const char *const send_names[] = { "version", "vm", "epoch", "base", "disks", "aborted" };
-	static const char *const receive_names[] = { "version", "vm",	 "epoch",
-						     "base",	"disks", "journal" };
+	static const char *const send_names[] = { "version", "vm",	"epoch", "base",
+						  "disks",   "aborted", "verify" };
+	static const char *const receive_names[] = { "version", "vm",	   "epoch", "base",
+						     "disks",	"journal", "verify" };
 	struct json_object *journal = NULL;
 	uint64_t version;
 	int rc;
@@ -195,6 +198,10 @@ static int take_plan(struct json_object *object, enum plan_role role, struct pla
 		rc = refuse("plan", "lacks \"base\"", f);
 	if (!rc)
 		rc = json_get_uuid("plan", object, "base", false, &plan->begin.base, f);
+	if (!rc)
+		rc = json_get_flag("plan", object, "verify", &plan->verify, f);
+	if (!rc && plan->verify && has(object, "journal"))
+		rc = refuse("plan", "has a \"journal\" and \"verify\", which writes nothing", f);
 	if (!rc && role == PLAN_SEND)
 		rc = take_aborted(object, &plan->begin, f);
 	if (!rc && role == PLAN_RECEIVE && json_object_object_get_ex(object, "journal", &journal))

@@ -28,6 +28,7 @@ struct plan_disk {
 	int fd;
 	enum plan_source source;
 	char *source_name; /* tracker or file; NULL for SOURCE_ALL */
+	bool compare; /* of the source, only what the receiver's disk does not hold */
 };
 
 struct plan_journal {
@@ -39,6 +40,7 @@ struct plan_journal {
 
 struct plan {
 	struct wire_begin begin; /* bytes_total 0 */
+	bool verify; /* compare only */
 	struct plan_journal journal; /* receive only */
 	struct plan_disk disks[CBT_WIRE_DISKS_MAX]; /* as begin.disks */
 };

@@ -13,6 +13,9 @@
  * go on being written meanwhile. After END the same with the state COMPLETE, and DURABLE for an
  * answer; only then the disks are touched. A connection that breaks leaves a journal that the next
  * one goes on with, from the last mark.
+ *
+ * A comparison before the delta uses the same slots: a HASH is looked up on the disks, and answered
+ * in its turn.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -22,6 +25,7 @@
 #include "base/macro.h"
 #include "lib/session.h"
 #include "xfer/apply.h"
+#include "xfer/hash_target.h"
 #include "xfer/incoming.h"
 #include "xfer/journal_file.h"
 #include "xfer/transfer.h"
@@ -51,11 +55,13 @@ struct receiver {
 	struct receive_session session;
 	struct incoming in;
 	struct writer writer;
+	struct hash_target *hash_target; /* NULL: nothing was compared */
 	struct slot *slots; /* NR_SLOTS */
 	struct slot *receiving; /* NULL: all slots are being written, or END came */
 	unsigned int nr_busy; /* slots */
 	bool ended;
 	uint64_t bytes_done;
+	uint64_t bytes_hashes;
 
 	/* journal mode */
 	uint64_t nr_entries; /* begun */
@@ -89,8 +95,61 @@ static void slot_done(struct receiver *r, struct slot *slot)
 	slot->busy = false;
 	r->nr_busy--;
 	r->bytes_done += slot->bytes;
-	report_progress(&r->t->report, r->bytes_done, r->session.tally.bytes_data);
+	report_progress(&r->t->report, "progress", r->bytes_done, r->session.tally.bytes_data);
 	receive_next(r);
+}
+
+/* --- comparison --- */
+
+/*
+ * A delta that is complete and not yet on the disks comes first: it may be the very one that is
+ * offered, and then nothing differs any more.
+ */
+static int compare_arrived(struct receiver *r, struct failure *f)
+{
+	const struct wire_compare *compare = &r->session.compare;
+	int rc = 0;
+
+	if (r->t->journal && r->t->journal->header.state == JOURNAL_COMPLETE)
+		rc = journal_apply(r->t, true, f);
+	if (!rc)
+		rc = hash_target_open(r->t, compare->key, &r->hash_target, f);
+	if (!rc)
+		report_compare(&r->t->report, compare->bytes_total);
+	return rc;
+}
+
+static int hash_ended(struct receiver *r, const struct ring_op *op, struct failure *f)
+{
+	uint8_t differ[CBT_WIRE_MACS_MAX / 8];
+	unsigned int slot;
+	size_t bytes;
+	int rc = hash_target_ended(r->hash_target, op, f);
+
+	while (!rc && (rc = hash_target_answer(r->hash_target, differ, &bytes, &slot, f)) > 0) {
+		receive_session_differ(&r->session);
+		rc = transfer_say(r->t, CBT_WIRE_DIFFER, differ, bytes, f);
+		r->slots[slot].busy = false;
+		r->nr_busy--;
+		r->bytes_done += r->slots[slot].bytes;
+	}
+	if (rc)
+		return rc;
+	report_progress(&r->t->report, "comparing", r->bytes_done, 0);
+	receive_next(r);
+	return 0;
+}
+
+static void hash_arrived(struct receiver *r, struct slot *slot)
+{
+	slot->busy = true;
+	slot->bytes = 0;
+	for (unsigned int i = 0; i < r->in.header.nr_extents; i++)
+		slot->bytes += slot->extents[i].length;
+	r->nr_busy++;
+	r->bytes_hashes += r->in.header.body_len;
+	hash_target_start(r->hash_target, (unsigned int)(slot - r->slots), &r->in.header,
+			  slot->extents, slot->body);
 }
 
 /* --- journal mode --- */
@@ -224,6 +283,7 @@ static int begin_arrived(struct receiver *r, struct failure *f)
 	}
 	if (rc)
 		return rc;
+	report_compared(&r->t->report, r->session.bytes_compared, r->bytes_hashes);
 	report_begin(&r->t->report, r->session.bytes_total);
 	r->bytes_done = ready.mark.bytes;
 	return transfer_say(r->t, CBT_WIRE_READY, body,
@@ -254,6 +314,12 @@ static int record_arrived(struct receiver *r, struct failure *f)
 		return event;
 	r->receiving = NULL;
 	switch (event) {
+	case SESSION_COMPARE:
+		rc = compare_arrived(r, f);
+		break;
+	case SESSION_HASH:
+		hash_arrived(r, slot);
+		break;
 	case SESSION_BEGIN:
 		rc = begin_arrived(r, f);
 		break;
@@ -310,6 +376,8 @@ static int step(struct receiver *r, int timeout_ms, struct failure *f)
 	}
 	if (op == &r->flush_op)
 		return flush_ended(r, f);
+	if (op->kind == RING_READ)
+		return hash_ended(r, op, f);
 	return write_ended(r, op, f);
 }
 
@@ -337,7 +405,7 @@ static int converse(struct receiver *r, struct failure *f)
 	receive_next(r);
 	while (!rc && (!r->ended || r->nr_busy || r->flushing))
 		rc = step(r, r->flushing ? FLUSH_TIMEOUT_MS : r->t->idle_timeout_ms, f);
-	if (!rc)
+	if (!rc && !r->t->plan->verify)
 		rc = r->t->journal ? complete_journal(r, f) : writer_flush(&r->writer, f);
 	if (rc)
 		return rc;
@@ -354,6 +422,7 @@ static void receiver_free_at(struct receiver **r)
 	for (unsigned int i = 0; (*r)->slots && i < NR_SLOTS; i++)
 		free((*r)->slots[i].first);
 	free((*r)->slots);
+	hash_target_close_at(&(*r)->hash_target);
 	free(*r);
 }
 
@@ -384,7 +453,7 @@ static int receive_delta(struct transfer *t, struct failure *f)
 	if (rc)
 		return rc;
 	incoming_init(&r->in, t->ring, FILE_CONNECTION);
-	receive_session_init(&r->session, &t->plan->begin);
+	receive_session_init(&r->session, &t->plan->begin, t->plan->verify);
 	rc = converse(r, f);
 	if (rc) {
 		ring_drain(t->ring); /* before the slots go */
@@ -392,9 +461,9 @@ static int receive_delta(struct transfer *t, struct failure *f)
 	}
 	if (t->journal)
 		report_durable(&t->report);
-	if (t->journal && t->journal->header.state == JOURNAL_COMPLETE) {
+	report_compared(&t->report, r->session.bytes_compared, r->bytes_hashes);
+	if (t->journal && t->journal->header.state == JOURNAL_COMPLETE)
 		rc = journal_apply(t, false, f);
-	}
 	if (!rc)
 		report_done(&t->report, &r->session.tally, ring_engine_name(t->ring),
 			    transfer_is_direct(t));

@@ -52,18 +52,47 @@ void report_init(struct report *report, int fd)
 	*report = (struct report){ .fd = fd, .begin_ns = clock_ns() };
 }
 
-void report_begin(struct report *report, uint64_t bytes_total)
+void report_compare(struct report *report, uint64_t bytes_total)
 {
-	cleanup_json struct json_object *event = event_new("begin");
+	cleanup_json struct json_object *event = event_new("compare");
 
-	report->bytes_total = bytes_total;
 	report->begin_ns = clock_ns();
 	report->next_progress_ns = report->begin_ns + PROGRESS_INTERVAL_NS;
 	json_add_uint(event, "bytes_total", bytes_total);
 	write_event(report, event);
 }
 
-void report_progress(struct report *report, uint64_t bytes_done, uint64_t bytes_sent)
+void report_compared(struct report *report, uint64_t bytes_compared, uint64_t bytes_hashes)
+{
+	report->bytes_compared = bytes_compared;
+	report->bytes_hashes = bytes_hashes;
+}
+
+void report_differ(struct report *report, const char *disk, const struct extent *extent)
+{
+	cleanup_json struct json_object *event = event_new("differ");
+
+	report->bytes_total += extent->length;
+	json_add_text(event, "disk", disk);
+	json_add_uint(event, "offset", extent->offset);
+	json_add_uint(event, "length", extent->length);
+	write_event(report, event);
+}
+
+void report_begin(struct report *report, uint64_t bytes_total)
+{
+	cleanup_json struct json_object *event = event_new("begin");
+
+	report->bytes_total = bytes_total;
+	if (!report->bytes_compared)
+		report->begin_ns = clock_ns();
+	report->next_progress_ns = report->begin_ns + PROGRESS_INTERVAL_NS;
+	json_add_uint(event, "bytes_total", bytes_total);
+	write_event(report, event);
+}
+
+void report_progress(struct report *report, const char *name, uint64_t bytes_done,
+		     uint64_t bytes_sent)
 {
 	cleanup_json struct json_object *event = NULL;
 	uint64_t now = clock_ns();
@@ -71,7 +100,7 @@ void report_progress(struct report *report, uint64_t bytes_done, uint64_t bytes_
 	if (now < report->next_progress_ns)
 		return;
 	report->next_progress_ns = now + PROGRESS_INTERVAL_NS;
-	event = event_new("progress");
+	event = event_new(name);
 	json_add_uint(event, "bytes_done", bytes_done);
 	json_add_uint(event, "bytes_sent", bytes_sent);
 	write_event(report, event);
@@ -106,6 +135,8 @@ void report_done(struct report *report, const struct session_tally *tally, const
 	json_add_uint(event, "bytes_data", tally->bytes_data);
 	json_add_uint(event, "bytes_zero", tally->bytes_zero + tally->bytes_discard);
 	json_add_uint(event, "bytes_sent", tally->bytes_data);
+	json_add_uint(event, "bytes_compared", report->bytes_compared);
+	json_add_uint(event, "bytes_hashes", report->bytes_hashes);
 	json_add_uint(event, "records", tally->nr_records);
 	(void)json_object_object_add(event, "seconds", json_object_new_double_s(seconds, rounded));
 	json_add_text(event, "engine", engine);

@@ -12,6 +12,9 @@
  * A slot takes extents of one disk until its buffer or its list is full: one record then carries a
  * full record however small the extents are. Sealing (zeroes out, hash) is the work of this thread;
  * while it seals one slot, the kernel reads those behind and the socket drains the one before.
+ *
+ * A comparison goes through the same slots, with what may differ for extents and hashes for what is
+ * sent; what the receiver answers becomes the delta.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -20,8 +23,10 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/macro.h"
+#include "lib/cursor.h"
 #include "lib/session.h"
 #include "lib/zero.h"
+#include "xfer/comparison.h"
 #include "xfer/incoming.h"
 #include "xfer/release.h"
 #include "xfer/source.h"
@@ -34,8 +39,6 @@
  */
 #define RECORD_BYTES (512U << 10)
 #define SEALED_AHEAD 2U /* slots hashed and not yet sent */
-#define CUT_ALIGN \
-	4096U /* where an extent is cut in two, to keep its second half fit for direct I/O */
 #define FAREWELL_TIMEOUT_MS 1000
 
 struct slot {
@@ -52,21 +55,18 @@ struct slot {
 	uint8_t zero_head[WIRE_HEAD_MAX];
 	uint8_t mark[SESSION_MARK_BYTES];
 	struct ring_op send;
-};
-
-/* Where the next read starts. */
-struct cursor {
-	unsigned int disk;
-	size_t extent;
-	uint64_t done; /* bytes of that extent */
+	uint8_t macs[CBT_WIRE_MACS_MAX * CBT_WIRE_MAC_BYTES];
 };
 
 struct sender {
 	struct transfer *t;
 	struct wire_begin begin;
 	struct send_session session;
-	struct extent_list lists[CBT_WIRE_DISKS_MAX];
-	struct cursor cursor;
+	struct extent_list lists[CBT_WIRE_DISKS_MAX]; /* the delta */
+	struct extent_list suspects[CBT_WIRE_DISKS_MAX]; /* what may belong to it */
+	struct cursor cursor; /* where the next read starts */
+	struct comparison *comparison; /* while there is one */
+	uint64_t bytes_suspect;
 
 	struct slot *slots; /* NR_SLOTS */
 	uint64_t next_read;
@@ -76,7 +76,7 @@ struct sender {
 	bool listening; /* @in is with the socket */
 	uint64_t bytes_sealed; /* of the delta, up to where the next slot starts */
 	uint64_t bytes_done;
-	uint64_t bytes_sent;
+	uint64_t bytes_sent; /* of data, or of hashes */
 
 	struct release release;
 	struct incoming in;
@@ -92,102 +92,26 @@ static struct slot *slot_at(const struct sender *s, uint64_t number)
 
 /* --- reading --- */
 
-static bool all_read(const struct sender *s)
-{
-	return s->cursor.disk == s->begin.nr_disks;
-}
-
-static void cursor_settle(struct sender *s)
-{
-	while (!all_read(s) && s->cursor.extent == s->lists[s->cursor.disk].nr) {
-		s->cursor.disk++;
-		s->cursor.extent = 0;
-	}
-}
-
-/*
- * How much of @left bytes at @offset to take into @room: all, or up to a cut that leaves the rest
- * aligned; maybe nothing.
- */
-static uint64_t piece_length(uint64_t offset, uint64_t left, uint64_t room)
-{
-	uint64_t end;
-
-	if (left <= room)
-		return left;
-	end = round_down_to(offset + room, (uint64_t)CUT_ALIGN);
-	return end > offset ? end - offset : 0;
-}
-
-/* Move the next piece of disk from the cursor to the slot. False: the slot is full. */
-static bool slot_take(struct sender *s, struct slot *slot)
-{
-	const struct extent *extent = &s->lists[s->cursor.disk].extents[s->cursor.extent];
-	uint64_t offset = extent->offset + s->cursor.done;
-	uint64_t left = extent->length - s->cursor.done;
-	uint64_t length = piece_length(offset, left, RECORD_BYTES - slot->bytes);
-
-	if (!length || slot->nr_extents == CBT_WIRE_EXTENTS_MAX)
-		return false;
-	slot->extents[slot->nr_extents++] = (struct extent){ offset, length };
-	slot->bytes += length;
-	s->cursor.done += length;
-	if (s->cursor.done == extent->length) {
-		s->cursor.done = 0;
-		s->cursor.extent++;
-	}
-	return true;
-}
-
-static void slot_read(struct sender *s, struct slot *slot)
-{
-	const struct disk *disk = &s->t->disks[slot->disk];
-	uint8_t *at = slot->body;
-
-	slot->nr_reading = slot->nr_extents;
-	for (unsigned int i = 0; i < slot->nr_extents; i++) {
-		const struct extent *extent = &slot->extents[i];
-		bool direct = disk_takes_direct(disk, extent->offset, extent->length, at);
-
-		slot->reads[i] = (struct ring_op){
-			.kind = RING_READ,
-			.file = transfer_file(slot->disk, direct),
-			.offset = extent->offset,
-			.iov = { { at, extent->length } },
-			.nr_iov = 1,
-			.owner = slot,
-		};
-		ring_submit(s->t->ring, &slot->reads[i]);
-		at += extent->length;
-	}
-}
-
 static void read_ahead(struct sender *s)
 {
-	for (; s->next_read < s->next_send + NR_SLOTS && !all_read(s); s->next_read++) {
-		struct slot *slot = slot_at(s, s->next_read);
-		const struct extent_list *list = &s->lists[s->cursor.disk];
+	size_t room = s->comparison ? CBT_WIRE_HASH_MAX : RECORD_BYTES;
 
-		slot->disk = s->cursor.disk;
-		slot->nr_extents = 0;
-		slot->bytes = 0;
-		while (s->cursor.extent < list->nr && slot_take(s, slot))
-			;
-		slot_read(s, slot);
-		cursor_settle(s);
+	for (; s->next_read < s->next_send + NR_SLOTS && !cursor_at_end(&s->cursor); s->next_read++) {
+		struct slot *slot = slot_at(s, s->next_read);
+
+		slot->bytes = cursor_take(&s->cursor, room, &slot->disk, slot->extents,
+					  &slot->nr_extents);
+		slot->nr_reading = slot->nr_extents;
+		transfer_read(s->t, slot->disk, slot->extents, slot->nr_extents, slot->body,
+			      slot->reads, slot);
 	}
 }
 
 static int read_ended(struct sender *s, struct slot *slot, const struct ring_op *op,
 		      struct failure *f)
 {
-	if (op->result)
-		return failure_set(f, CODE_FAILED, -EIO, "cannot read disk %s at byte %llu: %s",
-				   s->begin.disks[slot->disk].name, (unsigned long long)op->offset,
-				   op->result == -ENODATA ? "the disk ends there"
-							  : strerror(-op->result));
 	slot->nr_reading--;
-	return 0;
+	return transfer_read_ended(s->t, slot->disk, op, f);
 }
 
 /* --- sealing and sending --- */
@@ -244,6 +168,37 @@ static void slot_seal(struct sender *s, struct slot *slot)
 	slot->next_sequence = s->session.sequence_out;
 }
 
+/* The same for a comparison: hashes go where the data would. */
+static int slot_hash(struct sender *s, struct slot *slot, struct failure *f)
+{
+	struct wire_header h = {
+		.type = CBT_WIRE_HASH,
+		.disk = (uint16_t)slot->disk,
+		.nr_extents = (uint16_t)slot->nr_extents,
+	};
+	size_t bytes = 0;
+	int rc;
+
+	rc = comparison_hash(s->comparison, slot->disk, slot->extents, slot->nr_extents, slot->body,
+			     slot->macs, &bytes, f);
+	if (rc)
+		return rc;
+	h.body_len = (uint32_t)bytes;
+	send_session_hash(&s->session, &h, slot->extents, slot->macs, slot->data_head);
+	slot->send = (struct ring_op){
+		.kind = RING_SEND,
+		.file = FILE_CONNECTION,
+		.iov = { { slot->data_head,
+			   WIRE_HEADER_BYTES + slot->nr_extents * WIRE_EXTENT_BYTES },
+			 { slot->macs, bytes } },
+		.nr_iov = 2,
+		.owner = slot,
+	};
+	slot->bytes_data = bytes;
+	slot->next_sequence = s->session.sequence_out;
+	return 0;
+}
+
 static void send_next(struct sender *s)
 {
 	struct slot *slot = slot_at(s, s->next_send);
@@ -255,13 +210,25 @@ static void send_next(struct sender *s)
 	ring_submit(s->t->ring, &slot->send);
 }
 
-static void seal_ahead(struct sender *s)
+static int seal_ahead(struct sender *s, struct failure *f)
 {
 	while (s->next_seal < s->next_read && s->next_seal < s->next_send + SEALED_AHEAD &&
 	       !slot_at(s, s->next_seal)->nr_reading) {
-		slot_seal(s, slot_at(s, s->next_seal++));
+		struct slot *slot = slot_at(s, s->next_seal);
+		int rc = 0;
+
+		if (s->comparison && !send_session_may_hash(&s->session))
+			return 0;
+		if (s->comparison)
+			rc = slot_hash(s, slot, f);
+		else
+			slot_seal(s, slot);
+		if (rc)
+			return rc;
+		s->next_seal++;
 		send_next(s);
 	}
+	return 0;
 }
 
 static int send_ended(struct sender *s, struct slot *slot, const struct ring_op *op,
@@ -276,7 +243,8 @@ static int send_ended(struct sender *s, struct slot *slot, const struct ring_op 
 	s->bytes_done += slot->bytes;
 	s->bytes_sent += slot->bytes_data;
 	s->next_send++;
-	report_progress(&s->t->report, s->bytes_done, s->bytes_sent);
+	report_progress(&s->t->report, s->comparison ? "comparing" : "progress", s->bytes_done,
+			s->bytes_sent);
 	return 0;
 }
 
@@ -302,6 +270,8 @@ static int incoming_ended(struct sender *s, struct failure *f)
 		return rc;
 	if (rc == SESSION_MARK)
 		release_up_to(&s->release, s->t->plan, s->lists, &s->session.mark);
+	if (rc == SESSION_DIFFER && comparison_differ(s->comparison, s->in_body, f))
+		return -ENOMEM;
 	s->in_event = rc;
 	if (rc != SESSION_DURABLE)
 		listen_on(s);
@@ -342,23 +312,8 @@ static int await(struct sender *s, enum session_event event, int timeout_ms,
  */
 static int seek(struct sender *s, const struct wire_mark *mark, struct failure *f)
 {
-	const struct extent_list *list = &s->lists[mark->disk];
-	uint64_t bytes = 0;
+	uint64_t bytes = cursor_seek(&s->cursor, mark);
 
-	for (unsigned int i = 0; i < mark->disk && i < s->begin.nr_disks; i++)
-		bytes += s->lists[i].total;
-	s->cursor = (struct cursor){ .disk = min_of(mark->disk, s->begin.nr_disks) };
-	for (; !all_read(s) && s->cursor.extent < list->nr; s->cursor.extent++) {
-		const struct extent *extent = &list->extents[s->cursor.extent];
-
-		if (extent->offset >= mark->offset)
-			break;
-		s->cursor.done = min_of(extent->length, mark->offset - extent->offset);
-		bytes += s->cursor.done;
-		if (s->cursor.done < extent->length)
-			break;
-		s->cursor.done = 0;
-	}
 	if (bytes != mark->bytes)
 		return failure_set(f, CODE_INVALID_STATE, -ESTALE,
 				   "the receiver holds %llu bytes of this delta where it has %llu: "
@@ -372,24 +327,92 @@ static int seek(struct sender *s, const struct wire_mark *mark, struct failure *
 
 static int stream(struct sender *s, struct failure *f)
 {
-	cursor_settle(s);
 	for (;;) {
-		const char *waiting_for;
+		const char *waiting_for = "a read of the source";
 		int rc;
 
 		read_ahead(s);
 		send_next(s);
-		seal_ahead(s);
-		if (s->next_send == s->next_read)
+		rc = seal_ahead(s, f);
+		if (rc)
+			return rc;
+		if (s->next_send == s->next_read &&
+		    (!s->comparison || send_session_compared(&s->session)))
 			return 0;
-		waiting_for = s->sending ? "the receiver to take a record" : "a read of the source";
+		if (s->sending)
+			waiting_for = "the receiver to take a record";
+		else if (s->next_send == s->next_read || !slot_at(s, s->next_send)->nr_reading)
+			waiting_for = "the receiver to compare";
 		rc = step(s, s->t->idle_timeout_ms, waiting_for, f);
 		if (rc)
 			return rc;
 	}
 }
 
-static int converse(struct sender *s, struct failure *f)
+/* --- comparison --- */
+
+/* What differs at the receiver becomes a part of the delta. */
+static int take_differing(struct sender *s, struct failure *f)
+{
+	s->begin.bytes_total = 0;
+	for (uint32_t i = 0; i < s->begin.nr_disks; i++) {
+		int rc = comparison_add_differing(s->comparison, i, &s->lists[i], f);
+
+		if (rc)
+			return rc;
+		s->begin.bytes_total += s->lists[i].total; /* a part of what was added up before */
+	}
+	comparison_close_at(&s->comparison);
+	s->bytes_done = 0;
+	s->bytes_sent = 0;
+	return 0;
+}
+
+static int compare(struct sender *s, struct failure *f)
+{
+	struct wire_compare compare = {
+		.only = s->t->plan->verify,
+		.vm = s->begin.vm,
+		.epoch = s->begin.epoch,
+		.bytes_total = s->bytes_suspect,
+	};
+	uint8_t body[sizeof(struct cbt_wire_compare)];
+	int rc;
+
+	rc = mac_key_new(compare.key, f);
+	if (!rc)
+		rc = comparison_open(compare.key, &s->comparison, f);
+	if (!rc)
+		rc = transfer_say(s->t, CBT_WIRE_COMPARE, body,
+				  send_session_compare(&s->session, &compare, body), f);
+	if (rc)
+		return rc;
+	report_compare(&s->t->report, s->bytes_suspect);
+	listen_on(s);
+	s->cursor = (struct cursor){ .lists = s->suspects, .nr_disks = s->begin.nr_disks };
+	rc = stream(s, f);
+	report_compared(&s->t->report, s->bytes_done, s->bytes_sent);
+	return rc ? rc : take_differing(s, f);
+}
+
+/* Nothing follows but what was found. */
+static int verify(struct sender *s, struct failure *f)
+{
+	uint8_t body[sizeof(struct cbt_wire_end)];
+	int rc;
+
+	rc = transfer_say(s->t, CBT_WIRE_END, body, send_session_end(&s->session, body), f);
+	if (!rc)
+		rc = await(s, SESSION_DURABLE, s->t->idle_timeout_ms, "the receiver to agree", f);
+	for (uint32_t i = 0; !rc && i < s->begin.nr_disks; i++)
+		for (size_t k = 0; k < s->lists[i].nr; k++)
+			report_differ(&s->t->report, s->begin.disks[i].name, &s->lists[i].extents[k]);
+	return rc;
+}
+
+/* --- the delta --- */
+
+static int send_delta(struct sender *s, struct failure *f)
 {
 	uint8_t body[WIRE_BEGIN_MAX];
 	int rc;
@@ -398,7 +421,9 @@ static int converse(struct sender *s, struct failure *f)
 	if (rc)
 		return rc;
 	report_begin(&s->t->report, s->begin.bytes_total);
-	listen_on(s);
+	if (!s->listening)
+		listen_on(s);
+	s->cursor = (struct cursor){ .lists = s->lists, .nr_disks = s->begin.nr_disks };
 	rc = await(s, SESSION_READY, s->t->idle_timeout_ms, "the receiver to be ready", f);
 	if (!rc)
 		rc = seek(s, &s->session.mark, f);
@@ -411,6 +436,17 @@ static int converse(struct sender *s, struct failure *f)
 		rc = await(s, SESSION_DURABLE, FLUSH_TIMEOUT_MS, "the receiver to flush its disks",
 			   f);
 	return rc;
+}
+
+static int converse(struct sender *s, struct failure *f)
+{
+	int rc = 0;
+
+	if (s->bytes_suspect || s->t->plan->verify)
+		rc = compare(s, f);
+	if (rc)
+		return rc;
+	return s->t->plan->verify ? verify(s, f) : send_delta(s, f);
 }
 
 /*
@@ -438,11 +474,14 @@ static int part(struct sender *s, int rc, struct failure *f)
 static int collect_extents(struct sender *s, struct failure *f)
 {
 	for (uint32_t i = 0; i < s->begin.nr_disks; i++) {
-		int rc = source_extents(s->t->plan, i, &s->lists[i], f);
+		int rc = source_extents(s->t->plan, i, &s->lists[i], &s->suspects[i], f);
 
 		if (rc)
 			return rc;
+		s->bytes_suspect += s->suspects[i].total; /* less than what is added up below */
 		if (__builtin_add_overflow(s->begin.bytes_total, s->lists[i].total,
+					   &s->begin.bytes_total) ||
+		    __builtin_add_overflow(s->begin.bytes_total, s->suspects[i].total,
 					   &s->begin.bytes_total))
 			return failure_set(f, CODE_INVALID_PARAMETER, -ERANGE,
 					   "the disks are too large");
@@ -454,8 +493,11 @@ static void sender_free_at(struct sender **s)
 {
 	if (!*s)
 		return;
-	for (uint32_t i = 0; i < CBT_WIRE_DISKS_MAX; i++)
+	for (uint32_t i = 0; i < CBT_WIRE_DISKS_MAX; i++) {
 		extent_list_free(&(*s)->lists[i]);
+		extent_list_free(&(*s)->suspects[i]);
+	}
+	comparison_close_at(&(*s)->comparison);
 	free((*s)->slots);
 	free(*s);
 }

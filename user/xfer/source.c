@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -14,9 +15,34 @@
 
 /* --- tracker --- */
 
+/* A map as it is read, in blocks and regions, and what becomes of it, in bytes. */
+struct maps {
+	struct extent_list blocks;
+	struct extent_list regions;
+	struct extent_list dirty;
+	struct extent_list guessed; /* regions in which blocks are dirty only by guess */
+};
+
+static void maps_free(struct maps *maps)
+{
+	extent_list_free(&maps->blocks);
+	extent_list_free(&maps->regions);
+	extent_list_free(&maps->dirty);
+	extent_list_free(&maps->guessed);
+}
+
 static int push_blocks(void *context, uint64_t first_block, uint64_t nr_blocks)
 {
-	return extent_push(context, first_block, nr_blocks);
+	struct maps *maps = context;
+
+	return extent_push(&maps->blocks, first_block, nr_blocks);
+}
+
+static int push_regions(void *context, uint64_t first_region, uint64_t nr_regions)
+{
+	struct maps *maps = context;
+
+	return extent_push(&maps->regions, first_region, nr_regions);
 }
 
 /* Blocks to bytes; the last block of a disk may be a part of one. */
@@ -40,19 +66,25 @@ static int scale(struct extent_list *blocks, uint64_t block_bytes, uint64_t size
 }
 
 static int from_tracker(const struct plan *plan, unsigned int index, struct extent_list *ret,
-			struct failure *f)
+			struct extent_list *ret_suspects, struct failure *f)
 {
 	const char *tracker = plan->disks[index].source_name;
 	uint64_t size = plan->begin.disks[index].size_bytes;
-	_cleanup_(extent_list_free) struct extent_list blocks = { 0 };
+	_cleanup_(maps_free) struct maps maps = { 0 };
 	_cleanup_(nl_close_at) struct nl *nl = NULL;
+	const struct nl_map_want want = {
+		.which = CBT_MAP_FROZEN,
+		.epoch = &plan->begin.epoch,
+		.fn = push_blocks,
+		.suspect_fn = push_regions,
+		.context = &maps,
+	};
 	struct tracker_info info;
 	int rc;
 
 	rc = nl_open(&nl, f);
 	if (!rc)
-		rc = nl_map_get(nl, tracker, CBT_MAP_FROZEN, &plan->begin.epoch, 0, push_blocks,
-				&blocks, &info, f);
+		rc = nl_map_read(nl, tracker, &want, &info, f);
 	if (rc)
 		return rc;
 	if (info.size_sectors * 512 != size)
@@ -60,7 +92,13 @@ static int from_tracker(const struct plan *plan, unsigned int index, struct exte
 				   "tracker %s has %llu bytes, the plan says %llu for disk %s",
 				   tracker, (unsigned long long)(info.size_sectors * 512),
 				   (unsigned long long)size, plan->begin.disks[index].name);
-	rc = scale(&blocks, info.block_sectors * UINT64_C(512), size, ret);
+	rc = scale(&maps.blocks, info.block_sectors * UINT64_C(512), size, &maps.dirty);
+	if (!rc)
+		rc = scale(&maps.regions, info.region_sectors * UINT64_C(512), size, &maps.guessed);
+	if (!rc)
+		rc = extent_combine(&maps.dirty, EXTENT_MINUS, &maps.guessed, ret);
+	if (!rc)
+		rc = extent_combine(&maps.dirty, EXTENT_AND, &maps.guessed, ret_suspects);
 	if (rc)
 		return failure_set(f, code_of_errno(rc), rc, "cannot use the map of tracker %s: %s",
 				   tracker, strerror(-rc));
@@ -129,14 +167,29 @@ static int from_file(const struct plan *plan, unsigned int index, struct extent_
 	return 0;
 }
 
-int source_extents(const struct plan *plan, unsigned int index, struct extent_list *ret,
-		   struct failure *f)
+static int suspect_all(struct extent_list *certain, struct extent_list *suspects, struct failure *f)
 {
+	struct extent_list all = { 0 };
+
+	if (extent_combine(certain, EXTENT_OR, suspects, &all)) {
+		extent_list_free(&all);
+		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "out of memory");
+	}
+	extent_list_free(certain);
+	extent_list_free(suspects);
+	*suspects = all;
+	return 0;
+}
+
+int source_extents(const struct plan *plan, unsigned int index, struct extent_list *ret,
+		   struct extent_list *ret_suspects, struct failure *f)
+{
+	bool all_suspect = plan->verify || plan->disks[index].compare;
 	int rc;
 
 	switch (plan->disks[index].source) {
 	case SOURCE_TRACKER:
-		rc = from_tracker(plan, index, ret, f);
+		rc = from_tracker(plan, index, ret, ret_suspects, f);
 		break;
 	case SOURCE_EXTENTS:
 		rc = from_file(plan, index, ret, f);
@@ -146,7 +199,7 @@ int source_extents(const struct plan *plan, unsigned int index, struct extent_li
 		if (rc)
 			rc = failure_set(f, CODE_OUT_OF_MEMORY, rc, "out of memory");
 	}
-	if (rc)
-		extent_list_free(ret);
+	if (!rc && all_suspect)
+		rc = suspect_all(ret, ret_suspects, f);
 	return rc;
 }

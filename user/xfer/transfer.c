@@ -69,6 +69,37 @@ int transfer_say(struct transfer *t, enum cbt_wire_type type, const void *body, 
 	return 0;
 }
 
+void transfer_read(struct transfer *t, unsigned int disk, const struct extent *extents,
+		   unsigned int nr, uint8_t *body, struct ring_op *ops, void *owner)
+{
+	for (unsigned int i = 0; i < nr; i++) {
+		const struct extent *extent = &extents[i];
+		bool direct =
+			disk_takes_direct(&t->disks[disk], extent->offset, extent->length, body);
+
+		ops[i] = (struct ring_op){
+			.kind = RING_READ,
+			.file = transfer_file(disk, direct),
+			.offset = extent->offset,
+			.iov = { { body, extent->length } },
+			.nr_iov = 1,
+			.owner = owner,
+		};
+		ring_submit(t->ring, &ops[i]);
+		body += extent->length;
+	}
+}
+
+int transfer_read_ended(const struct transfer *t, unsigned int disk, const struct ring_op *op,
+			struct failure *f)
+{
+	if (!op->result)
+		return 0;
+	return failure_set(f, CODE_FAILED, -EIO, "cannot read disk %s at byte %llu: %s",
+			   t->plan->begin.disks[disk].name, (unsigned long long)op->offset,
+			   op->result == -ENODATA ? "the disk ends there" : strerror(-op->result));
+}
+
 /* --- leaving --- */
 
 /* Read what the peer still sends, until it closes. */
@@ -108,7 +139,7 @@ static int open_disks(struct transfer *t, enum plan_role role, struct failure *f
 		const struct wire_disk *wire = &t->plan->begin.disks[i];
 		int rc;
 
-		if (role == PLAN_SEND)
+		if (role == PLAN_SEND || t->plan->verify)
 			rc = disk_open_source(&t->plan->disks[i], wire, &t->disks[i], f);
 		else
 			rc = disk_open_target(&t->plan->disks[i], wire, &t->disks[i], f);

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "base/failure.h"
+#include "lib/extent.h"
 #include "lib/ring.h"
 #include "lib/wire.h"
 #include "xfer/disk.h"
@@ -74,6 +75,17 @@ bool transfer_is_direct(const struct transfer *t);
  */
 int transfer_wait(struct transfer *t, int timeout_ms, const char *waiting_for, struct ring_op **ret,
 		  struct failure *f);
+
+/**
+ * transfer_read - start to read extents of a disk, one after the other into @body.
+ * @ops: one for each extent, until transfer_read_ended() was called for all
+ */
+void transfer_read(struct transfer *t, unsigned int disk, const struct extent *extents,
+		   unsigned int nr, uint8_t *body, struct ring_op *ops, void *owner);
+
+/** transfer_read_ended - transfer_wait() returned one of them. */
+int transfer_read_ended(const struct transfer *t, unsigned int disk, const struct ring_op *op,
+			struct failure *f);
 
 /** transfer_run_fn - one delta from BEGIN to DURABLE. Reports begin, progress and done itself. */
 typedef int (*transfer_run_fn)(struct transfer *t, struct failure *f);

@@ -21,6 +21,8 @@
  *       "path": "/var/..." | "fd": 8,   a file (made and grown as needed) or a block device
  *       "mark_interval": 67108864  bytes of the delta from one durable mark to the next; may be missing
  *     },
+ *     "verify": true,              compare the disks with the peer's, write and send nothing; may be
+ *                                  missing, must be equal on both ends; not with "journal"
  *     "disks": [ {
  *       "name": "disk0",           must be equal, and in the same order, on both ends
  *       "size": 68719476736,       bytes, must be equal on both ends and not above the device's
@@ -29,6 +31,8 @@
  *         {"tracker": "vm1-disk0"}    the frozen map of that tracker, epoch = the plan's
  *       | {"extents": "FILE"}         lines "OFFSET LENGTH" in bytes, ascending
  *       | {"all": true}               the whole disk
+ *         each with "compare": true      of that, only what the receiver's disk does not hold; always so
+ *                                        for what a tracker has only by guess after a crash
  *     } ]
  *   }
  *
@@ -37,17 +41,22 @@
  *
  * Reports: one JSON object a line on the report descriptor (standard output when not given):
  *
+ *   {"event":"compare","bytes_total":N}     where something is compared: first
+ *   {"event":"comparing","bytes_done":N,"bytes_sent":N}     at most ten a second
  *   {"event":"begin","bytes_total":N}
  *   {"event":"progress","bytes_done":N,"bytes_sent":N}      at most ten a second
  *   {"event":"durable"}     receive with a journal: acknowledged, and about to be applied
- *   {"event":"done","bytes_total":N,"bytes_data":N,"bytes_zero":N,"bytes_sent":N,"records":N,
+ *   {"event":"done","bytes_total":N,"bytes_data":N,"bytes_zero":N,"bytes_sent":N,
+ *    "bytes_compared":N,"bytes_hashes":N,"records":N,
  *    "seconds":S,"engine":"io_uring"|"sync","direct":true|false,"digest":"<16 hex digits>"}
+ *   {"event":"differ","disk":"disk0","offset":N,"length":N}     send with "verify": before done
  *   {"event":"failed","code":32777,"text":"..."}
  *
  * bytes_total: of disk that the delta covers (receive: as the sender announced). bytes_sent:
  * payload on the wire.
  *
- * bytes_zero counts discarded bytes too. engine: see lib/ring.h. direct: every disk is read or
+ * bytes_compared: of disk; bytes_hashes: of hashes on the wire. With "verify" bytes_total is, on the
+ * sending side, what differs. bytes_zero counts discarded bytes too. engine: see lib/ring.h. direct: every disk is read or
  * written past the page cache.
  *
  * The last line is exactly one of done and failed. done on the sending side means that the receiver
