@@ -11,6 +11,7 @@
  *	active, frozen	dirty blocks, lines "FIRST NR" in any order; frozen exists while an epoch is
  *	suspect		regions of 4 MiB that are dirty only by guess, lines "FIRST NR", ascending; may be missing
  *	epoch		UUID of the frozen epoch
+ *	released	lines "FIRST NR" of what was told to be with the receiver
  *	ended		lines "UUID committed|aborted"
  *	base		UUID of the epoch that was committed last
  *	open		exists while something has the mapped device open
@@ -310,6 +311,24 @@ int nl_mark(struct nl *nl, const char *tracker, const struct cbt_blocks *ranges,
 		(void)snprintf(line, sizeof(line), "%llu %llu", (unsigned long long)ranges[i].start,
 			       (unsigned long long)ranges[i].nr);
 		append_line(tracker, "active", line);
+	}
+	return 0;
+}
+
+int nl_release(struct nl *nl, const char *tracker, const struct uuid *epoch,
+	       const struct cbt_blocks *ranges, size_t nr, struct failure *f)
+{
+	char text[UUID_TEXT_LEN + 1];
+
+	(void)nl;
+	if (outcome(tracker, uuid_format(epoch, text)) != 'f')
+		return failure_set(f, CODE_FILE_NOT_FOUND, -ENOENT, "that epoch is not frozen");
+	for (size_t i = 0; i < nr; i++) {
+		char line[64];
+
+		(void)snprintf(line, sizeof(line), "%llu %llu", (unsigned long long)ranges[i].start,
+			       (unsigned long long)ranges[i].nr);
+		append_line(tracker, "released", line);
 	}
 	return 0;
 }

@@ -30,6 +30,7 @@
 #include "xfer/incoming.h"
 #include "xfer/release.h"
 #include "xfer/source.h"
+#include "xfer/tracker_release.h"
 #include "xfer/transfer.h"
 #include "xfer/worker.h"
 
@@ -79,6 +80,7 @@ struct sender {
 	uint64_t bytes_sent; /* of data, or of hashes */
 
 	struct release release;
+	struct tracker_release *tracker_release; /* its context; NULL: no tracker is told */
 	struct incoming in;
 	uint8_t in_head[WIRE_HEAD_MAX];
 	uint8_t in_body[CBT_WIRE_TEXT_MAX];
@@ -489,6 +491,19 @@ static int collect_extents(struct sender *s, struct failure *f)
 	return 0;
 }
 
+/*
+ * What was compared has to be read again when a broken transfer is gone on with: nothing of such a
+ * delta is released before its end.
+ */
+static void release_setup(struct sender *s)
+{
+	if (s->bytes_suspect)
+		return;
+	s->tracker_release = tracker_release_open(s->t->plan);
+	if (s->tracker_release)
+		s->release = (struct release){ .fn = tracker_release, .context = s->tracker_release };
+}
+
 static void sender_free_at(struct sender **s)
 {
 	if (!*s)
@@ -498,6 +513,7 @@ static void sender_free_at(struct sender **s)
 		extent_list_free(&(*s)->suspects[i]);
 	}
 	comparison_close_at(&(*s)->comparison);
+	tracker_release_close_at(&(*s)->tracker_release);
 	free((*s)->slots);
 	free(*s);
 }
@@ -523,6 +539,7 @@ static int send_run(struct transfer *t, struct failure *f)
 	if (rc)
 		return rc;
 
+	release_setup(s);
 	send_session_init(&s->session, &s->begin);
 	rc = converse(s, f);
 	if (rc) {

@@ -28,7 +28,8 @@
  *       "size": 68719476736,       bytes, must be equal on both ends and not above the device's
  *       "path": "/dev/vdb" | "fd": 7,   what to read (send) or write (receive)
  *       "source":                  send only:
- *         {"tracker": "vm1-disk0"}    the frozen map of that tracker, epoch = the plan's
+ *         {"tracker": "vm1-disk0"}    the frozen map of that tracker, epoch = the plan's; it is told what
+ *                                     the receiver's journal holds for good, unless something is compared
  *       | {"extents": "FILE"}         lines "OFFSET LENGTH" in bytes, ascending
  *       | {"all": true}               the whole disk
  *         each with "compare": true      of that, only what the receiver's disk does not hold; always so
