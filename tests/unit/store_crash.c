@@ -10,6 +10,8 @@
  * version; for each the test knows which versions the origin may hold after a cut.
  *
  * Leaving out any of the flushes of kmod/faults.h, or one of the tracker's own rules, loses a block.
+ *
+ * unit: long=7200
  */
 #include "kselftest_harness.h"
 
