@@ -448,18 +448,33 @@ static inline u64 source_word(const struct leaf_source *s, u32 w)
 	return s->from < (w + 1) * 64 ? bits & ~0ULL << s->from % 64 : 0;
 }
 
-/* A run begins at each dirty block whose predecessor is clean. Stops when there are more than @max. */
+/* Most are: then the words are those of one page. */
+static bool is_plain(const struct leaf_source *s)
+{
+	return is_page(s->a) && !s->b && !s->from;
+}
+
+/* A run begins at each dirty block whose predecessor is clean. */
+static __always_inline u32 nr_begin(u64 word, u64 *before)
+{
+	u64 begin = word & ~(word << 1 | *before);
+
+	*before = word >> 63;
+	return hweight64(begin);
+}
+
+/* Stops when there are more than @max. */
 static u32 count_runs(const struct leaf_source *s, u32 max)
 {
+	u32 w, nr = 0, end = nr_words(s);
 	u64 before = 0;
-	u32 w, nr = 0;
 
-	for (w = 0; w < nr_words(s) && nr <= max; w++) {
-		u64 word = source_word(s, w);
-
-		nr += hweight64(word & ~(word << 1 | before));
-		before = word >> 63;
-	}
+	if (is_plain(s))
+		for (w = 0; w < end && nr <= max; w++)
+			nr += nr_begin(atomic64_read(&s->a->word[w]), &before);
+	else
+		for (w = 0; w < end && nr <= max; w++)
+			nr += nr_begin(source_word(s, w), &before);
 	return nr;
 }
 
@@ -522,8 +537,7 @@ void cbt_map_bits(const struct cbt_map *a, const struct cbt_map *b, u64 leaf, u6
 	u8 *to = bits;
 	u32 w;
 
-	/* Most are whole pages of one map. */
-	if (is_page(s.a) && !s.b && !s.from) {
+	if (is_plain(&s)) {
 		port_copy_bits(bits, s.a->word, nr_words(&s));
 		return;
 	}
