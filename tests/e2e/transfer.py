@@ -3,10 +3,11 @@
 """Connect a send and a receive worker, and harm them on request. For tests/e2e/transfer*.sh.
 
     transfer.py SENDER-PLAN RECEIVER-PLAN [--unix] [--flip BYTE] [--cut BYTE] [--stall BYTE]
-                [--lose-durable] [--cut-mark BYTE] [--kill send|receive|send-term|receive-term --at BYTE]
+                [--lose-durable] [--cut-mark BYTE] [--kill send|receive|send-term|receive-term --at BYTE [--when FILE]]
 
 Runs both over loopback TCP, or a socket pair with --unix. With --flip, --cut, --stall or --at a proxy stands between them and
-acts at that byte of what the sender sends: flips a bit, closes both connections, forwards nothing more, kills; with
+acts at that byte of what the sender sends: flips a bit, closes both connections, forwards nothing more, kills (with --when as soon as
+that file is there, and forwards nothing of the sender's until then); with
 --lose-durable it closes both instead of forwarding DURABLE, with --cut-mark when the receiver answers a MARK, and forwards no more
 than that many bytes until then. The receiver runs with LD_PRELOAD=$RECORDER_PRELOAD.
 Prints one line a worker:
@@ -47,6 +48,7 @@ class Proxy:
         self.peers = {sender: receiver, receiver: sender}
         self.sender, self.at, self.act = sender, at, act
         self.passed, self.stalled = 0, False
+        self.due = None  # asked again and again until it says that it is done; meanwhile the sender's stream stands
 
     def forward(self, source):
         data = bytearray(source.recv(65536))
@@ -64,7 +66,7 @@ class Proxy:
             except OSError:
                 pass
             return False
-        if not self.stalled:
+        if not self.stalled and not (self.due and source is self.sender):
             self.peers[source].sendall(data)
         return True
 
@@ -86,6 +88,8 @@ class Proxy:
         while sources and time.monotonic() < deadline:
             if all(worker.poll() is not None for worker in workers):
                 break
+            if self.due and self.due():
+                self.due = None
             for source in select.select(sources, [], [], 0.1)[0]:
                 if not self.forward_safely(source):
                     sources.remove(source)
@@ -131,6 +135,7 @@ def main():
     parser.add_argument("plans", nargs=2)
     parser.add_argument("--unix", action="store_true")
     parser.add_argument("--kill", choices=["send", "receive", "send-term", "receive-term"])
+    parser.add_argument("--when", metavar="FILE")
     parser.add_argument("--lose-durable", action="store_true")
     for name in ("flip", "cut", "cut-mark", "stall", "at"):
         parser.add_argument(f"--{name}", type=int)
@@ -139,8 +144,15 @@ def main():
     workers = {}
 
     def kill(proxy, data, at):
-        name, _, term = args.kill.partition("-")
-        workers[name].send_signal(signal.SIGTERM if term else signal.SIGKILL)
+        def kill_when_due():
+            if args.when and not os.path.exists(args.when):
+                return False
+            name, _, term = args.kill.partition("-")
+            workers[name].send_signal(signal.SIGTERM if term else signal.SIGKILL)
+            return True
+
+        if not kill_when_due():
+            proxy.due = kill_when_due
         return True
 
     acts = [(getattr(args, name), act)
