@@ -188,20 +188,27 @@ cut_receiver failback-receive --receive-mode direct
 check_equal "in place, what is neither cannot be failed over to" "$bad" ""
 check "that occurs" test $refused -gt 0
 
-# --- a journal that is gone ---
+# --- a journal that is gone, or damaged in both of its headers ---
 
-restore
-up b
-up a
-echo "15 failback-receive" >"$TMPDIR/b.cut"
-on a timeout 30 failback resume vm1 >/dev/null 2>&1 || true
-stop_daemon a KILL
-stop_daemon b KILL
-check "a cut leaves a journal" rm "$TMPDIR"/b.state/*.journal
-up b
-wait_for 10 idle b || true
-check_fails "without it, nobody knows what the disks hold" 17 'hold no instant' on b failback failover --force vm1
-up a
-check_fails "no delta replaces it" 12 'resynchronisation' on a failback resume vm1
+for harm in rm "dd if=/dev/urandom bs=64K count=1 conv=notrunc status=none of"; do
+	[ "$harm" = rm ] || { stop_daemon a; stop_daemon b; }
+	restore
+	up b
+	up a
+	echo "15 failback-receive" >"$TMPDIR/b.cut"
+	on a timeout 30 failback resume vm1 >/dev/null 2>&1 || true
+	stop_daemon a KILL
+	stop_daemon b KILL
+	journal=$(echo "$TMPDIR"/b.state/*.journal)
+	case $harm in
+	rm) check "a cut leaves a journal" rm "$journal" ;;
+	*) check "a cut leaves a journal, which is damaged" $harm="$journal" ;;
+	esac
+	up b
+	wait_for 10 idle b || true
+	check_fails "without it, nobody knows what the disks hold" 17 'hold no instant' on b failback failover --force vm1
+	up a
+	check_fails "no delta replaces it" 12 'resynchronisation' on a failback resume vm1
+done
 check "all of the disk does" on a failback resync vm1
 check "and the disks are identical" wait_for 10 cmp -s "$a0" "$b0"

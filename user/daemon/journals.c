@@ -23,6 +23,7 @@
 #include "daemon/transfer_plan.h"
 #include "daemon/worker.h"
 #include "lib/journal.h"
+#include "lib/zero.h"
 
 #define SPARE_BYTES (UINT64_C(64) << 20) /* a journal leaves that to whatever else lives there */
 
@@ -121,7 +122,7 @@ struct settling {
 	void *context;
 	struct worker *worker;
 	sd_event_source *deferred; /* instead of a worker, where none is needed */
-	bool missing; /* the file */
+	bool gone; /* the file, or what it says */
 	struct uuid held; /* what the disks hold afterwards */
 };
 
@@ -143,7 +144,7 @@ void settling_terminate(struct settling *s)
 }
 
 /* Nobody can tell what the disks hold: not the base, and perhaps not the epoch either. */
-static int record_missing(struct vm *vm, struct failure *f)
+static int record_gone(struct vm *vm, struct failure *f)
 {
 	static const struct uuid nil;
 	struct relationship_record next = vm->r;
@@ -155,7 +156,7 @@ static int record_missing(struct vm *vm, struct failure *f)
 	next.health = HEALTH_CRITICAL;
 	(void)snprintf(next.last_error, sizeof(next.last_error),
 		       "The journal %.200s, which may have held a delta that is not on the disks, is "
-		       "gone: `failback resync %.64s` on the primary sends all.",
+		       "gone or damaged: `failback resync %.64s` on the primary sends all.",
 		       vm->r.journal, vm->r.name);
 	log_error("VM %s: %s", vm->r.name, next.last_error);
 	return vm_change(vm, &next, f);
@@ -205,7 +206,7 @@ static void finish(struct settling *s)
 	int rc;
 
 	memcpy(path, s->vm->r.journal, sizeof(path));
-	rc = s->missing ? record_missing(s->vm, &why) : record_settled(s->vm, &s->held, &why);
+	rc = s->gone ? record_gone(s->vm, &why) : record_settled(s->vm, &s->held, &why);
 	if (!rc)
 		journal_remove(path);
 	s->done(s->context, rc ? &why : NULL);
@@ -262,19 +263,31 @@ static int start_worker(struct settling *s, int journal, struct failure *f)
 	return rc;
 }
 
-/* How far did it come? Nothing is on the disks of what is not complete. */
-static int look(int fd, struct uuid *ret_held, bool *ret_complete)
+/*
+ * How far did it come? Nothing is on the disks of what is not complete. CRASH: a cut tears one of the
+ * two headers at most, and the first one beside zeroes; both are bad only when the device is.
+ */
+static int look(struct settling *s, int fd, bool *ret_complete)
 {
+	const struct relationship_record *r = &s->vm->r;
 	uint8_t slots[JOURNAL_DATA_OFFSET];
+	const uint8_t *second = slots + JOURNAL_SLOT_BYTES;
 	struct journal_header header = { 0 };
 	ssize_t got = pread(fd, slots, sizeof(slots), 0);
 
 	if (got < 0)
 		return -errno;
-	if (got == (ssize_t)sizeof(slots))
-		(void)journal_header_choose(slots, slots + JOURNAL_SLOT_BYTES, &header);
+	if (got != (ssize_t)sizeof(slots)) {
+		s->gone = true;
+		return 0;
+	}
+	if (!journal_header_choose(slots, second, &header))
+		s->gone = !is_zero(slots, JOURNAL_SLOT_BYTES) && !is_zero(second, JOURNAL_SLOT_BYTES);
 	*ret_complete = header.state == JOURNAL_COMPLETE;
-	*ret_held = header.state == JOURNAL_EMPTY ? header.begin.epoch : header.begin.base;
+	s->held = header.state == JOURNAL_EMPTY ? header.begin.epoch : header.begin.base;
+	/* What was acknowledged is in it, or was. */
+	if (!*ret_complete && uuid_equal(&r->base, &r->epoch) && !uuid_equal(&s->held, &r->epoch))
+		s->gone = true;
 	return 0;
 }
 
@@ -300,9 +313,9 @@ int journal_settle(struct vm *vm, void (*done)(void *context, const struct failu
 	s->vm = vm;
 	s->done = done;
 	s->context = context;
-	s->missing = journal < 0 && error == ENOENT;
-	if (!s->missing)
-		rc = journal < 0 ? -error : look(journal, &s->held, &complete);
+	s->gone = journal < 0 && error == ENOENT;
+	if (!s->gone)
+		rc = journal < 0 ? -error : look(s, journal, &complete);
 	if (rc)
 		return failure_set(f, CODE_FAILED, rc, "The journal %.300s cannot be read: %s.",
 				   vm->r.journal, strerror(-rc));
