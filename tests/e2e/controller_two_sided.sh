@@ -8,7 +8,8 @@
 . "$(dirname "$0")/controller.bash"
 . "$(dirname "$0")/controller_fake.bash"
 
-size=$((2 * MiB))
+# The last block is a part of one.
+size=$((10 * MiB + 512))
 build cuts
 make_disk a 0; a0=$loop
 make_disk b 0; b0=$loop
@@ -178,3 +179,21 @@ check_equal "that is two-sided too" "$(plan_of)" "[\"two-sided\",\"not-prepared\
 check "and reversed" on b failback reverse --consent "$(digest)" vm1
 check "both replicate" wait_for 20 both_replicate
 check "the disks are identical" cmp "$a0" "$b0"
+stop_daemon a
+stop_daemon b
+
+# --- a map of several pages, to the last sector ---
+
+restore based
+for ((i = 0; i < 1100; i++)); do write_on a vm1-disk0 $((i * 2)) 1; done
+dd if=/dev/urandom of="$a0" bs=512 seek=$((size / 512 - 1)) count=1 conv=fsync,notrunc status=none
+echo "$((size / 4096)) 1" >>"$TMPDIR/a.kernel/vm1-disk0/active"
+up b
+on b failback failover --force vm1 >/dev/null || bail "no failover"
+write_on b vm1-disk0 1 1
+echo "another boot, $RANDOM" >"$TMPDIR/a.boot"
+up a
+check "a map of more than one page, and of the last part of a block, is taken over" \
+	on b failback reverse --consent "$(digest)" vm1
+check "both replicate" wait_for 30 both_replicate
+check "the disks are identical" wait_for 10 cmp -s "$a0" "$b0"

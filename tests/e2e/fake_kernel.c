@@ -96,6 +96,12 @@ static void append_line(const char *tracker, const char *what, const char *text)
 
 /* --- maps --- */
 
+/* The last may be a part of one. */
+static uint64_t nr_blocks(uint64_t bytes)
+{
+	return (bytes + BLOCK_BYTES - 1) / BLOCK_BYTES;
+}
+
 struct map {
 	uint8_t *blocks; /* one byte each */
 	uint64_t nr;
@@ -113,14 +119,14 @@ static void map_load(struct map *map, const char *tracker, const char *what)
 	}
 }
 
-static uint64_t map_count(const char *tracker, const char *what, uint64_t nr_blocks)
+static uint64_t map_count(const char *tracker, const char *what, uint64_t nr)
 {
-	cleanup_free uint8_t *blocks = calloc(nr_blocks, 1);
-	struct map map = { blocks, nr_blocks };
+	cleanup_free uint8_t *blocks = calloc(nr, 1);
+	struct map map = { blocks, nr };
 	uint64_t count = 0;
 
 	map_load(&map, tracker, what);
-	for (uint64_t i = 0; i < nr_blocks; i++)
+	for (uint64_t i = 0; i < nr; i++)
 		count += blocks[i];
 	return count;
 }
@@ -171,11 +177,11 @@ int nl_tracker_get(struct nl *nl, const char *tracker, struct tracker_info *ret,
 		(void)uuid_parse(text, &info.uuid);
 	info.has_base = read_line(tracker, "base", text, sizeof(text)) &&
 			uuid_parse(text, &info.base_uuid) == 0;
-	info.dirty_active = map_count(tracker, "active", bytes / BLOCK_BYTES);
+	info.dirty_active = map_count(tracker, "active", nr_blocks(bytes));
 	info.has_store = exists(tracker, "store");
 	info.has_frozen = exists(tracker, "frozen");
 	if (info.has_frozen) {
-		info.dirty_frozen = map_count(tracker, "frozen", bytes / BLOCK_BYTES);
+		info.dirty_frozen = map_count(tracker, "frozen", nr_blocks(bytes));
 		(void)read_line(tracker, "epoch", text, sizeof(text));
 		(void)uuid_parse(text, &info.frozen_uuid);
 	}
@@ -373,7 +379,7 @@ int nl_map_read(struct nl *nl, const char *tracker, const struct nl_map_want *wa
 		return rc;
 	if (epoch && (!info.has_frozen || !uuid_equal(epoch, &info.frozen_uuid)))
 		return failure_set(f, CODE_FILE_NOT_FOUND, -ENOENT, "that epoch is not frozen");
-	map.nr = info.size_sectors / info.block_sectors;
+	map.nr = nr_blocks(info.size_sectors * SECTOR_BYTES);
 	map.blocks = blocks = calloc(map.nr, 1);
 	if (which & CBT_MAP_ACTIVE)
 		map_load(&map, tracker, "active");

@@ -323,6 +323,7 @@ int trackers_mark(const struct relationship_record *r, size_t i, const struct ex
 
 struct map_page {
 	uint64_t block_bytes;
+	uint64_t disk_bytes; /* the last block may be a part of one */
 	struct extent *extents;
 	size_t max;
 	size_t nr;
@@ -332,13 +333,14 @@ struct map_page {
 static int take_range(void *context, uint64_t first_block, uint64_t nr_blocks)
 {
 	struct map_page *page = context;
+	uint64_t start = first_block * page->block_bytes;
+	uint64_t end = min_of(start + nr_blocks * page->block_bytes, page->disk_bytes);
 
 	if (page->nr == page->max) {
-		page->next = first_block * page->block_bytes;
+		page->next = start;
 		return -EXFULL;
 	}
-	page->extents[page->nr++] = (struct extent){ first_block * page->block_bytes,
-						     nr_blocks * page->block_bytes };
+	page->extents[page->nr++] = (struct extent){ start, end - start };
 	return 0;
 }
 
@@ -363,6 +365,7 @@ int trackers_map(const struct relationship_record *r, size_t i, uint64_t start,
 				   "written to disk %s.",
 				   name, r->disks[i].name);
 	page.block_bytes = block_bytes(&info);
+	page.disk_bytes = info.size_sectors * SECTOR_BYTES;
 	rc = nl_map_get(nl, name, CBT_MAP_ACTIVE | CBT_MAP_FROZEN, NULL, start / page.block_bytes,
 			take_range, &page, NULL, f);
 	if (rc && !page.next)
