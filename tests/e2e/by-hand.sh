@@ -6,6 +6,8 @@
 . "$(dirname "$0")/../lib.sh"
 # shellcheck source=tests/e2e/fake.bash
 . "$(dirname "$0")/fake.bash"
+# shellcheck source=tests/e2e/hand.bash
+. "$(dirname "$0")/hand.bash"
 requires python3 jq cmp
 
 MiB=$((1 << 20))
@@ -13,53 +15,6 @@ size=$((8 * MiB))
 source=$TMPDIR/source target=$TMPDIR/target before=$TMPDIR/before
 head -c $size /dev/urandom >"$source"
 head -c $size /dev/urandom >"$before"
-
-free_port()
-{
-	python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
-}
-
-# start_receive <target> [<option>]...: waits until it listens on $at; its output in $TMPDIR/receive.
-start_receive()
-{
-	at=127.0.0.1:$(free_port)
-	failback receive --listen "$at" "$@" >"$TMPDIR/receive" 2>&1 &
-	receiver=$!
-	wait_for 10 grep -q "${at##*:}" "$TMPDIR/receive" || bail "the receiver does not listen: $(<"$TMPDIR/receive")"
-}
-
-# end_receive: its exit status in $receive_status.
-end_receive()
-{
-	receive_status=0
-	wait $receiver || receive_status=$?
-}
-
-# transfer_by_hand <receiver's options> <send's operand and options>...: $receive_status, $send_status;
-# outputs in $TMPDIR/receive and $TMPDIR/send.
-transfer_by_hand()
-{
-	local options
-	read -ra options <<<"$1"
-	shift
-
-	start_receive "$target" "${options[@]}"
-	send_status=0
-	failback send --to "$at" "$@" >"$TMPDIR/send" 2>&1 || send_status=$?
-	end_receive
-}
-
-check_both()
-{
-	if [ "$send_status $receive_status" = "$2" ]; then
-		ok "$1"
-	else
-		not_ok "$1"
-		diag "send $send_status, receive $receive_status, expected $2"
-		diag <"$TMPDIR/send"
-		diag <"$TMPDIR/receive"
-	fi
-}
 
 # --- what is sent ---
 

@@ -39,7 +39,7 @@ PYTHON
 make_plan "$TMPDIR/s" "$(disk_plan "$source" $size '{"all": true, "compare": true}')"
 make_plan "$TMPDIR/r" "$(disk_plan "$target" $size)"
 
-for engine in io_uring sync; do
+for engine in io_uring threads; do
 	unset FAILBACK_NO_IO_URING
 	[ $engine = io_uring ] || export FAILBACK_NO_IO_URING=1
 	cp "$before" "$target"

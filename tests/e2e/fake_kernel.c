@@ -23,8 +23,8 @@
  * Built with CUTS, the process also dies at the Nth step of those that others can see, or that last:
  * before and after each record, device name, call and reply. The file $FAKE_CUT says N; it is gone
  * when the process has died of it. A second word there is the program that it is for: a worker takes
- * its daemon along, and also dies at each operation on its disks and its journal
- * (FAILBACK_NO_IO_URING: they come one by one).
+ * its daemon along, and also dies before and after each operation that ends, of its connection, its disks
+ * or its journal.
  *
  * Without the directory, the module is not loaded. Blocks are 4 KiB. The writer of a disk adds to
  * active by itself.

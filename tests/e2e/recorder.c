@@ -11,6 +11,7 @@
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +27,7 @@
 static int log_fd = -1;
 static int nr_files;
 static struct stat files[FILES_MAX];
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* LOCK: an entry of the log, whole */
 
 #define REAL(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
 
@@ -56,13 +58,21 @@ static int file_of(int fd)
 	return -1;
 }
 
-static void note(char kind, int file, uint64_t offset, uint64_t length)
+static void note(char kind, int file, uint64_t offset, uint64_t length, const struct iovec *iov)
 {
 	char head[8] = { kind, (char)file };
 
+	(void)pthread_mutex_lock(&lock);
 	raw_write(head, sizeof(head));
 	raw_write(&offset, sizeof(offset));
 	raw_write(&length, sizeof(length));
+	for (; iov && length; iov++) {
+		size_t len = iov->iov_len < length ? iov->iov_len : length;
+
+		raw_write(iov->iov_base, len);
+		length -= len;
+	}
+	(void)pthread_mutex_unlock(&lock);
 }
 
 ssize_t pwrite(int fd, const void *buf, size_t len, off_t offset)
@@ -71,8 +81,9 @@ ssize_t pwrite(int fd, const void *buf, size_t len, off_t offset)
 	int file = file_of(fd);
 
 	if (rc > 0 && file >= 0) {
-		note('W', file, (uint64_t)offset, (uint64_t)rc);
-		raw_write(buf, (size_t)rc);
+		struct iovec iov = { (void *)buf, len };
+
+		note('W', file, (uint64_t)offset, (uint64_t)rc, &iov);
 	}
 	return rc;
 }
@@ -81,16 +92,9 @@ ssize_t pwritev(int fd, const struct iovec *iov, int nr, off_t offset)
 {
 	ssize_t rc = REAL(pwritev)(fd, iov, nr, offset);
 	int file = file_of(fd);
-	size_t left = rc > 0 ? (size_t)rc : 0;
 
-	if (left && file >= 0)
-		note('W', file, (uint64_t)offset, left);
-	for (int i = 0; file >= 0 && i < nr && left; i++) {
-		size_t len = iov[i].iov_len < left ? iov[i].iov_len : left;
-
-		raw_write(iov[i].iov_base, len);
-		left -= len;
-	}
+	if (rc > 0 && file >= 0)
+		note('W', file, (uint64_t)offset, (uint64_t)rc, iov);
 	return rc;
 }
 
@@ -100,7 +104,7 @@ int fallocate(int fd, int mode, off_t offset, off_t len)
 	int file = file_of(fd);
 
 	if (!rc && mode && file >= 0)
-		note('Z', file, (uint64_t)offset, (uint64_t)len);
+		note('Z', file, (uint64_t)offset, (uint64_t)len, NULL);
 	return rc;
 }
 
@@ -109,7 +113,7 @@ int fdatasync(int fd)
 	int file = file_of(fd);
 
 	if (file >= 0)
-		note('F', file, 0, 0);
+		note('F', file, 0, 0, NULL);
 	return REAL(fdatasync)(fd);
 }
 
@@ -118,7 +122,7 @@ int fsync(int fd)
 	int file = file_of(fd);
 
 	if (file >= 0)
-		note('F', file, 0, 0);
+		note('F', file, 0, 0, NULL);
 	return REAL(fsync)(fd);
 }
 
@@ -129,7 +133,7 @@ ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
 	if (msg->msg_iov->iov_len >= sizeof(h)) {
 		memcpy(&h, msg->msg_iov->iov_base, sizeof(h));
 		if (h.magic == CBT_WIRE_MAGIC && h.type == CBT_WIRE_DURABLE)
-			note('A', 0, 0, 0);
+			note('A', 0, 0, 0, NULL);
 	}
 	return REAL(sendmsg)(fd, msg, flags);
 }

@@ -55,7 +55,7 @@ done
 # --- silence ---
 
 export FAILBACK_IDLE_TIMEOUT_MS=1500
-for engine in io_uring sync; do
+for engine in io_uring threads; do
 	unset FAILBACK_NO_IO_URING
 	[ $engine = io_uring ] || export FAILBACK_NO_IO_URING=1
 	for at in 0 160 10000000; do

@@ -21,7 +21,7 @@ jq --arg j "$journal" '.journal = {path: $j, mark_interval: 1048576}' "$TMPDIR/d
 fresh() { rm -f "$journal"; cp "$before" "$target"; }
 apply() { failback-receive --apply <"$TMPDIR/r"; }
 
-for engine in io_uring sync; do
+for engine in io_uring threads; do
 	unset FAILBACK_NO_IO_URING
 	[ $engine = io_uring ] || export FAILBACK_NO_IO_URING=1
 	fresh

@@ -57,7 +57,7 @@ make_pair $size
 make_plan "$TMPDIR/s" "$(disk_plan "$source" $size "$extents_json")"
 make_plan "$TMPDIR/r" "$(disk_plan "$target" $size)"
 
-for engine in io_uring sync; do
+for engine in io_uring threads; do
 	unset FAILBACK_NO_IO_URING
 	[ $engine = io_uring ] || export FAILBACK_NO_IO_URING=1
 	for unit in 512 4096 65536; do
@@ -69,8 +69,8 @@ for engine in io_uring sync; do
 		check "$engine: exactly the extents in units of $unit are changed" cmp "$want" "$target"
 	done
 	# where the kernel refuses io_uring, both runs are those of the fallback
-	if [ $engine = sync ]; then
-		check_equal "the fallback is reported" "$(send_get engine) $(receive_get engine)" "sync sync"
+	if [ $engine = threads ]; then
+		check_equal "the fallback is reported" "$(send_get engine) $(receive_get engine)" "threads threads"
 	fi
 	cp "$before" "$target"
 	transfer "$(with "$TMPDIR/s" '.disks[0].source = {all: true}')" "$TMPDIR/r" --unix

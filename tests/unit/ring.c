@@ -2,6 +2,10 @@
 /* user/lib/ring.c: both engines end what is begun, and let go of what they were given. */
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <semaphore.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,9 +13,50 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "lib/ring.h"
 
 #include "kselftest_harness.h"
+
+/* Where the threads call it, a flush lasts until it is let go. */
+static sem_t flush_may_end;
+static atomic_bool flush_began;
+static atomic_bool flush_ended;
+
+int fdatasync(int fd)
+{
+	(void)fd;
+	flush_began = true;
+	while (sem_wait(&flush_may_end))
+		;
+	flush_ended = true;
+	return 0;
+}
+
+/* Whether this process's first thread waits for something. */
+static bool main_waits(void)
+{
+	char stat[512] = "";
+	FILE *file = fopen("/proc/self/stat", "re");
+	const char *name_end;
+
+	if (!file)
+		return true;
+	(void)!fgets(stat, sizeof(stat), file);
+	(void)fclose(file);
+	name_end = strrchr(stat, ')');
+	return name_end && name_end[1] && name_end[2] == 'S';
+}
+
+static void *let_flush_go(void *context)
+{
+	uint64_t deadline = deadline_in_ms(10000);
+
+	while (!main_waits() && deadline_left_ms(deadline))
+		(void)sched_yield();
+	(void)sem_post(&flush_may_end);
+	return context;
+}
 
 FIXTURE(ring)
 {
@@ -30,7 +75,8 @@ FIXTURE_VARIANT(ring)
 
 FIXTURE_VARIANT_ADD(ring, io_uring){ .no_io_uring = "0" };
 FIXTURE_VARIANT_ADD(ring, io_uring_in_memory){ .no_io_uring = "0", .in_memory = true };
-FIXTURE_VARIANT_ADD(ring, sync){ .no_io_uring = "1", .in_memory = true };
+FIXTURE_VARIANT_ADD(ring, threads){ .no_io_uring = "1" };
+FIXTURE_VARIANT_ADD(ring, threads_in_memory){ .no_io_uring = "1", .in_memory = true };
 
 FIXTURE_SETUP(ring)
 {
@@ -122,6 +168,90 @@ TEST_F(ring, a_drained_ring_gives_nothing_back)
 	ring_submit(self->ring, &write);
 	ring_drain(self->ring);
 	EXPECT_EQ(-ETIMEDOUT, ring_wait(self->ring, 10, &ended));
+}
+
+/* The engine that the fixture's variants do not all have: its own tests. */
+static struct ring *open_threads(int *ret_file)
+{
+	struct ring *ring = NULL;
+	struct failure f;
+	int fd = open(".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+
+	(void)setenv("FAILBACK_NO_IO_URING", "1", 1);
+	(void)sem_init(&flush_may_end, 0, 0);
+	*ret_file = fd;
+	if (fd < 0 || ftruncate(fd, 1 << 20) || ring_open(&ring, &fd, 1, 1, &f))
+		return NULL;
+	return ring;
+}
+
+TEST(what_waits_for_a_disk_holds_up_nothing_else)
+{
+	struct ring_op flush = { .kind = RING_FDATASYNC };
+	struct ring_op read = { .kind = RING_READ, .nr_iov = 1 };
+	struct ring_op *ended = NULL;
+	struct ring *ring;
+	int file;
+
+	ring = open_threads(&file);
+	ASSERT_NE(NULL, ring);
+	EXPECT_STREQ("threads", ring_engine_name(ring));
+	read.iov[0] = (struct iovec){ ring_buffer(ring, 0), 4096 };
+	ring_submit(ring, &flush);
+	ring_submit(ring, &read);
+	ASSERT_EQ(0, ring_wait(ring, 10000, &ended));
+	EXPECT_EQ(&read, ended);
+	EXPECT_EQ(0, read.result);
+	(void)sem_post(&flush_may_end);
+	ASSERT_EQ(0, ring_wait(ring, 10000, &ended));
+	EXPECT_EQ(&flush, ended);
+	ring_close(ring);
+	(void)close(file);
+}
+
+TEST(draining_waits_for_what_a_thread_has_begun)
+{
+	struct ring_op flush = { .kind = RING_FDATASYNC };
+	struct ring_op *ended = NULL;
+	struct ring *ring;
+	pthread_t other;
+	int file;
+
+	ring = open_threads(&file);
+	ASSERT_NE(NULL, ring);
+	ring_submit(ring, &flush);
+	while (!flush_began)
+		(void)sched_yield();
+	ASSERT_EQ(0, pthread_create(&other, NULL, let_flush_go, NULL));
+	ring_drain(ring);
+	EXPECT_TRUE(flush_ended);
+	EXPECT_EQ(-ETIMEDOUT, ring_wait(ring, 10, &ended));
+	(void)pthread_join(other, NULL);
+	ring_close(ring);
+	(void)close(file);
+}
+
+TEST(more_than_there_are_threads_all_end)
+{
+	struct ring_op reads[100];
+	struct ring *ring;
+	unsigned int nr = 0;
+	int file;
+
+	ring = open_threads(&file);
+	ASSERT_NE(NULL, ring);
+	for (unsigned int i = 0; i < 100; i++) {
+		reads[i] = (struct ring_op){ .kind = RING_READ,
+					     .offset = i * 4096,
+					     .iov = { { ring_buffer(ring, 0) + i * 4096, 4096 } },
+					     .nr_iov = 1 };
+		ring_submit(ring, &reads[i]);
+	}
+	for (struct ring_op *ended; nr < 100 && !ring_wait(ring, 10000, &ended); nr++)
+		EXPECT_EQ(0, ended->result);
+	EXPECT_EQ(100, nr);
+	ring_close(ring);
+	(void)close(file);
 }
 
 TEST_F(ring, silence_is_a_timeout)

@@ -4,13 +4,12 @@
  * else is common: progress() decides whether an operation has ended or goes on, so that short
  * transfers are treated in one place.
  *
- * sync runs files in the order of submission, inside ring_wait(), and sockets whenever they are
- * ready: what is in flight on sockets never holds up files, and the other way round only for the
- * length of one file operation.
+ * threads hands files to lib/file_threads.h, and runs sockets inside ring_wait() whenever they are ready:
+ * neither holds up the other.
  *
- * Files in memory (tmpfs) never wait, and io_uring would hand each of their operations to a thread of the
- * kernel: its memory then goes through two processors' caches. They take sync's way within
- * io_uring's engine too, one operation at a time, whenever nothing else has ended.
+ * Files in memory (tmpfs) never wait, and either engine would hand each of their operations to a thread:
+ * its memory then goes through two processors' caches. So they are run by the ring's own thread, one
+ * operation at a time, whenever nothing else has ended.
  *
  * io_uring's queues are submitted when ring_wait() finds nothing that has ended: a burst of
  * completions and the operations that their owners start in turn cost one system call.
@@ -32,6 +31,7 @@
 
 #include "base/clock.h"
 #include "base/macro.h"
+#include "lib/file_threads.h"
 
 #define SQ_ENTRIES 512U
 #define CQ_ENTRIES 8192U
@@ -55,8 +55,10 @@ struct ring {
 	uint8_t *pool;
 	unsigned int nr_buffers;
 
-	/* sync, and files in memory */
-	struct queue files;
+	struct queue files; /* in memory */
+
+	/* without io_uring */
+	struct file_threads *threads;
 	struct queue sockets; /* and polls */
 };
 
@@ -157,30 +159,14 @@ static bool is_file_op(const struct ring_op *op)
 	return op->kind != RING_SEND && op->kind != RING_RECV && op->kind != RING_POLL;
 }
 
-static int file_run(const struct ring *ring, struct ring_op *op)
-{
-	int fd = ring->fds[op->file];
-
-	switch (op->kind) {
-	case RING_READ:
-		return errno_of(preadv(fd, op->iov, (int)op->nr_iov, (off_t)op->offset));
-	case RING_WRITE:
-		return errno_of(pwritev(fd, op->iov, (int)op->nr_iov, (off_t)op->offset));
-	case RING_FALLOCATE:
-		return errno_of(fallocate(fd, op->mode, (off_t)op->offset, (off_t)op->length));
-	default:
-		return errno_of(fdatasync(fd));
-	}
-}
-
-/* One step of the first file operation that waits for its turn. */
+/* One step of the first operation on a file in memory. */
 static bool files_run(struct ring *ring, struct ring_op **ret, int *ret_rc)
 {
 	if (!ring->files.first)
 		return false;
 	*ret = ring->files.first;
 	queue_remove(&ring->files, &ring->files.first);
-	*ret_rc = file_run(ring, *ret);
+	*ret_rc = file_op_run(ring->fds[(*ret)->file], *ret);
 	return true;
 }
 
@@ -369,7 +355,7 @@ static int uring_next(struct ring *ring, int timeout_ms, struct ring_op **ret, i
 	return 1;
 }
 
-/* --- sync --- */
+/* --- threads --- */
 
 static int socket_run(const struct ring *ring, struct ring_op *op)
 {
@@ -388,10 +374,10 @@ static int socket_run(const struct ring *ring, struct ring_op *op)
 	}
 }
 
-static int sockets_wait(const struct ring *ring, int timeout_ms)
+static int threads_wait(const struct ring *ring, int timeout_ms)
 {
-	struct pollfd poll_fds[8];
-	nfds_t nr = 0;
+	struct pollfd poll_fds[8] = { { .fd = file_threads_fd(ring->threads), .events = POLLIN } };
+	nfds_t nr = 1;
 
 	for (const struct ring_op *op = ring->sockets.first; op && nr < ARRAY_SIZE(poll_fds);
 	     op = op->next)
@@ -417,22 +403,16 @@ static bool sockets_run(struct ring *ring, struct ring_op **ret, int *ret_rc)
 	return false;
 }
 
-/* One step of a socket that is ready, else of the first file. As uring_next(). */
-static int sync_next(struct ring *ring, int timeout_ms, struct ring_op **ret, int *ret_rc)
+/* As uring_next(). */
+static int threads_next(struct ring *ring, int timeout_ms, struct ring_op **ret, int *ret_rc)
 {
 	int rc;
 
-	if (sockets_run(ring, ret, ret_rc))
+	if (sockets_run(ring, ret, ret_rc) || file_threads_next(ring->threads, ret, ret_rc) ||
+	    files_run(ring, ret, ret_rc))
 		return 1;
-	if (files_run(ring, ret, ret_rc))
-		return 1;
-	rc = sockets_wait(ring, timeout_ms);
+	rc = threads_wait(ring, timeout_ms);
 	return rc < 0 && rc != -EINTR ? rc : 0;
-}
-
-static void sync_start(struct ring *ring, struct ring_op *op)
-{
-	queue_push(is_file_op(op) ? &ring->files : &ring->sockets, op);
 }
 
 /* --- either --- */
@@ -464,6 +444,14 @@ int ring_open(struct ring **ret, const int *fds, unsigned int nr_fds, unsigned i
 	}
 	ring->nr_fds = nr_fds;
 	ring->is_uring = uring_open(ring);
+	if (!ring->is_uring) {
+		int rc = file_threads_open(ring->fds, &ring->threads, f);
+
+		if (rc) {
+			ring_close(ring);
+			return rc;
+		}
+	}
 	*ret = ring;
 	return 0;
 }
@@ -477,6 +465,7 @@ void ring_close(struct ring *ring)
 		(void)io_uring_unregister_files(&ring->uring);
 		io_uring_queue_exit(&ring->uring);
 	}
+	file_threads_close_at(&ring->threads);
 	free(ring->pool);
 	free(ring->in_memory);
 	free(ring->send_flags);
@@ -492,7 +481,7 @@ void ring_close_at(struct ring **ring)
 
 const char *ring_engine_name(const struct ring *ring)
 {
-	return ring->is_uring ? "io_uring" : "sync";
+	return ring->is_uring ? "io_uring" : "threads";
 }
 
 uint8_t *ring_buffer(const struct ring *ring, unsigned int index)
@@ -502,12 +491,14 @@ uint8_t *ring_buffer(const struct ring *ring, unsigned int index)
 
 static void op_start(struct ring *ring, struct ring_op *op)
 {
-	if (ring->is_uring && is_file_op(op) && ring->in_memory[op->file])
+	if (is_file_op(op) && ring->in_memory[op->file])
 		queue_push(&ring->files, op);
 	else if (ring->is_uring)
 		uring_start(ring, op);
+	else if (is_file_op(op))
+		file_threads_start(ring->threads, op);
 	else
-		sync_start(ring, op);
+		queue_push(&ring->sockets, op);
 }
 
 void ring_submit(struct ring *ring, struct ring_op *op)
@@ -527,7 +518,7 @@ int ring_wait(struct ring *ring, int timeout_ms, struct ring_op **ret)
 		int rc;
 
 		rc = ring->is_uring ? uring_next(ring, left_ms, &op, &op_rc)
-				    : sync_next(ring, left_ms, &op, &op_rc);
+				    : threads_next(ring, left_ms, &op, &op_rc);
 		if (rc < 0)
 			return rc;
 		if (!rc && !left_ms)
@@ -552,6 +543,7 @@ void ring_drain(struct ring *ring)
 		ring->nr_in_flight--;
 	}
 	if (!ring->is_uring) {
+		file_threads_drain(ring->threads);
 		queue_init(&ring->sockets);
 		ring->nr_in_flight = 0;
 		return;

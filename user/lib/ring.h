@@ -8,7 +8,7 @@
  *
  * There are two engines with the same behaviour, chosen when the ring is opened: io_uring, and,
  * where that is refused (kernel.io_uring_disabled, seccomp, FAILBACK_NO_IO_URING=1 in the
- * environment), "sync", which does one thing at a time. A ring belongs to one thread. Descriptors
+ * environment), "threads", which wait for a file each. A ring belongs to one thread. Descriptors
  * and buffers are registered once; descriptors stay the caller's.
  */
 #ifndef FAILBACK_LIB_RING_H
@@ -69,7 +69,7 @@ int ring_open(struct ring **ret, const int *fds, unsigned int nr_fds, unsigned i
 void ring_close(struct ring *ring);
 void ring_close_at(struct ring **ring);
 
-/** ring_engine_name - "io_uring" or "sync". */
+/** ring_engine_name - "io_uring" or "threads". */
 const char *ring_engine_name(const struct ring *ring);
 
 uint8_t *ring_buffer(const struct ring *ring, unsigned int index);

@@ -49,7 +49,7 @@
  *   {"event":"durable"}     receive with a journal: acknowledged, and about to be applied
  *   {"event":"done","bytes_total":N,"bytes_data":N,"bytes_zero":N,"bytes_sent":N,
  *    "bytes_compared":N,"bytes_hashes":N,"records":N,
- *    "seconds":S,"engine":"io_uring"|"sync","direct":true|false,"digest":"<16 hex digits>"}
+ *    "seconds":S,"engine":"io_uring"|"threads","direct":true|false,"digest":"<16 hex digits>"}
  *   {"event":"differ","disk":"disk0","offset":N,"length":N}     send with "verify": before done
  *   {"event":"failed","code":32777,"text":"..."}
  *
