@@ -65,7 +65,7 @@
 #include <linux/types.h>
 
 #define CBT_WIRE_MAGIC		0x31746263U	/* "cbt1" */
-#define CBT_WIRE_VERSION	3
+#define CBT_WIRE_VERSION	4
 
 #define CBT_WIRE_WELCOME	0x57		/* one byte, over TLS only */
 
@@ -87,7 +87,7 @@ enum cbt_wire_type {
 	CBT_WIRE_REPLY = 2,	/* body: JSON text, no extents */
 	CBT_WIRE_BEGIN = 3,	/* body: struct cbt_wire_begin, then its disks, then the aborted epochs */
 	CBT_WIRE_READY = 4,	/* body: struct cbt_wire_ready */
-	CBT_WIRE_DATA = 5,	/* extents; body: their contents one after the other, as long as their sum */
+	CBT_WIRE_DATA = 5,	/* extents; body: their contents one after the other, as long as their sum; or packed */
 	CBT_WIRE_ZERO = 6,	/* extents that read as zeroes; no body */
 	CBT_WIRE_DISCARD = 7,	/* extents whose contents no longer matter and may be deallocated; no body */
 	CBT_WIRE_END = 8,	/* body: struct cbt_wire_end */
@@ -99,11 +99,17 @@ enum cbt_wire_type {
 	CBT_WIRE_DIFFER = 14,	/* body: a bit for each MAC, the lowest bit of the first byte first; 1: differs */
 };
 
+/*
+ * DATA only: the body is one zstd frame that says how much it holds and becomes the contents of the extents, to the
+ * byte; they are at most CBT_WIRE_BODY_MAX, and the frame is shorter. No dictionary. A sender decides for each record.
+ */
+#define CBT_WIRE_PACKED		(1U << 0)
+
 /** struct cbt_wire_header - start of every record; 32 bytes. */
 struct cbt_wire_header {
 	__le32 magic;		/* CBT_WIRE_MAGIC */
 	__le16 type;		/* enum cbt_wire_type */
-	__le16 flags;		/* 0; none is defined yet, any other value is refused */
+	__le16 flags;		/* CBT_WIRE_PACKED on DATA, or 0; any other value is refused */
 	__le16 disk;		/* index into the disks of BEGIN; 0 for records without extents */
 	__le16 nr_extents;
 	__le32 body_len;	/* bytes */

@@ -109,6 +109,7 @@ refused "to listen on one too" 12 'neither encrypted nor authenticated' failback
 refused "a source that is not there" 21 'no-such cannot be used: No such file' failback send "$TMPDIR/no-such" --all --to 127.0.0.1
 refused "a target that is not there" 21 'no-such cannot be used: No such file' failback receive "$TMPDIR/no-such" --listen 127.0.0.1
 refused "a source that is a directory" 15 'is neither a block device nor a regular file' failback send "$TMPDIR" --all --to 127.0.0.1
+refused "a way to compress that is none" 15 '.--compress is auto or off, not x' failback send "$source" --all --compress x --to 127.0.0.1
 refused "an epoch that is no UUID" 15 'x is no UUID' failback send "$source" --all --epoch x --to 127.0.0.1
 head -c 1000 /dev/zero >"$TMPDIR/odd"
 refused "a source of an odd size" 15 'has 1000 bytes: a disk has a multiple of 512' failback send "$TMPDIR/odd" --all --to 127.0.0.1

@@ -28,20 +28,26 @@ xxhash = ctypes.CDLL("libxxhash.so.0")
 xxhash.XXH3_64bits_withSeed.restype = ctypes.c_uint64
 xxhash.XXH3_64bits_withSeed.argtypes = [ctypes.c_char_p, ctypes.c_size_t, ctypes.c_uint64]
 
+zstd = ctypes.CDLL("libzstd.so.1")
+zstd.ZSTD_compress.restype = ctypes.c_size_t
+zstd.ZSTD_compress.argtypes = [ctypes.c_char_p, ctypes.c_size_t, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_int]
+
 SEED = int(os.environ.get("SEED", time.time_ns() % 1000000))
 dice = random.Random(SEED)
 
 CALL, REPLY, BEGIN, READY, DATA, ZERO, DISCARD, END, DURABLE, FAILED, MARK, COMPARE, HASH, DIFFER = range(1, 15)
 MAGIC = 0x31746263
+VERSION = 4
+PACKED = 1
 NUMBERS = [0, 1, -1, 511, 512, 2**31 - 1, 2**31, 2**32, 2**53 + 1, 2**63 - 1, 2**63, 2**64 - 1, 2**64,
            -2**63, -2**63 - 1, 10**400, 0.5, 1e308, -0.0]
 
 
-def record(kind, body=b"", sequence=0, extents=(), disk=0):
+def record(kind, body=b"", sequence=0, extents=(), disk=0, flags=0):
     """A record whose check is right, whatever else is wrong about it."""
     spans = b"".join(struct.pack("<QQ", start & 2**64 - 1, length & 2**64 - 1) for start, length in extents)
     def head(check):
-        return struct.pack("<IHHHHIQQ", MAGIC, kind, 0, disk & 0xffff, len(extents), len(body), sequence, check)
+        return struct.pack("<IHHHHIQQ", MAGIC, kind, flags, disk & 0xffff, len(extents), len(body), sequence, check)
     seed = xxhash.XXH3_64bits_withSeed(head(0) + spans, 32 + len(spans), 0)
     return head(xxhash.XXH3_64bits_withSeed(body, len(body), seed)) + spans + body
 
@@ -193,15 +199,31 @@ def raw(text):
 
 
 def some_comparison(plan):
-    return struct.pack("<II", 3, dice.choice([0, 0, 0, 1, 2])) + raw(plan["vm"]) + raw(plan["epoch"]) + \
+    return struct.pack("<II", VERSION, dice.choice([0, 0, 0, 1, 2])) + raw(plan["vm"]) + raw(plan["epoch"]) + \
         bytes(16) + struct.pack("<Q", dice.choice([1 << 20, 16 << 20, 0, 2**64 - 1]))
 
 
-def some_begin(plan):
+def right_begin(plan, total):
     disks = b"".join(struct.pack("<Q56s", disk["size"], disk["name"].encode()) for disk in plan["disks"])
-    total = dice.choice([1 << 20, 4096, 0, 2**64 - 1])
-    return struct.pack("<II", 3, len(plan["disks"])) + raw(plan["vm"]) + raw(plan["epoch"]) + \
+    return struct.pack("<II", VERSION, len(plan["disks"])) + raw(plan["vm"]) + raw(plan["epoch"]) + \
         raw(plan.get("base") or "") + struct.pack("<QII", total, 0, 0) + disks
+
+
+def some_begin(plan):
+    return right_begin(plan, dice.choice([1 << 20, 4096, 0, 2**64 - 1]))
+
+
+def frame(data):
+    room = ctypes.create_string_buffer(len(data) + 1024)
+    length = zstd.ZSTD_compress(room, len(room), data, len(data), 1)
+    return room.raw[:length]
+
+
+def some_frame(total):
+    """Of what the extents ask for, or nearly; whole, or nearly."""
+    data = bytes(min(total, 4 << 20) + dice.choice([0, 0, 0, 512, 64 << 20]))
+    packed = frame(data[dice.choice([0, 0, 0, 1]):])
+    return dice.choice([packed, packed, packed, damage(packed), packed * 2, dice.randbytes(40), b""])[:1 << 20]
 
 
 def some_delta(plan):
@@ -218,8 +240,10 @@ def some_delta(plan):
             extents.append((start, length))
             start = start + length + dice.choice([0, 512, -512]) & 2**64 - 1
         total = sum(length for _, length in extents)
-        body = b""
-        if kind == DATA:
+        body, flags = b"", 0
+        if kind == DATA and dice.random() < 0.3:
+            body, flags = some_frame(total), PACKED
+        elif kind == DATA:
             body = bytes(total) if total <= 1 << 20 else dice.randbytes(512 * dice.randrange(1, 9))
         elif kind == HASH:
             body = dice.randbytes(16 * (min(total, 1 << 20) // 4096 + dice.choice([0, 0, 0, 1])))
@@ -236,7 +260,7 @@ def some_delta(plan):
         elif kind == BEGIN:
             body = some_begin(plan)
         part = record(kind, body, sequence, extents if kind in (DATA, ZERO, DISCARD, HASH) else (),
-                      dice.choice([0, 0, 0, 1, 255, 65535]) if kind in (DATA, ZERO, DISCARD, HASH) else 0)
+                      dice.choice([0, 0, 0, 1, 255, 65535]) if kind in (DATA, ZERO, DISCARD, HASH) else 0, flags)
         stream += damage(part) if dice.random() < 0.15 else part
     return stream
 

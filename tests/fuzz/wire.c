@@ -23,7 +23,10 @@ static void extents(const struct wire_header *h, const uint8_t *head)
 		end = decoded[i].offset + decoded[i].length;
 		CLAIM(end <= INT64_MAX);
 	}
-	CLAIM(h->type != CBT_WIRE_DATA || sum == h->body_len);
+	if (h->flags & CBT_WIRE_PACKED)
+		CLAIM(h->type == CBT_WIRE_DATA && sum > h->body_len && sum <= CBT_WIRE_BODY_MAX);
+	else
+		CLAIM(h->type != CBT_WIRE_DATA || sum == h->body_len);
 	CLAIM(h->type != CBT_WIRE_HASH || sum <= CBT_WIRE_HASH_MAX);
 }
 

@@ -169,6 +169,20 @@ TEST_F(journal, an_entry_of_another_delta_or_place_is_none)
 	EXPECT_FALSE(journal_entry_decode(self->first, 77, 4, &got));
 }
 
+TEST_F(journal, an_entry_of_a_packed_record_is_none)
+{
+	const struct extent extent = { 4096, 2 * BODY_BYTES };
+	struct wire_header record = { .type = CBT_WIRE_DATA,
+				      .flags = CBT_WIRE_PACKED,
+				      .nr_extents = 1,
+				      .body_len = BODY_BYTES };
+	struct journal_entry got;
+
+	wire_seal(&record, &extent, self->body, self->first + JOURNAL_ENTRY_BYTES);
+	(void)journal_entry_seal(&record, 77, 5, self->first);
+	EXPECT_FALSE(journal_entry_decode(self->first, 77, 5, &got));
+}
+
 TEST_F(journal, an_entry_with_one_flipped_bit_is_none)
 {
 	size_t used = JOURNAL_ENTRY_BYTES + WIRE_HEADER_BYTES + 2 * WIRE_EXTENT_BYTES;

@@ -142,9 +142,9 @@ TEST_F(record, unknown_types_are_refused)
 	}
 }
 
-TEST_F(record, any_flag_is_refused)
+TEST_F(record, flags_that_are_not_known_are_refused)
 {
-	for (unsigned int bit = 0; bit < 16; bit++) {
+	for (unsigned int bit = 1; bit < 16; bit++) {
 		self->raw.flags = htole16((uint16_t)(1U << bit));
 		EXPECT_EQ(WIRE_FAULT_FLAGS, decode(&self->raw));
 	}
@@ -238,6 +238,59 @@ static enum wire_fault extents_fault(unsigned int type, const struct extent *ext
 }
 
 #define extents_of(...) ((const struct extent[]){ __VA_ARGS__ })
+
+static enum wire_fault packed_fault(uint64_t length, uint32_t body_len)
+{
+	const struct extent extent = { 4096, length };
+	struct wire_header h = { .type = CBT_WIRE_DATA,
+				 .flags = CBT_WIRE_PACKED,
+				 .nr_extents = 1,
+				 .body_len = body_len };
+	uint8_t *body = calloc(1, body_len + 1);
+	uint8_t head[WIRE_HEAD_MAX];
+	enum wire_fault fault;
+	struct wire_header ret;
+	struct extent decoded;
+	uint64_t sum;
+
+	wire_seal(&h, &extent, body, head);
+	free(body);
+	fault = wire_header_decode(head, &ret);
+	if (!fault && ret.flags != CBT_WIRE_PACKED)
+		abort();
+	return fault ? fault : wire_extents_decode(&ret, head, &decoded, &sum);
+}
+
+TEST(packed_data_is_shorter_than_its_extents)
+{
+	EXPECT_EQ(WIRE_SOUND, packed_fault(8192, 1));
+	EXPECT_EQ(WIRE_SOUND, packed_fault(8192, 8191));
+	EXPECT_EQ(WIRE_FAULT_EXTENT_SUM, packed_fault(8192, 8192));
+	EXPECT_EQ(WIRE_FAULT_BODY_LEN, packed_fault(8192, 0));
+}
+
+TEST(packed_data_becomes_no_more_than_a_record_may_hold)
+{
+	EXPECT_EQ(WIRE_SOUND, packed_fault(CBT_WIRE_BODY_MAX, 4096));
+	EXPECT_EQ(WIRE_FAULT_EXTENT_SUM, packed_fault(CBT_WIRE_BODY_MAX + 512, 4096));
+	EXPECT_EQ(WIRE_FAULT_EXTENT_SUM, packed_fault((uint64_t)1 << 40, 4096));
+	EXPECT_EQ(WIRE_SOUND, packed_fault(CBT_WIRE_BODY_MAX, CBT_WIRE_BODY_MAX - 1));
+	EXPECT_EQ(WIRE_FAULT_BODY_LEN, packed_fault(CBT_WIRE_BODY_MAX, CBT_WIRE_BODY_MAX));
+}
+
+TEST(nothing_but_data_is_packed)
+{
+	struct wire_header h = { .flags = CBT_WIRE_PACKED };
+	uint8_t head[WIRE_HEAD_MAX];
+	struct wire_header ret;
+
+	for (unsigned int type = CBT_WIRE_CALL; type <= CBT_WIRE_DIFFER; type++) {
+		h.type = (uint16_t)type;
+		wire_seal(&h, NULL, "", head);
+		EXPECT_EQ(type == CBT_WIRE_DATA ? WIRE_FAULT_NR_EXTENTS : WIRE_FAULT_FLAGS,
+			  wire_header_decode(head, &ret));
+	}
+}
 
 TEST(extents_that_are_not_aligned_are_refused)
 {
@@ -514,8 +567,10 @@ TEST(records_at_random_come_back_and_noise_does_no_harm)
 			at = extents[i].offset + extents[i].length;
 			sum += extents[i].length;
 		}
-		h = (struct wire_header){ CBT_WIRE_DATA,    0, (uint16_t)nr, (uint32_t)sum,
-					  (uint64_t)rand(), 0 };
+		h = (struct wire_header){ .type = CBT_WIRE_DATA,
+					  .nr_extents = (uint16_t)nr,
+					  .body_len = (uint32_t)sum,
+					  .sequence = (uint64_t)rand() };
 		wire_seal(&h, extents, body, head);
 		ASSERT_EQ(WIRE_SOUND, wire_header_decode(head, &back));
 		ASSERT_TRUE(wire_check_matches(&back, head, body));

@@ -255,6 +255,8 @@ static const struct option_doc options[] = {
 	  "send: of that, only what the target does not hold: hashes are compared first" },
 	{ "--epoch", "UUID", OPTION_SOURCE, MEMBER(epoch),
 	  "send: go on with the transfer that had this one, into the same --journal" },
+	{ "--compress", "HOW", OPTION_SOURCE, MEMBER(compress),
+	  "send: auto (the default), where that is faster; off" },
 	{ "--listen", "ADDRESS", OPTION_LISTEN, MEMBER(listen),
 	  "receive, verify: where to wait for the other side" },
 	{ "--journal", "FILE", OPTION_JOURNAL, MEMBER(journal),

@@ -16,7 +16,7 @@ enum command_option {
 	OPTION_CONSENT = 1 << 2,
 	OPTION_FORCE = 1 << 3,
 	OPTION_WAIT_FOR = 1 << 4, /* --state, --timeout */
-	OPTION_SOURCE = 1 << 5, /* --all, --tracker, --epoch, --compare */
+	OPTION_SOURCE = 1 << 5, /* --all, --tracker, --epoch, --compare, --compress */
 	OPTION_JOURNAL = 1 << 6,
 	OPTION_PLAIN = 1 << 7,
 	OPTION_TO = 1 << 8, /* --to, --extents */
@@ -34,6 +34,7 @@ struct options {
 	const char *to;
 	const char *extents;
 	const char *epoch;
+	const char *compress;
 	const char *listen;
 	const char *journal;
 	const char *config;

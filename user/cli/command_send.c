@@ -116,6 +116,11 @@ static void add_flag(struct json_object *object, const char *name, bool flag)
 		(void)json_object_object_add(object, name, json_object_new_boolean(true));
 }
 
+static const char *compress_of(const struct options *o)
+{
+	return o->compress ? o->compress : "auto";
+}
+
 static struct json_object *plan_of(const struct options *o, bool verify,
 				   const struct source *source)
 {
@@ -130,6 +135,7 @@ static struct json_object *plan_of(const struct options *o, bool verify,
 	add_flag(what, "all", !o->tracker && !o->extents);
 	add_flag(what, "compare", o->compare);
 	add_flag(plan, "verify", verify);
+	add_flag(plan, "compress", !verify && strcmp(compress_of(o), "auto") == 0);
 	json_add_text(disk, "path", source->path);
 	(void)json_object_object_add(disk, "source", what);
 	return plan;
@@ -209,6 +215,9 @@ int by_hand_send(const struct options *o, bool verify, struct failure *f)
 	struct address to;
 	int rc;
 
+	if (strcmp(compress_of(o), "auto") != 0 && strcmp(compress_of(o), "off") != 0)
+		return failure_set(f, CODE_INVALID_PARAMETER, -EINVAL,
+				   "--compress is auto or off, not %s.", o->compress);
 	rc = by_hand_address(o->to, "--to", o->plain, &to, f);
 	if (!rc)
 		rc = source_take(o, verify, &source, f);

@@ -5,6 +5,7 @@
 #include <limits.h>
 
 #include "daemon/images.h"
+#include "daemon/vm_settings.h"
 #include "lib/devid.h"
 #include "lib/json.h"
 
@@ -74,6 +75,8 @@ int send_plan(const struct relationship_record *r, const struct tracker_info *in
 
 	if (!full)
 		add_aborted(plan, r);
+	if (vm_compresses(r))
+		(void)json_object_object_add(plan, "compress", json_object_new_boolean(true));
 	for (size_t i = 0; i < r->nr_disks; i++) {
 		struct json_object *disk =
 			disk_new(disks, r->disks[i].name, r->disks[i].size_bytes);

@@ -179,11 +179,22 @@ void vm_settings_clear(struct vm_settings *s)
 	s->kept = NULL;
 }
 
-uint64_t vm_interval_s(const struct relationship_record *r)
+/* What @r's settings, or their defaults, say; @none when @r has no settings. */
+static uint16_t number_of(const struct relationship_record *r, enum setting setting, uint16_t none)
 {
 	_cleanup_(settings_clear) struct settings settings = { 0 };
 
 	if (r->settings && settings_parse(r->settings, &settings, NULL) == 0)
-		return settings_number(&settings, SETTING_REPLICATION_INTERVAL);
-	return INTERVAL_S;
+		return settings_number(&settings, setting);
+	return none;
+}
+
+uint64_t vm_interval_s(const struct relationship_record *r)
+{
+	return number_of(r, SETTING_REPLICATION_INTERVAL, INTERVAL_S);
+}
+
+bool vm_compresses(const struct relationship_record *r)
+{
+	return number_of(r, SETTING_COMPRESSION_ENABLED, 0);
 }

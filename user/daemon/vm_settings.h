@@ -3,6 +3,7 @@
 #ifndef FAILBACK_DAEMON_VM_SETTINGS_H
 #define FAILBACK_DAEMON_VM_SETTINGS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "lib/settings.h"
@@ -24,5 +25,8 @@ void vm_settings_clear(struct vm_settings *s);
 
 /** vm_interval_s - ReplicationInterval: seconds between two deltas. */
 uint64_t vm_interval_s(const struct relationship_record *r);
+
+/** vm_compresses - CompressionEnabled. */
+bool vm_compresses(const struct relationship_record *r);
 
 #endif

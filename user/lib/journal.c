@@ -191,8 +191,8 @@ bool journal_entry_decode(const uint8_t *buf, uint64_t salt, uint64_t index,
 		return false;
 	if (wire_header_decode(buf + JOURNAL_ENTRY_BYTES, &record))
 		return false;
-	if (record.type != CBT_WIRE_DATA && record.type != CBT_WIRE_ZERO &&
-	    record.type != CBT_WIRE_DISCARD)
+	if ((record.type != CBT_WIRE_DATA && record.type != CBT_WIRE_ZERO &&
+	     record.type != CBT_WIRE_DISCARD) || record.flags)
 		return false;
 	entry = entry_of(&record);
 	if (entry.head_bytes != le32toh(raw.head_bytes) || entry.body_bytes != le32toh(raw.body_bytes))

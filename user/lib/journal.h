@@ -6,8 +6,8 @@
  *	32 KiB		slot 1
  *	64 KiB		entries, one after the other, each a multiple of JOURNAL_ALIGN
  *
- * An entry is a struct journal_entry, the head of a DATA, ZERO or DISCARD record as it was on the
- * wire, filled up to JOURNAL_ALIGN, then its body, filled up likewise. It is written once and never
+ * An entry is a struct journal_entry, the head of a DATA, ZERO or DISCARD record as on the wire, not
+ * packed, filled up to JOURNAL_ALIGN, then its body, filled up likewise. It is written once and never
  * changed. The header says how many entries count: all those that it counts were flushed before it
  * was written, so a header is a promise about everything that it names. Headers go to the two slots
  * in turn, each flushed before anything is done that relies on it; a torn one leaves the other.

@@ -20,6 +20,7 @@ static void tally_init(struct session_tally *tally)
 static void tally_add(struct session_tally *tally, const struct wire_header *h, uint64_t bytes)
 {
 	tally->nr_records++;
+	tally->bytes_sent += h->body_len;
 	if (h->type == CBT_WIRE_DATA)
 		tally->bytes_data += bytes;
 	else if (h->type == CBT_WIRE_ZERO)

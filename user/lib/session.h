@@ -31,6 +31,7 @@ struct session_tally {
 	uint64_t bytes_data;
 	uint64_t bytes_zero;
 	uint64_t bytes_discard;
+	uint64_t bytes_sent; /* of bodies; less than @bytes_data when some are packed */
 	struct wire_digest digest;
 };
 
@@ -152,6 +153,7 @@ void receive_session_init(struct receive_session *s, const struct wire_begin *pl
 
 /**
  * receive_session_step - a record of the sender.
+ * @body: of packed DATA as it came: whether it can be unpacked is the caller's to find out
  * @extents: room for CBT_WIRE_EXTENTS_MAX; filled for DATA, ZERO, DISCARD and HASH
  */
 int receive_session_step(struct receive_session *s, const struct wire_header *h,

@@ -5,9 +5,7 @@
  * looks up the property, checks the type, then the value.
  *
  * What this version cannot honour is refused rather than ignored, so that nobody believes in
- * recovery points or encryption that are not there. CompressionEnabled is the exception: it is a
- * wish about cost, not about the outcome, and every Hyper-V client sets it; it is kept, and data
- * goes uncompressed.
+ * recovery points or encryption that are not there.
  */
 #include "lib/settings.h"
 
@@ -53,7 +51,7 @@ static const struct setting_def table[] = {
 	KEPT("CertificateThumbPrint", CERTIFICATE_THUMB_PRINT, STRING, .max = 128,
 	     .doc = "certificate of this host when AuthenticationType is 2"),
 	KEPT("CompressionEnabled", COMPRESSION_ENABLED, BOOLEAN, .default_value = "FALSE",
-	     .doc = "a hint: data may be compressed where that pays"),
+	     .doc = "data is compressed where that makes it arrive sooner"),
 	KEPT("RecoveryConnectionPoint", RECOVERY_CONNECTION_POINT, STRING, .max = 256,
 	     .doc = "address of the host to send to"),
 	KEPT("RecoveryServerPortNumber", RECOVERY_SERVER_PORT_NUMBER, UINT16, .max = 65535,

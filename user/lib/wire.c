@@ -92,6 +92,7 @@ static const char *const fault_texts[NR_WIRE_FAULTS] = {
 	[WIRE_FAULT_NR_ABORTED] = "names more aborted epochs than allowed, or not as many as it says",
 	[WIRE_FAULT_RESERVED] = "has something in a field that must be zero",
 	[WIRE_FAULT_MARK] = "marks a place that is no multiple of 512, or on a disk above the limit",
+	[WIRE_FAULT_PACKED] = "has a packed body that does not become what its extents ask for",
 	[WIRE_FAULT_COMPARE] = "has flags of a comparison that this version does not know",
 };
 
@@ -114,6 +115,14 @@ const char *wire_type_name(unsigned int type)
 	return bounds ? bounds->name : "?";
 }
 
+static bool body_len_fits(const struct wire_header *h, const struct bounds *bounds)
+{
+	if (h->flags & CBT_WIRE_PACKED)
+		return h->body_len && h->body_len < bounds->body_max;
+	return h->body_len >= bounds->body_min && h->body_len <= bounds->body_max &&
+	       !((h->body_len - bounds->body_min) % bounds->body_unit);
+}
+
 enum wire_fault wire_header_decode(const uint8_t buf[WIRE_HEADER_BYTES], struct wire_header *ret)
 {
 	const struct bounds *bounds;
@@ -127,7 +136,8 @@ enum wire_fault wire_header_decode(const uint8_t buf[WIRE_HEADER_BYTES], struct 
 	bounds = bounds_get(h.type);
 	if (!bounds)
 		return WIRE_FAULT_TYPE;
-	if (raw.flags)
+	h.flags = le16toh(raw.flags);
+	if (h.flags & ~(h.type == CBT_WIRE_DATA ? CBT_WIRE_PACKED : 0))
 		return WIRE_FAULT_FLAGS;
 	h.disk = le16toh(raw.disk);
 	if (h.disk >= (bounds->has_extents ? CBT_WIRE_DISKS_MAX : 1U))
@@ -137,8 +147,7 @@ enum wire_fault wire_header_decode(const uint8_t buf[WIRE_HEADER_BYTES], struct 
 				: h.nr_extents)
 		return WIRE_FAULT_NR_EXTENTS;
 	h.body_len = le32toh(raw.body_len);
-	if (h.body_len < bounds->body_min || h.body_len > bounds->body_max ||
-	    (h.body_len - bounds->body_min) % bounds->body_unit)
+	if (!body_len_fits(&h, bounds))
 		return WIRE_FAULT_BODY_LEN;
 	h.sequence = le64toh(raw.sequence);
 	h.check = le64toh(raw.check);
@@ -151,6 +160,7 @@ static void header_encode(const struct wire_header *h, uint64_t check, uint8_t *
 	struct cbt_wire_header raw = {
 		.magic = htole32(CBT_WIRE_MAGIC),
 		.type = htole16(h->type),
+		.flags = htole16(h->flags),
 		.disk = htole16(h->disk),
 		.nr_extents = htole16(h->nr_extents),
 		.body_len = htole32(h->body_len),
@@ -216,6 +226,20 @@ static enum wire_fault extent_decode(const uint8_t *at, uint64_t start, struct e
 	return WIRE_SOUND;
 }
 
+static bool sum_fits(const struct wire_header *h, uint64_t sum, uint64_t nr_pieces)
+{
+	switch (h->type) {
+	case CBT_WIRE_DATA:
+		if (h->flags & CBT_WIRE_PACKED)
+			return sum > h->body_len && sum <= CBT_WIRE_BODY_MAX;
+		return sum == h->body_len;
+	case CBT_WIRE_HASH:
+		return sum <= CBT_WIRE_HASH_MAX && nr_pieces * CBT_WIRE_MAC_BYTES == h->body_len;
+	default:
+		return true;
+	}
+}
+
 enum wire_fault wire_extents_decode(const struct wire_header *h, const uint8_t *head,
 				    struct extent *ret, uint64_t *ret_sum)
 {
@@ -235,10 +259,7 @@ enum wire_fault wire_extents_decode(const struct wire_header *h, const uint8_t *
 		sum += decoded[i].length;
 		nr_pieces += wire_nr_pieces(&decoded[i]);
 	}
-	if (h->type == CBT_WIRE_DATA && sum != h->body_len)
-		return WIRE_FAULT_EXTENT_SUM;
-	if (h->type == CBT_WIRE_HASH &&
-	    (sum > CBT_WIRE_HASH_MAX || nr_pieces * CBT_WIRE_MAC_BYTES != h->body_len))
+	if (!sum_fits(h, sum, nr_pieces))
 		return WIRE_FAULT_EXTENT_SUM;
 	memcpy(ret, decoded, h->nr_extents * sizeof(*ret));
 	*ret_sum = sum;

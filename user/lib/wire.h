@@ -57,6 +57,7 @@ enum wire_fault {
 	WIRE_FAULT_RESERVED,
 	WIRE_FAULT_MARK,
 	WIRE_FAULT_COMPARE,
+	WIRE_FAULT_PACKED,
 	NR_WIRE_FAULTS,
 };
 
@@ -68,6 +69,7 @@ const char *wire_type_name(unsigned int type);
 
 struct wire_header {
 	uint16_t type; /* enum cbt_wire_type */
+	uint16_t flags; /* CBT_WIRE_PACKED, or 0 */
 	uint16_t disk;
 	uint16_t nr_extents;
 	uint32_t body_len; /* bytes */
@@ -157,8 +159,9 @@ static inline uint64_t wire_nr_pieces(const struct extent *extent)
 
 /**
  * wire_extents_decode - all @h->nr_extents: aligned, not empty, below 2^63, ascending, not
- * overlapping; of DATA also: their sum is the body's length; of HASH: the body has a MAC for each of
- * their pieces, and they are no more than CBT_WIRE_HASH_MAX.
+ * overlapping; of DATA also: their sum is the body's length, or more when it is packed, and no more than
+ * CBT_WIRE_BODY_MAX; of HASH: the body has a MAC for each of their pieces, and they are no more than
+ * CBT_WIRE_HASH_MAX.
  * @head: where the record starts; @ret: room for @h->nr_extents; @ret_sum: bytes
  */
 enum wire_fault wire_extents_decode(const struct wire_header *h, const uint8_t *head,

@@ -34,7 +34,9 @@ static int header_step(struct incoming *in, struct failure *f)
 	if (fault)
 		return failure_set(f, CODE_FAILED, -EPROTO, "record %llu of the peer %s",
 				   (unsigned long long)in->nr_records, wire_fault_text(fault));
-	if (in->header.body_len > in->body_room)
+	if (in->header.flags & CBT_WIRE_PACKED && in->packed)
+		in->body = in->packed;
+	else if (in->header.body_len > in->body_room)
 		return failure_set(f, CODE_FAILED, -EPROTO,
 				   "the peer sent %s, which must not come here",
 				   wire_type_name(in->header.type));

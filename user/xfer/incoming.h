@@ -22,8 +22,9 @@ struct incoming {
 	uint64_t nr_records; /* whole ones so far */
 	struct wire_header header;
 	uint8_t *head; /* room for WIRE_HEAD_MAX */
-	uint8_t *body;
+	uint8_t *body; /* where it goes, or, once the record is whole, where it is */
 	size_t body_room;
+	uint8_t *packed; /* CBT_WIRE_BODY_MAX, where packed bodies go instead; NULL: none is taken */
 };
 
 void incoming_init(struct incoming *in, struct ring *ring, unsigned int file);

@@ -175,16 +175,18 @@ static int take_disks(struct json_object *object, enum plan_role role, struct pl
 static int take_plan(struct json_object *object, enum plan_role role, struct plan *plan,
 		     struct failure *f)
 {
-	static const char *const send_names[] = { "version", "vm",	"epoch", "base",
-						  "disks",   "aborted", "verify" };
-	static const char *const receive_names[] = { "version", "vm",	   "epoch", "base",
-						     "disks",	"journal", "verify" };
+	static const char *const send_names[] = { "version", "vm", "epoch", "base", "disks", "verify",
+						  "aborted", "compress" };
+	static const char *const receive_names[] = { "version", "vm", "epoch", "base", "disks", "verify",
+						     "journal" };
 	struct json_object *journal = NULL;
 	uint64_t version;
 	int rc;
 
-	rc = json_check_members("plan", object, role == PLAN_SEND ? send_names : receive_names,
-				ARRAY_SIZE(send_names), f);
+	if (role == PLAN_SEND)
+		rc = json_check_members("plan", object, send_names, ARRAY_SIZE(send_names), f);
+	else
+		rc = json_check_members("plan", object, receive_names, ARRAY_SIZE(receive_names), f);
 	if (!rc)
 		rc = json_get_uint("plan", object, "version", true, UINT32_MAX, &version, f);
 	if (!rc && version != 1)
@@ -202,6 +204,8 @@ static int take_plan(struct json_object *object, enum plan_role role, struct pla
 		rc = json_get_flag("plan", object, "verify", &plan->verify, f);
 	if (!rc && plan->verify && has(object, "journal"))
 		rc = refuse("plan", "has a \"journal\" and \"verify\", which writes nothing", f);
+	if (!rc)
+		rc = json_get_flag("plan", object, "compress", &plan->compress, f);
 	if (!rc && role == PLAN_SEND)
 		rc = take_aborted(object, &plan->begin, f);
 	if (!rc && role == PLAN_RECEIVE && json_object_object_get_ex(object, "journal", &journal))

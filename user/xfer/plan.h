@@ -41,6 +41,7 @@ struct plan_journal {
 struct plan {
 	struct wire_begin begin; /* bytes_total 0 */
 	bool verify; /* compare only */
+	bool compress; /* send only */
 	struct plan_journal journal; /* receive only */
 	struct plan_disk disks[CBT_WIRE_DISKS_MAX]; /* as begin.disks */
 };

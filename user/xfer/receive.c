@@ -23,6 +23,7 @@
 
 #include "base/cleanup.h"
 #include "base/macro.h"
+#include "lib/pack.h"
 #include "lib/session.h"
 #include "xfer/apply.h"
 #include "xfer/hash_target.h"
@@ -54,6 +55,8 @@ struct receiver {
 	struct transfer *t;
 	struct receive_session session;
 	struct incoming in;
+	uint8_t *packed; /* CBT_WIRE_BODY_MAX; for one record at a time */
+	struct unpack *unpack;
 	struct writer writer;
 	struct hash_target *hash_target; /* NULL: nothing was compared */
 	struct slot *slots; /* NR_SLOTS */
@@ -95,7 +98,7 @@ static void slot_done(struct receiver *r, struct slot *slot)
 	slot->busy = false;
 	r->nr_busy--;
 	r->bytes_done += slot->bytes;
-	report_progress(&r->t->report, "progress", r->bytes_done, r->session.tally.bytes_data);
+	report_progress(&r->t->report, "progress", r->bytes_done, r->session.tally.bytes_sent);
 	receive_next(r);
 }
 
@@ -290,8 +293,28 @@ static int begin_arrived(struct receiver *r, struct failure *f)
 			       receive_session_ready(&r->session, &ready, body), f);
 }
 
+/* From here on it is as if it had come so. */
+static int unpack_body(struct receiver *r, struct slot *slot, uint64_t bytes, struct failure *f)
+{
+	struct wire_header *h = &r->in.header;
+
+	if (!unpack_data(r->unpack, r->packed, h->body_len, slot->body, bytes))
+		return failure_set(f, CODE_FAILED, -EPROTO, "record %llu of the peer (%s) %s",
+				   (unsigned long long)h->sequence, wire_type_name(h->type),
+				   wire_fault_text(WIRE_FAULT_PACKED));
+	h->flags = 0;
+	h->body_len = (uint32_t)bytes;
+	if (r->t->journal)
+		wire_seal(h, slot->extents, slot->body, r->in.head);
+	return 0;
+}
+
 static int extents_arrived(struct receiver *r, struct slot *slot, uint64_t bytes, struct failure *f)
 {
+	int rc = r->in.header.flags & CBT_WIRE_PACKED ? unpack_body(r, slot, bytes, f) : 0;
+
+	if (rc)
+		return rc;
 	slot->busy = true;
 	slot->bytes = bytes;
 	r->nr_busy++;
@@ -308,7 +331,7 @@ static int record_arrived(struct receiver *r, struct failure *f)
 	int event;
 	int rc = 0;
 
-	event = receive_session_step(&r->session, &r->in.header, r->in.head, slot->body,
+	event = receive_session_step(&r->session, &r->in.header, r->in.head, r->in.body,
 				     slot->extents, f);
 	if (event < 0)
 		return event;
@@ -422,6 +445,8 @@ static void receiver_free_at(struct receiver **r)
 	for (unsigned int i = 0; (*r)->slots && i < NR_SLOTS; i++)
 		free((*r)->slots[i].first);
 	free((*r)->slots);
+	free((*r)->packed);
+	unpack_close_at(&(*r)->unpack);
 	hash_target_close_at(&(*r)->hash_target);
 	free(*r);
 }
@@ -435,7 +460,10 @@ static int slots_init(struct receiver *r, struct failure *f)
 		if (!r->slots[i].first)
 			return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "out of memory");
 	}
-	return r->slots ? 0 : failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "out of memory");
+	r->packed = malloc(CBT_WIRE_BODY_MAX);
+	if (!r->slots || !r->packed)
+		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "out of memory");
+	return unpack_open(&r->unpack, f);
 }
 
 static int receive_delta(struct transfer *t, struct failure *f)
@@ -453,6 +481,7 @@ static int receive_delta(struct transfer *t, struct failure *f)
 	if (rc)
 		return rc;
 	incoming_init(&r->in, t->ring, FILE_CONNECTION);
+	r->in.packed = r->packed;
 	receive_session_init(&r->session, &t->plan->begin, t->plan->verify);
 	rc = converse(r, f);
 	if (rc) {

@@ -134,7 +134,7 @@ void report_done(struct report *report, const struct session_tally *tally, const
 	json_add_uint(event, "bytes_total", report->bytes_total);
 	json_add_uint(event, "bytes_data", tally->bytes_data);
 	json_add_uint(event, "bytes_zero", tally->bytes_zero + tally->bytes_discard);
-	json_add_uint(event, "bytes_sent", tally->bytes_data);
+	json_add_uint(event, "bytes_sent", tally->bytes_sent);
 	json_add_uint(event, "bytes_compared", report->bytes_compared);
 	json_add_uint(event, "bytes_hashes", report->bytes_hashes);
 	json_add_uint(event, "records", tally->nr_records);

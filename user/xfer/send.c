@@ -28,6 +28,7 @@
 #include "lib/zero.h"
 #include "xfer/comparison.h"
 #include "xfer/incoming.h"
+#include "xfer/packing.h"
 #include "xfer/release.h"
 #include "xfer/source.h"
 #include "xfer/tracker_release.h"
@@ -39,7 +40,7 @@
  * processor's cache.
  */
 #define RECORD_BYTES (512U << 10)
-#define SEALED_AHEAD 2U /* slots hashed and not yet sent */
+#define SEALED_AHEAD PACKING_AHEAD /* slots hashed and not yet sent */
 #define FAREWELL_TIMEOUT_MS 1000
 
 struct slot {
@@ -49,6 +50,7 @@ struct slot {
 	unsigned int nr_reading;
 	size_t bytes;
 	size_t bytes_data; /* what is left of it without zeroes */
+	size_t bytes_sent; /* what travels in its place: packed, or hashes */
 	uint64_t next_sequence; /* of the record that follows the slot's */
 	struct extent extents[CBT_WIRE_EXTENTS_MAX];
 	struct ring_op reads[CBT_WIRE_EXTENTS_MAX];
@@ -67,6 +69,7 @@ struct sender {
 	struct extent_list suspects[CBT_WIRE_DISKS_MAX]; /* what may belong to it */
 	struct cursor cursor; /* where the next read starts */
 	struct comparison *comparison; /* while there is one */
+	struct packing *packing; /* NULL: nothing is packed */
 	uint64_t bytes_suspect;
 
 	struct slot *slots; /* NR_SLOTS */
@@ -77,7 +80,7 @@ struct sender {
 	bool listening; /* @in is with the socket */
 	uint64_t bytes_sealed; /* of the delta, up to where the next slot starts */
 	uint64_t bytes_done;
-	uint64_t bytes_sent; /* of data, or of hashes */
+	uint64_t bytes_sent; /* of data, as it travels, or of hashes */
 
 	struct release release;
 	struct tracker_release *tracker_release; /* its context; NULL: no tracker is told */
@@ -126,17 +129,21 @@ static void add_record(struct sender *s, struct slot *slot, enum cbt_wire_type t
 		.type = (uint16_t)type,
 		.disk = (uint16_t)slot->disk,
 		.nr_extents = (uint16_t)nr_extents,
-		.body_len = (uint32_t)body_len,
 	};
 	struct iovec *iov = slot->send.iov;
+	const uint8_t *body = slot->body;
 
 	if (!nr_extents)
 		return;
-	send_session_record(&s->session, &h, extents, slot->body, head);
+	if (body_len)
+		h.flags = packing_body(s->packing, &body, &body_len);
+	h.body_len = (uint32_t)body_len;
+	send_session_record(&s->session, &h, extents, body, head);
 	iov[slot->send.nr_iov++] =
 		(struct iovec){ head, WIRE_HEADER_BYTES + nr_extents * WIRE_EXTENT_BYTES };
 	if (body_len)
-		iov[slot->send.nr_iov++] = (struct iovec){ slot->body, body_len };
+		iov[slot->send.nr_iov++] = (struct iovec){ (void *)body, body_len };
+	slot->bytes_sent += body_len;
 }
 
 /* Behind the slot, when enough has passed since the last mark. */
@@ -163,10 +170,11 @@ static void slot_seal(struct sender *s, struct slot *slot)
 
 	zero_split(slot->extents, slot->nr_extents, slot->body, CBT_WIRE_EXTENTS_MAX, &split);
 	slot->send = (struct ring_op){ .kind = RING_SEND, .file = FILE_CONNECTION, .owner = slot };
+	slot->bytes_data = split.bytes_data;
+	slot->bytes_sent = 0;
 	add_record(s, slot, CBT_WIRE_ZERO, zero, split.nr_zero, 0, slot->zero_head);
 	add_record(s, slot, CBT_WIRE_DATA, data, split.nr_data, split.bytes_data, slot->data_head);
 	add_mark(s, slot);
-	slot->bytes_data = split.bytes_data;
 	slot->next_sequence = s->session.sequence_out;
 }
 
@@ -196,7 +204,7 @@ static int slot_hash(struct sender *s, struct slot *slot, struct failure *f)
 		.nr_iov = 2,
 		.owner = slot,
 	};
-	slot->bytes_data = bytes;
+	slot->bytes_sent = bytes;
 	slot->next_sequence = s->session.sequence_out;
 	return 0;
 }
@@ -243,8 +251,10 @@ static int send_ended(struct sender *s, struct slot *slot, const struct ring_op 
 	s->t->mid_record = false;
 	s->t->sequence_out = slot->next_sequence; /* slots behind it may be sealed already */
 	s->bytes_done += slot->bytes;
-	s->bytes_sent += slot->bytes_data;
+	s->bytes_sent += slot->bytes_sent;
 	s->next_send++;
+	if (!s->comparison)
+		packing_sent(s->packing, slot->bytes_data);
 	report_progress(&s->t->report, s->comparison ? "comparing" : "progress", s->bytes_done,
 			s->bytes_sent);
 	return 0;
@@ -426,7 +436,10 @@ static int send_delta(struct sender *s, struct failure *f)
 	if (!s->listening)
 		listen_on(s);
 	s->cursor = (struct cursor){ .lists = s->lists, .nr_disks = s->begin.nr_disks };
-	rc = await(s, SESSION_READY, s->t->idle_timeout_ms, "the receiver to be ready", f);
+	if (s->t->plan->compress)
+		rc = packing_open(RECORD_BYTES, &s->packing, f);
+	if (!rc)
+		rc = await(s, SESSION_READY, s->t->idle_timeout_ms, "the receiver to be ready", f);
 	if (!rc)
 		rc = seek(s, &s->session.mark, f);
 	if (!rc)
@@ -513,6 +526,7 @@ static void sender_free_at(struct sender **s)
 		extent_list_free(&(*s)->suspects[i]);
 	}
 	comparison_close_at(&(*s)->comparison);
+	packing_close_at(&(*s)->packing);
 	tracker_release_close_at(&(*s)->tracker_release);
 	free((*s)->slots);
 	free(*s);

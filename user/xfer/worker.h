@@ -21,6 +21,8 @@
  *       "path": "/var/..." | "fd": 8,   a file (made and grown as needed) or a block device
  *       "mark_interval": 67108864  bytes of the delta from one durable mark to the next; may be missing
  *     },
+ *     "compress": true,            send only, may be missing: records are packed where that pays. Who writes to a
+ *                                  disk of the VM and sees how much travels may learn what else is on it
  *     "verify": true,              compare the disks with the peer's, write and send nothing; may be
  *                                  missing, must be equal on both ends; not with "journal"
  *     "disks": [ {
@@ -54,7 +56,7 @@
  *   {"event":"failed","code":32777,"text":"..."}
  *
  * bytes_total: of disk that the delta covers (receive: as the sender announced). bytes_sent:
- * payload on the wire.
+ * payload on the wire; less than bytes_data where it is packed.
  *
  * bytes_compared: of disk; bytes_hashes: of hashes on the wire. With "verify" bytes_total is, on the
  * sending side, what differs. bytes_zero counts discarded bytes too. engine: see lib/ring.h. direct: every disk is read or
