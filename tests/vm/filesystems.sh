@@ -7,6 +7,7 @@
 #
 # vm: disk=320M disk=320M disk=256M timeout=400 long=3000
 . "$(dirname "$0")/../lib.sh"
+. "$(dirname "$0")/coverage.bash"
 requires fio mkfs.ext4 mkfs.xfs fstrim
 
 origin=/dev/vda copy=/dev/vdb store=/dev/vdc mnt=$TMPDIR/mnt
@@ -88,22 +89,6 @@ ended_well()
 
 loads_run() { kill -0 $one || kill -0 $two || kill -0 $fio; } 2>/dev/null
 
-# covered <fs>: what differs from the copy is in the map
-covered()
-{
-	echo 3 >/proc/sys/vm/drop_caches
-	blockdev --flushbufs $origin $copy
-	"$top/tests/differing.py" $origin $copy | sort >"$TMPDIR/differing"
-	cbtctl map t --both >"$TMPDIR/extents"
-	awk '/^[0-9]/ { for (i = 0; i < $2; i++) print $1 + i }' "$TMPDIR/extents" |
-		sort >"$TMPDIR/mapped"
-	check_equal "$1: no block is missing that differs from what was frozen last" \
-		"$(comm -23 "$TMPDIR/differing" "$TMPDIR/mapped" | wc -l)" 0
-	check "$1: ... and some do differ" test -s "$TMPDIR/differing"
-	diag "$1: differing $(wc -l <"$TMPDIR/differing"), mapped $(wc -l <"$TMPDIR/mapped")," \
-		"excess $(comm -13 "$TMPDIR/differing" "$TMPDIR/mapped" | wc -l)"
-}
-
 # on_file_system <fs> <mkfs>...
 on_file_system()
 {
@@ -127,7 +112,7 @@ on_file_system()
 	rm "$mnt"/mapped*
 	fstrim "$mnt"
 	umount "$mnt"
-	covered "$fs"
+	check_covered "$fs: no block is missing that differs from what was frozen last" t $origin $copy
 	mount -t "$fs" /dev/mapper/t "$mnt"
 	check "$fs: the files are what they should be" \
 		"$top/build/tests/vm/fsload" check "$mnt/one" "$seed" "$number"

@@ -5,17 +5,10 @@
 #
 # vm: disk=192M disk=192M timeout=300
 . "$(dirname "$0")/../lib.sh"
+. "$(dirname "$0")/coverage.bash"
 
 insmod_cbt
 sectors=$(blockdev --getsz /dev/vda)
-
-# mapped: blocks that the map of $1 says may differ, one number a line. An epoch that begins or ends
-# after the first extent was printed ends the reading; then it is read again.
-mapped()
-{
-	wait_for 60 eval "cbtctl map $1 --both >$TMPDIR/extents" || bail "the map cannot be read"
-	awk '/^[0-9]/ { for (i = 0; i < $2; i++) print $1 + i }' "$TMPDIR/extents"
-}
 
 toggle_epochs()
 {
@@ -30,20 +23,7 @@ toggle_epochs()
 }
 
 # covered <what>: the claim, on what has been done to the device so far
-covered()
-{
-	local missing
-
-	sync
-	echo 3 >/proc/sys/vm/drop_caches
-	blockdev --flushbufs /dev/vda
-	"$top/tests/differing.py" /dev/vda /dev/vdb >"$TMPDIR/differing"
-	mapped t >"$TMPDIR/mapped"
-	missing=$(sort "$TMPDIR/differing" | comm -23 - <(sort "$TMPDIR/mapped") | wc -l)
-	check_equal "$1: no differing block is missing from the map" "$missing" 0
-	diag "differing $(wc -l <"$TMPDIR/differing"), mapped $(wc -l <"$TMPDIR/mapped")"
-	[ -s "$TMPDIR/differing" ] || not_ok "$1: something differs"
-}
+covered() { check_covered "$1: no differing block is missing from the map" t /dev/vda /dev/vdb; }
 
 # The base: both disks equal, not empty.
 dd if=/dev/urandom of=/dev/vda bs=1M count=32 seek=60 status=none
