@@ -248,6 +248,23 @@ TEST_F(one, image_of_released_blocks_fails_and_an_abort_still_has_them)
 	STOP();
 }
 
+TEST_F(one, released_blocks_leave_the_diff_area_to_others)
+{
+	struct tracker_info info;
+
+	START("/dev/vda", "/dev/vdb", 4096, 300, 0);
+	WRITE(0, SPAN / 2); /* 256 blocks; as many as come later have no room beside them */
+	ASSERT_EQ(0, nl_tracker_get(self->s.nl, "t", &info, &self->s.f));
+	EXPECT_EQ(256ULL, info.diff_used);
+	EXPECT_EQ(0, release_blocks(self->s.nl, "t", &self->s.epoch, 0, 255));
+	ASSERT_EQ(0, nl_tracker_get(self->s.nl, "t", &info, &self->s.f));
+	EXPECT_EQ(0ULL, info.diff_used);
+	WRITE(SPAN / 2, SPAN / 2);
+	EXPECT_UNCHANGED(SPAN / 2, SPAN / 2);
+	EXPECT_STREQ("valid", image_state("image"));
+	STOP();
+}
+
 TEST_F(one, image_cannot_be_written)
 {
 	int fd;
