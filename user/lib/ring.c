@@ -33,9 +33,10 @@
 #include "base/macro.h"
 #include "lib/file_threads.h"
 
-#define SQ_ENTRIES 512U
-#define CQ_ENTRIES 8192U
-#define POOL_ALIGN (2U << 20) /* a huge page */
+#define SQ_ENTRIES	  512U
+#define CQ_ENTRIES	  8192U
+#define DRAIN_PATIENCE_MS 100
+#define POOL_ALIGN	  (2U << 20) /* a huge page */
 
 struct queue {
 	struct ring_op *first;
@@ -534,10 +535,16 @@ int ring_wait(struct ring *ring, int timeout_ms, struct ring_op **ret)
 	}
 }
 
+static void cancel_all(struct ring *ring)
+{
+	struct io_uring_sqe *sqe = sqe_get(ring);
+
+	io_uring_prep_cancel64(sqe, 0, IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_ALL);
+	io_uring_sqe_set_data(sqe, NULL);
+}
+
 void ring_drain(struct ring *ring)
 {
-	struct io_uring_sqe *sqe;
-
 	while (ring->files.first) {
 		queue_remove(&ring->files, &ring->files.first);
 		ring->nr_in_flight--;
@@ -548,18 +555,22 @@ void ring_drain(struct ring *ring)
 		ring->nr_in_flight = 0;
 		return;
 	}
-	sqe = sqe_get(ring);
-	io_uring_prep_cancel64(sqe, 0, IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_ALL);
-	io_uring_sqe_set_data(sqe, NULL);
+	cancel_all(ring);
 	while (ring->nr_in_flight) {
 		struct ring_op *op = NULL;
 		int rc;
 		int op_rc;
 
-		rc = uring_next(ring, 1000, &op, &op_rc);
+		/*
+		 * The kernel takes up again what was moved on by a part when the cancellation
+		 * came, and then it waits for a peer that may be gone: so more than once.
+		 */
+		rc = uring_next(ring, DRAIN_PATIENCE_MS, &op, &op_rc);
 		if (rc < 0)
 			return;
-		if (rc && op)
+		if (!rc)
+			cancel_all(ring);
+		else if (op)
 			ring->nr_in_flight--;
 	}
 }
