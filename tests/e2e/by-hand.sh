@@ -43,6 +43,16 @@ transfer_by_hand "" "$source" --extents - <"$TMPDIR/extents"
 check_both "extents of the standard input are sent" "0 0"
 check "and nothing else" cmp "$TMPDIR/want" "$target"
 
+# --- a limit ---
+
+cp "$before" "$target"
+transfer_by_hand "" "$source" --all --json --rate 4M
+check_both "a disk is sent at a rate" "0 0"
+check "and arrives" cmp "$source" "$target"
+# 8 MiB, of which the first tenth of a second and a record may go at once
+check "not faster than that" jq -se 'map(select(.event == "done"))[0].seconds > 1.7' "$TMPDIR/send"
+check "nor much slower" jq -se 'map(select(.event == "done"))[0].seconds < 6' "$TMPDIR/send"
+
 # --- journal ---
 
 epoch=5a1e7a3c-91c1-4a59-9a52-3f6d0c1b2a09
@@ -110,6 +120,7 @@ refused "a source that is not there" 21 'no-such cannot be used: No such file' f
 refused "a target that is not there" 21 'no-such cannot be used: No such file' failback receive "$TMPDIR/no-such" --listen 127.0.0.1
 refused "a source that is a directory" 15 'is neither a block device nor a regular file' failback send "$TMPDIR" --all --to 127.0.0.1
 refused "a way to compress that is none" 15 '.--compress is auto or off, not x' failback send "$source" --all --compress x --to 127.0.0.1
+refused "a rate that is none" 15 '.--rate is a size like 500K or 20M, and at least 64K, not 4' failback send "$source" --all --rate 4 --to 127.0.0.1
 refused "an epoch that is no UUID" 15 'x is no UUID' failback send "$source" --all --epoch x --to 127.0.0.1
 head -c 1000 /dev/zero >"$TMPDIR/odd"
 refused "a source of an odd size" 15 'has 1000 bytes: a disk has a multiple of 512' failback send "$TMPDIR/odd" --all --to 127.0.0.1

@@ -257,6 +257,8 @@ static const struct option_doc options[] = {
 	  "send: go on with the transfer that had this one, into the same --journal" },
 	{ "--compress", "HOW", OPTION_SOURCE, MEMBER(compress),
 	  "send: auto (the default), where that is faster; off" },
+	{ "--rate", "SIZE", OPTION_TO, MEMBER(rate),
+	  "send, verify: at most so much a second, as 500K or 20M" },
 	{ "--listen", "ADDRESS", OPTION_LISTEN, MEMBER(listen),
 	  "receive, verify: where to wait for the other side" },
 	{ "--journal", "FILE", OPTION_JOURNAL, MEMBER(journal),

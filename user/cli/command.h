@@ -19,7 +19,7 @@ enum command_option {
 	OPTION_SOURCE = 1 << 5, /* --all, --tracker, --epoch, --compare, --compress */
 	OPTION_JOURNAL = 1 << 6,
 	OPTION_PLAIN = 1 << 7,
-	OPTION_TO = 1 << 8, /* --to, --extents */
+	OPTION_TO = 1 << 8, /* --to, --extents, --rate */
 	OPTION_LISTEN = 1 << 9,
 	OPTION_CONFIG = 1 << 10,
 };
@@ -35,6 +35,7 @@ struct options {
 	const char *extents;
 	const char *epoch;
 	const char *compress;
+	const char *rate;
 	const char *listen;
 	const char *journal;
 	const char *config;

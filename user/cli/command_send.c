@@ -9,6 +9,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/size.h"
 #include "cli/by_hand.h"
 #include "cli/command.h"
 #include "daemon/calls.h"
@@ -16,6 +17,7 @@
 #include "lib/dial.h"
 #include "lib/dm_image.h"
 #include "lib/nl.h"
+#include "lib/rate.h"
 #include "lib/record_io.h"
 #include "xfer/worker.h"
 
@@ -121,7 +123,7 @@ static const char *compress_of(const struct options *o)
 	return o->compress ? o->compress : "auto";
 }
 
-static struct json_object *plan_of(const struct options *o, bool verify,
+static struct json_object *plan_of(const struct options *o, bool verify, uint64_t rate,
 				   const struct source *source)
 {
 	struct json_object *what = json_object_new_object();
@@ -136,6 +138,7 @@ static struct json_object *plan_of(const struct options *o, bool verify,
 	add_flag(what, "compare", o->compare);
 	add_flag(plan, "verify", verify);
 	add_flag(plan, "compress", !verify && strcmp(compress_of(o), "auto") == 0);
+	json_add_uint(plan, "rate", rate);
 	json_add_text(disk, "path", source->path);
 	(void)json_object_object_add(disk, "source", what);
 	return plan;
@@ -174,10 +177,10 @@ static int announce(int fd, const struct options *o, const struct source *source
 	return rc;
 }
 
-static int transfer(const struct options *o, bool verify, const struct address *to,
+static int transfer(const struct options *o, bool verify, uint64_t rate, const struct address *to,
 		    const struct source *source, struct failure *f)
 {
-	cleanup_json struct json_object *plan = plan_of(o, verify, source);
+	cleanup_json struct json_object *plan = plan_of(o, verify, rate, source);
 	cleanup_fd int fd = -1;
 	char epoch[UUID_TEXT_LEN + 1];
 	char label[PATH_MAX + 32];
@@ -212,16 +215,20 @@ static int transfer(const struct options *o, bool verify, const struct address *
 int by_hand_send(const struct options *o, bool verify, struct failure *f)
 {
 	_cleanup_(source_end) struct source source = { 0 };
+	uint64_t rate = 0;
 	struct address to;
 	int rc;
 
+	if (o->rate && (size_parse(o->rate, &rate) || rate < RATE_MIN))
+		return failure_set(f, CODE_INVALID_PARAMETER, -EINVAL,
+				   "--rate is a size like 500K or 20M, and at least 64K, not %s.", o->rate);
 	if (strcmp(compress_of(o), "auto") != 0 && strcmp(compress_of(o), "off") != 0)
 		return failure_set(f, CODE_INVALID_PARAMETER, -EINVAL,
 				   "--compress is auto or off, not %s.", o->compress);
 	rc = by_hand_address(o->to, "--to", o->plain, &to, f);
 	if (!rc)
 		rc = source_take(o, verify, &source, f);
-	return rc ? rc : transfer(o, verify, &to, &source, f);
+	return rc ? rc : transfer(o, verify, rate, &to, &source, f);
 }
 
 int command_send(struct client *client, const struct options *o, struct failure *f)

@@ -357,7 +357,7 @@ static int hand_over(struct delta *delta, const struct reply *reply, struct fail
 	cleanup_fd int fd = -1;
 	int rc;
 
-	rc = send_plan(&delta->vm->r, delta->infos, delta->all, &plan, f);
+	rc = send_plan(&delta->vm->r, delta->infos, delta->all, delta->daemon->config.send_rate, &plan, f);
 	if (!rc)
 		rc = note_handover(delta->vm, &reply->base, f);
 	if (rc)

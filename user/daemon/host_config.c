@@ -4,6 +4,7 @@
 #include <stddef.h>
 
 #include "base/macro.h"
+#include "lib/rate.h"
 
 #define TEXT(member) .type = CONFIG_TEXT, .max = sizeof(((struct host_config *)0)->member), \
 	.offset = offsetof(struct host_config, member)
@@ -48,6 +49,9 @@ static const struct config_setting settings[] = {
 	  .doc = "what follows when it does not: hold the VM (`failback start --force` releases it), or start" },
 	{ .name = "max-transfers", UINT(max_transfers), .min = 1, .max = 1024,
 	  .default_value = "3", .doc = "deltas sent at once" },
+	{ .name = "send-rate", UINT(send_rate), .min = RATE_MIN, .max = UINT64_C(1) << 40,
+	  .default_value = "1099511627776",
+	  .doc = "bytes a second that a delta may send at most; the default is more than any link carries" },
 	{ .name = "replica-paths", TEXT(replica_paths), .default_value = "",
 	  .doc = "paths, separated by spaces, under which peers may name disks for new replicas; none: they may not" },
 	{ .name = "boot-id-file", TEXT(boot_id_file),

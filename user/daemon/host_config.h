@@ -31,6 +31,7 @@ struct host_config {
 	uint64_t guard_timeout; /* seconds */
 	char guard_policy[16];
 	uint64_t max_transfers;
+	uint64_t send_rate; /* bytes per second */
 	char replica_paths[1024];
 	char boot_id_file[PATH_MAX / 2];
 	uint64_t second_ms;

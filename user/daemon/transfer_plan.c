@@ -65,7 +65,7 @@ static bool is_full(const struct relationship_record *r, const bool *all)
 }
 
 int send_plan(const struct relationship_record *r, const struct tracker_info *infos,
-	      const bool *all, char **ret, struct failure *f)
+	      const bool *all, uint64_t rate, char **ret, struct failure *f)
 {
 	static const struct uuid nil;
 	struct json_object *disks;
@@ -75,6 +75,7 @@ int send_plan(const struct relationship_record *r, const struct tracker_info *in
 
 	if (!full)
 		add_aborted(plan, r);
+	json_add_uint(plan, "rate", rate);
 	if (vm_compresses(r))
 		(void)json_object_object_add(plan, "compress", json_object_new_boolean(true));
 	for (size_t i = 0; i < r->nr_disks; i++) {

@@ -11,10 +11,11 @@
 /**
  * send_plan - the frozen maps of @r's trackers as epoch r->epoch over r->base or one of r->aborted,
  * read from their images, which are made (images.h).
+ * @rate: bytes per second at most
  * @all: of which disks all of the origin is sent instead; when of every one, over nothing
  */
 int send_plan(const struct relationship_record *r, const struct tracker_info *infos, const bool *all,
-	      char **ret, struct failure *f);
+	      uint64_t rate, char **ret, struct failure *f);
 
 /**
  * receive_plan - what @call announced, into descriptors from @first_fd on, in the order of its

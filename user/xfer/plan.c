@@ -12,6 +12,7 @@
 #include "base/cleanup.h"
 #include "base/macro.h"
 #include "lib/json.h"
+#include "lib/rate.h"
 
 #define PLAN_BYTES_MAX ((size_t)1 << 20)
 #define TRACKER_MAX    128 /* with the NUL */
@@ -176,7 +177,7 @@ static int take_plan(struct json_object *object, enum plan_role role, struct pla
 		     struct failure *f)
 {
 	static const char *const send_names[] = { "version", "vm", "epoch", "base", "disks", "verify",
-						  "aborted", "compress" };
+						  "aborted", "compress", "rate" };
 	static const char *const receive_names[] = { "version", "vm", "epoch", "base", "disks", "verify",
 						     "journal" };
 	struct json_object *journal = NULL;
@@ -206,6 +207,10 @@ static int take_plan(struct json_object *object, enum plan_role role, struct pla
 		rc = refuse("plan", "has a \"journal\" and \"verify\", which writes nothing", f);
 	if (!rc)
 		rc = json_get_flag("plan", object, "compress", &plan->compress, f);
+	if (!rc)
+		rc = json_get_uint("plan", object, "rate", false, INT64_MAX, &plan->rate, f);
+	if (!rc && plan->rate && plan->rate < RATE_MIN)
+		rc = refuse("plan", "has a \"rate\" below 65536", f);
 	if (!rc && role == PLAN_SEND)
 		rc = take_aborted(object, &plan->begin, f);
 	if (!rc && role == PLAN_RECEIVE && json_object_object_get_ex(object, "journal", &journal))

@@ -42,6 +42,7 @@ struct plan {
 	struct wire_begin begin; /* bytes_total 0 */
 	bool verify; /* compare only */
 	bool compress; /* send only */
+	uint64_t rate; /* send only; bytes per second, 0: no limit */
 	struct plan_journal journal; /* receive only */
 	struct plan_disk disks[CBT_WIRE_DISKS_MAX]; /* as begin.disks */
 };

@@ -24,6 +24,7 @@
 #include "base/clock.h"
 #include "base/macro.h"
 #include "lib/cursor.h"
+#include "lib/rate.h"
 #include "lib/session.h"
 #include "lib/zero.h"
 #include "xfer/comparison.h"
@@ -70,6 +71,7 @@ struct sender {
 	struct cursor cursor; /* where the next read starts */
 	struct comparison *comparison; /* while there is one */
 	struct packing *packing; /* NULL: nothing is packed */
+	struct rate rate;
 	uint64_t bytes_suspect;
 
 	struct slot *slots; /* NR_SLOTS */
@@ -209,12 +211,22 @@ static int slot_hash(struct sender *s, struct slot *slot, struct failure *f)
 	return 0;
 }
 
+/* How long the limit holds the next slot back, rounded up; 0: not at all, or there is none. */
+static int held_back_ms(const struct sender *s)
+{
+	if (s->sending || s->next_send == s->next_seal)
+		return 0;
+	return (int)((rate_wait_ns(&s->rate, clock_ns()) + NS_PER_MS - 1) / NS_PER_MS);
+}
+
 static void send_next(struct sender *s)
 {
 	struct slot *slot = slot_at(s, s->next_send);
 
-	if (s->sending || s->next_send == s->next_seal)
+	if (s->sending || s->next_send == s->next_seal || held_back_ms(s))
 		return;
+	for (unsigned int i = 0; i < slot->send.nr_iov; i++)
+		rate_spend(&s->rate, slot->send.iov[i].iov_len, clock_ns());
 	s->sending = true;
 	s->t->mid_record = true;
 	ring_submit(s->t->ring, &slot->send);
@@ -292,10 +304,13 @@ static int incoming_ended(struct sender *s, struct failure *f)
 
 static int step(struct sender *s, int timeout_ms, const char *waiting_for, struct failure *f)
 {
+	int held_ms = held_back_ms(s);
 	struct ring_op *op;
 	int rc;
 
-	rc = transfer_wait(s->t, timeout_ms, waiting_for, &op, f);
+	rc = transfer_wait(s->t, held_ms ? min_of(held_ms, timeout_ms) : timeout_ms, waiting_for, &op, f);
+	if (rc == -ETIMEDOUT && held_ms)
+		return 0;
 	if (rc)
 		return rc;
 	if (op == &s->in.op)
@@ -554,6 +569,7 @@ static int send_run(struct transfer *t, struct failure *f)
 		return rc;
 
 	release_setup(s);
+	rate_init(&s->rate, t->plan->rate);
 	send_session_init(&s->session, &s->begin);
 	rc = converse(s, f);
 	if (rc) {

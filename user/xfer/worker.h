@@ -23,6 +23,7 @@
  *     },
  *     "compress": true,            send only, may be missing: records are packed where that pays. Who writes to a
  *                                  disk of the VM and sees how much travels may learn what else is on it
+ *     "rate": 1048576,             send only, may be missing: bytes per second at most, from 65536 on
  *     "verify": true,              compare the disks with the peer's, write and send nothing; may be
  *                                  missing, must be equal on both ends; not with "journal"
  *     "disks": [ {
