@@ -35,9 +35,14 @@ enum cbtctl_option {
 	OPTION_SET,
 	OPTION_SUSPECT,
 	OPTION_COUNT,
+	OPTION_TABLE,
+	OPTION_NOTES,
+	OPTION_WAIT,
 	OPTION_HELP,
 	NR_OPTIONS
 };
+
+#define CBTCTL_NOTES "/var/lib/failback/untracked"
 
 #define TAKES(option) (1U << OPTION_##option)
 
@@ -52,6 +57,9 @@ struct cbtctl_options {
 	bool suspect;
 	const char *set; /* NULL: not given */
 	uint64_t count; /* 0: no end */
+	const char *table; /* NULL: not given */
+	const char *notes; /* NULL: not given */
+	uint64_t wait_s;
 	bool has_epoch;
 	struct uuid epoch;
 	uint32_t which; /* enum cbt_map_which */
@@ -87,5 +95,9 @@ struct cbtctl_command {
 extern const struct cbtctl_command cbtctl_tracker_commands[];
 extern const struct cbtctl_command cbtctl_control_commands[];
 extern const struct cbtctl_command cbtctl_store_commands[];
+extern const struct cbtctl_command cbtctl_boot_commands[];
+
+/** cbtctl_restore - put the tracker with @store under the mapped device @name, which was bypassed. */
+int cbtctl_restore(const char *name, const char *store, struct failure *f);
 
 #endif

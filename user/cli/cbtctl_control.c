@@ -146,10 +146,8 @@ static int run_bypass(const struct cbtctl_command *c, const struct cbtctl_option
 }
 
 /* The new table reads the store when it is swapped in; where that fails, the old one must go on. */
-static int run_restore(const struct cbtctl_command *c, const struct cbtctl_options *o,
-		       struct nl *nl, struct failure *f)
+int cbtctl_restore(const char *name, const char *store, struct failure *f)
 {
-	const char *name = o->operands[0];
 	struct dm_table old;
 	struct dm_table new = { .type = "cbt" };
 	char origin[64];
@@ -157,8 +155,6 @@ static int run_restore(const struct cbtctl_command *c, const struct cbtctl_optio
 	struct failure ignored;
 	int err = dm_table_read(name, &old, f);
 
-	(void)c;
-	(void)nl;
 	if (err < 0)
 		return err;
 	if (strcmp(old.type, "linear") != 0 ||
@@ -166,7 +162,7 @@ static int run_restore(const struct cbtctl_command *c, const struct cbtctl_optio
 		return failure_set(f, CODE_INVALID_STATE, -EINVAL,
 				   "mapped device %s is not one that was bypassed", name);
 	new.sectors = old.sectors;
-	(void)snprintf(new.params, sizeof(new.params), "%s %.400s", origin, o->operands[1]);
+	(void)snprintf(new.params, sizeof(new.params), "%s %.400s", origin, store);
 	err = dm_table_load(name, &new, f);
 	if (err < 0)
 		return err;
@@ -177,6 +173,14 @@ static int run_restore(const struct cbtctl_command *c, const struct cbtctl_optio
 				   "with its tracker nor without; see `dmesg`",
 				   name);
 	return err;
+}
+
+static int run_restore(const struct cbtctl_command *c, const struct cbtctl_options *o,
+		       struct nl *nl, struct failure *f)
+{
+	(void)c;
+	(void)nl;
+	return cbtctl_restore(o->operands[0], o->operands[1], f);
 }
 
 /* ---- statistics ---- */

@@ -270,3 +270,30 @@ int cbt_store_format(const char *origin, const char *path, const struct cbt_stor
 	*ret = super;
 	return 0;
 }
+
+/* The slot that does not count is written, so that a crash leaves one of the two. */
+int cbt_store_note_bypass(const char *path, struct failure *f)
+{
+	cleanup_cbt_store struct cbt_store store = CBT_STORE_CLOSED;
+	cleanup_free void *block = cbt_store_buffer(1);
+	struct cbt_super super;
+	int err;
+
+	if (!block)
+		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "out of memory");
+	err = cbt_store_open(&store, path, CBT_STORE_FORMAT, f);
+	if (!err)
+		err = cbt_store_super(&store, &super, f);
+	if (err < 0 || super.flags & CBT_DISK_BYPASSED)
+		return err;
+	super.flags |= CBT_DISK_BYPASSED;
+	super.sequence++;
+	cbt_super_encode(&super, block);
+	err = cbt_store_write(&store, cbt_super_slot(super.sequence), block);
+	if (!err)
+		err = cbt_store_flush(&store);
+	if (err < 0)
+		return failure_set(f, code_of_errno(err), err, "store %s cannot be written: %s",
+				   path, strerror(-err));
+	return 0;
+}

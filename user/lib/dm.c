@@ -44,3 +44,19 @@ int dm_rename(const char *name, const char *new_name, struct failure *f)
 				   new_name);
 	return 0;
 }
+
+int dm_remove(const char *name, struct failure *f)
+{
+	_cleanup_(dm_request_free_at) struct dm_task *task = NULL;
+	unsigned int count = 0;
+	int rc = dm_open_count(name, &count, f);
+
+	if (rc)
+		return rc == -ENXIO ? 0 : rc;
+	task = dm_request_new(DM_DEVICE_REMOVE, name);
+	if (task && !count && dm_request_run_with_udev(task, 0))
+		return 0;
+	if (count || (!dm_open_count(name, &count, NULL) && count))
+		return failure_set(f, CODE_IN_USE, -EBUSY, "Mapped device %s is open.", name);
+	return failure_set(f, CODE_FAILED, -EIO, "Mapped device %s cannot be removed; see `dmesg`.", name);
+}

@@ -19,4 +19,7 @@ bool dm_exists(const char *name);
 /** dm_rename - also its node in /dev/mapper; what has the device open keeps it. */
 int dm_rename(const char *name, const char *new_name, struct failure *f);
 
+/** dm_remove - CODE_IN_USE: something has it open. No such device: 0. */
+int dm_remove(const char *name, struct failure *f);
+
 #endif

@@ -42,6 +42,20 @@ int dm_table_read(const char *name, struct dm_table *ret, struct failure *f)
 	return 0;
 }
 
+int dm_table_create(const char *name, const char *uuid, const struct dm_table *table, mode_t mode,
+		    struct failure *f)
+{
+	_cleanup_(dm_request_free_at) struct dm_task *task = dm_request_new(DM_DEVICE_CREATE, name);
+
+	if (!task || !dm_task_set_uuid(task, uuid) || !dm_task_set_mode(task, mode) ||
+	    !dm_task_add_target(task, 0, table->sectors, table->type, table->params) ||
+	    !dm_request_run_with_udev(task, 0))
+		return failure_set(f, CODE_FAILED, -EIO,
+				   "mapped device %s cannot be made with the table '%s %s'; see `dmesg`",
+				   name, table->type, table->params);
+	return 0;
+}
+
 int dm_table_load(const char *name, const struct dm_table *table, struct failure *f)
 {
 	_cleanup_(dm_request_free_at) struct dm_task *task = dm_request_new(DM_DEVICE_RELOAD, name);

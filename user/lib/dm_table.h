@@ -4,6 +4,7 @@
 #define FAILBACK_LIB_DM_TABLE_H
 
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/failure.h"
 
@@ -15,6 +16,14 @@ struct dm_table {
 
 /** dm_table_read - the live one. CODE_NOT_SUPPORTED: it has several targets, or none. */
 int dm_table_read(const char *name, struct dm_table *ret, struct failure *f);
+
+/**
+ * dm_table_create - a mapped device of that name and table, whose node has @mode. On failure there is
+ * none.
+ * @uuid: device-mapper's for it, by which udev rules know it
+ */
+int dm_table_create(const char *name, const char *uuid, const struct dm_table *table, mode_t mode,
+		    struct failure *f);
 
 /** dm_table_load - make @table the one that dm_table_swap() will bring in. */
 int dm_table_load(const char *name, const struct dm_table *table, struct failure *f);

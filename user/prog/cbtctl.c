@@ -18,6 +18,7 @@
 #include "base/size.h"
 #include "cli/cbtctl.h"
 #include "lib/output.h"
+#include "lib/tracker_table.h"
 
 #define EXIT_USAGE 2
 
@@ -44,6 +45,9 @@ static const struct {
 	[OPTION_SET] = { "set", "TEXT", "put this in its place" },
 	[OPTION_SUSPECT] = { "suspect", NULL, "only regions that are dirty by guess" },
 	[OPTION_COUNT] = { "count", "N", "end after so many events" },
+	[OPTION_TABLE] = { "table", "FILE", "of the trackers (" TRACKER_TABLE_FILE ")" },
+	[OPTION_NOTES] = { "notes", "DIR", "where what could not be noted on a store is (" CBTCTL_NOTES ")" },
+	[OPTION_WAIT] = { "wait", "SECONDS", "for disks that are not there yet (0)" },
 	[OPTION_HELP] = { "help", NULL, "this text" },
 };
 
@@ -51,6 +55,7 @@ static const struct cbtctl_command *const tables[] = {
 	cbtctl_tracker_commands,
 	cbtctl_control_commands,
 	cbtctl_store_commands,
+	cbtctl_boot_commands,
 };
 
 static void print_option(size_t i, bool required)
@@ -176,6 +181,16 @@ static int take_option(const struct cbtctl_command *c, int option, const char *v
 		break;
 	case OPTION_SET:
 		o->set = value;
+		break;
+	case OPTION_TABLE:
+		o->table = value;
+		break;
+	case OPTION_NOTES:
+		o->notes = value;
+		break;
+	case OPTION_WAIT:
+		if (parse_number(value, &o->wait_s) < 0 || o->wait_s > 3600)
+			return usage_error(c->name, "'%s' is not a number of seconds up to 3600", value);
 		break;
 	case OPTION_COUNT:
 		if (parse_number(value, &o->count) < 0 || !o->count)

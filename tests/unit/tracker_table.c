@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* user/lib/tracker_table.c: which lines are trackers, and what is wrong with others. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/tracker_table.h"
+
+#include "kselftest_harness.h"
+
+FIXTURE(tracker_table)
+{
+	char path[64];
+	struct tracker_entry *entries;
+	size_t nr;
+	struct failure f;
+};
+
+FIXTURE_SETUP(tracker_table)
+{
+	int fd;
+
+	memset(self, 0, sizeof(*self));
+	(void)strcpy(self->path, "/tmp/trackers-test.XXXXXX");
+	fd = mkstemp(self->path);
+	ASSERT_LE(0, fd);
+	(void)close(fd);
+}
+
+FIXTURE_TEARDOWN(tracker_table)
+{
+	free(self->entries);
+	(void)unlink(self->path);
+}
+
+static int read_text(FIXTURE_DATA(tracker_table) * self, const char *text)
+{
+	FILE *file = fopen(self->path, "w");
+
+	(void)fputs(text, file);
+	(void)fclose(file);
+	free(self->entries);
+	self->entries = NULL;
+	self->nr = 77;
+	return tracker_table_read(self->path, &self->entries, &self->nr, &self->f);
+}
+
+TEST_F(tracker_table, a_line_is_a_tracker)
+{
+	ASSERT_EQ(0, read_text(self, "# the database\n\nvm1-disk0 /dev/vg/vm1\t/dev/vg/vm1-store\n"
+				     "tmp /dev/vg/tmp - start,block_size=128\n"));
+	ASSERT_EQ(2, self->nr);
+	EXPECT_STREQ("vm1-disk0", self->entries[0].name);
+	EXPECT_STREQ("/dev/vg/vm1", self->entries[0].origin);
+	EXPECT_STREQ("/dev/vg/vm1-store", self->entries[0].store);
+	EXPECT_FALSE(self->entries[0].start);
+	EXPECT_EQ(0, self->entries[0].block_sectors);
+	EXPECT_STREQ("-", self->entries[1].store);
+	EXPECT_TRUE(self->entries[1].start);
+	EXPECT_EQ(128, self->entries[1].block_sectors);
+}
+
+TEST_F(tracker_table, without_the_file_there_are_none)
+{
+	(void)unlink(self->path);
+	EXPECT_EQ(0, tracker_table_read(self->path, &self->entries, &self->nr, &self->f));
+	EXPECT_EQ(0, self->nr);
+}
+
+TEST_F(tracker_table, what_is_wrong_is_refused_with_its_line_and_changes_nothing)
+{
+	static const struct {
+		const char *line;
+		const char *why;
+	} wrong[] = {
+		{ "vm /dev/a", "expected NAME ORIGIN STORE" },
+		{ "vm /dev/a /dev/b start more", "expected NAME ORIGIN STORE" },
+		{ "v/m /dev/a /dev/b", "the name may have" },
+		{ "vm dev/a /dev/b", "the origin has to be" },
+		{ "vm /dev/a b", "the store has to be" },
+		{ "vm /dev/a /dev/b stop", "options are" },
+		{ "vm /dev/a /dev/b block_size=", "options are" },
+		{ "vm /dev/a /dev/b block_size=24", "options are" },
+		{ "vm /dev/a /dev/b block_size=4", "options are" },
+		{ "vm /dev/a /dev/b block_size=4096", "options are" },
+		{ "vm /dev/a /dev/b block_size=18446744073709551624", "options are" },
+		{ "ok /dev/c /dev/d", "the name stands" },
+		{ "vm /dev/x /dev/b", "a disk stands" },
+		{ "vm /dev/y /dev/b", "a disk stands" },
+		{ "vm /dev/a /dev/x", "a disk stands" },
+		{ "vm /dev/a /dev/y", "the store stands" },
+	};
+	char text[256];
+
+	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
+		(void)snprintf(text, sizeof(text), "ok /dev/x /dev/y\n%s\n", wrong[i].line);
+		EXPECT_EQ(-EINVAL, read_text(self, text));
+		EXPECT_EQ(77, self->nr);
+		EXPECT_NE(NULL, strstr(self->f.text, "line 2: "));
+		EXPECT_NE(NULL, strstr(self->f.text, wrong[i].why))
+		{
+			TH_LOG("%s: %s", wrong[i].line, self->f.text);
+		}
+	}
+}
+
+TEST_F(tracker_table, several_may_do_without_a_store)
+{
+	EXPECT_EQ(0, read_text(self, "a /dev/a -\nb /dev/b -\n"));
+	EXPECT_EQ(2, self->nr);
+}
+
+TEST_F(tracker_table, names_have_an_end)
+{
+	char text[512];
+
+	(void)snprintf(text, sizeof(text), "%099d /dev/a -\n", 0);
+	EXPECT_EQ(0, read_text(self, text));
+	(void)snprintf(text, sizeof(text), "%0100d /dev/a -\n", 0);
+	EXPECT_EQ(-EINVAL, read_text(self, text));
+	(void)snprintf(text, sizeof(text), "a /%0255d -\n", 0);
+	EXPECT_EQ(-EINVAL, read_text(self, text));
+}
+
+TEST_F(tracker_table, there_are_1024_at_most)
+{
+	FILE *file = fopen(self->path, "w");
+
+	for (int i = 0; i < 1025; i++)
+		(void)fprintf(file, "vm%d /dev/vm%d -\n", i, i);
+	(void)fclose(file);
+	EXPECT_EQ(-EINVAL, tracker_table_read(self->path, &self->entries, &self->nr, &self->f));
+	EXPECT_NE(NULL, strstr(self->f.text, "line 1025: there are more than 1024"));
+}
+
+TEST_HARNESS_MAIN
