@@ -22,7 +22,7 @@ say = $(if $(filter 1,$(V)),,@printf '  %-8s%s\n' '$(1)' '$(2)')
 goals := $(or $(MAKECMDGOALS),all)
 
 .PHONY: all
-all: programs modules ## Build the programs, and the module for every kernel (the default)
+all: programs manuals modules ## Build the programs, and the module for every kernel (the default)
 
 # Whatever is built needs the packages and kernels first: this is what makes a
 # fresh machine work, and it takes a few milliseconds when all is there.
@@ -37,7 +37,8 @@ endif
 
 # --- user programs ---
 
-VERSION := 0.1
+# the one place that says it
+VERSION := $(shell sed -n '1s/.*(\(.*\)).*/\1/p' debian/changelog)
 
 # Where `make install` puts things. The daemon is told at build time where its workers are.
 prefix := /usr/local
@@ -138,6 +139,15 @@ build/bin/%: build/obj/user/prog/%.o build/obj/libfailback.a
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(link_flags) -o $@ $^ $(pkg_libs)
+
+# Lists of commands, options and settings in the manual are what the programs print.
+manuals := $(patsubst user/man/%.in,build/man/%,$(wildcard user/man/*.in))
+.PHONY: manuals
+manuals: $(manuals)
+build/man/%: user/man/%.in scripts/packaging/make-man debian/changelog build/bin/failback build/bin/failbackd build/bin/cbtctl
+	$(call say,MAN,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)scripts/packaging/make-man $< build/bin >$@
 
 # The programs with sanitizers, for tests that attack them.
 build/san/bin/%: build/san/user/prog/%.o build/san/libfailback.a
