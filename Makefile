@@ -25,11 +25,13 @@ goals := $(or $(MAKECMDGOALS),all)
 all: programs manuals modules ## Build the programs, and the module for every kernel (the default)
 
 # Whatever is built needs the packages and kernels first: this is what makes a
-# fresh machine work, and it takes a few milliseconds when all is there.
-ifneq ($(filter-out help clean,$(goals)),)
-ignored := $(shell scripts/setup >&2)
+# fresh machine work, and it takes a few milliseconds when all is there. Whoever
+# builds packages of it has seen to that, and says SETUP= .
+SETUP := scripts/setup
+ifneq ($(filter-out help clean uninstall,$(goals)),)
+ignored := $(shell $(SETUP) >&2)
 ifneq ($(.SHELLSTATUS),0)
-$(error scripts/setup failed, see above)
+$(error $(SETUP) failed, see above)
 endif
 kernel_lines := $(shell scripts/kernels --all | tr ' ' '|')
 cache := $(shell scripts/kernels --cache)
@@ -48,6 +50,14 @@ libexecdir := $(prefix)/libexec/failback
 unitdir := $(prefix)/lib/systemd/system
 # The bus looks into these two only.
 policydir := $(if $(filter /usr,$(prefix)),/usr/share,/etc)/dbus-1/system.d
+mandir := $(prefix)/share/man
+# udev and firewalld look there and in /etc, not into /usr/local, everywhere.
+udevdir := $(if $(filter /usr,$(prefix)),/usr/lib,/etc)/udev/rules.d
+firewalldir := $(if $(filter /usr,$(prefix)),/usr/lib,/etc)/firewalld/services
+ufwdir := /etc/ufw/applications.d
+completiondir := $(prefix)/share/bash-completion/completions
+# DKMS looks here only.
+sourcedir := /usr/src/failback-$(VERSION)
 
 CC := gcc
 AR := gcc-ar
@@ -142,6 +152,8 @@ build/bin/%: build/obj/user/prog/%.o build/obj/libfailback.a
 
 # Lists of commands, options and settings in the manual are what the programs print.
 manuals := $(patsubst user/man/%.in,build/man/%,$(wildcard user/man/*.in))
+# pages that describe two things have a second name
+manual_links := dm-cbt-image.4:dm-cbt.4 failback-receive.8:failback-send.8 failbackd.service.8:failbackd.8
 .PHONY: manuals
 manuals: $(manuals)
 build/man/%: user/man/%.in scripts/packaging/make-man debian/changelog build/bin/failback build/bin/failbackd build/bin/cbtctl
@@ -247,7 +259,7 @@ define kmod_build
 	$(Q)(cd kmod && find . -type d) | (cd $(1) && xargs mkdir -p)
 	$(Q)for f in $(kmod_src:kmod/%=%); do ln -sfn "$(CURDIR)/kmod/$$f" "$(1)/$$f"; done
 	+$(Q)rc=0; $(MAKE) --no-print-directory -C $(call kernel,$(2),5) M=$(CURDIR)/$(1) \
-		CBT_TOP=$(CURDIR) CONFIG_DM_CBT=m $(3) $(if $(filter 1,$(V)),V=1) modules \
+		CBT_TOP=$(CURDIR) CBT_VERSION=$(VERSION) CONFIG_DM_CBT=m $(3) $(if $(filter 1,$(V)),V=1) modules \
 		>$(1)/build.log 2>&1 || rc=$$?; \
 	sed -i 's#$(CURDIR)/$(1)/#kmod/#g' $(1)/build.log; \
 	$(if $(filter 1,$(V)),cat $(1)/build.log;) \
@@ -321,19 +333,47 @@ bench: tests ## Measure, beside the peers, and show build/bench.json; ONLY="stre
 
 workers := failback-send failback-receive
 daemons := failbackd cbtctl
+module_src := Kconfig $(shell find kmod uapi -type f)
 
-# $(call put,DIRECTORY,PROGRAMS)
-put = $(if $(2),install -D -t '$(DESTDIR)$(1)' $(2:%=build/bin/%))
+# $(call put,DIRECTORY,FILES[,MODE])
+put = $(if $(2),install -D -m $(or $(3),644) -t '$(DESTDIR)$(1)' $(2))
+# $(call put_programs,DIRECTORY,NAMES)
+put_programs = $(call put,$(1),$(2:%=build/bin/%),755)
 
 .PHONY: install
-install: programs ## Install programs, service and bus policy; DESTDIR and prefix are honoured
-	$(Q)$(call put,$(libexecdir),$(filter $(workers),$(notdir $(programs))))
-	$(Q)$(call put,$(sbindir),$(filter $(daemons),$(notdir $(programs))))
-	$(Q)$(call put,$(bindir),$(filter-out $(workers) $(daemons),$(notdir $(programs))))
-	$(Q)install -D -m 644 -t '$(DESTDIR)$(policydir)' user/systemd/org.failback1.conf
+install: programs manuals ## Install all but the module's binary (its source is for DKMS); DESTDIR and prefix are honoured
+	$(Q)$(call put_programs,$(libexecdir),$(filter $(workers),$(notdir $(programs))))
+	$(Q)$(call put_programs,$(sbindir),$(filter $(daemons),$(notdir $(programs))))
+	$(Q)$(call put_programs,$(bindir),$(filter-out $(workers) $(daemons),$(notdir $(programs))))
+	$(Q)$(call put,$(libexecdir),$(wildcard user/libexec/*),755)
+	$(Q)$(call put,$(policydir),user/systemd/org.failback1.conf)
+	$(Q)$(call put,$(udevdir),user/udev/56-failback.rules)
+	$(Q)$(call put,$(firewalldir),user/firewall/failback.xml)
+	$(Q)install -D -m 644 user/firewall/failback.ufw '$(DESTDIR)$(ufwdir)/failback'
+	$(Q)$(call put,$(completiondir),user/completion/failback)
+	$(Q)ln -sf failback '$(DESTDIR)$(completiondir)/cbtctl'
+	$(Q)for page in $(notdir $(manuals)); do install -D -m 644 -t "$(DESTDIR)$(mandir)/man$${page##*.}" "build/man/$$page"; done
+	$(Q)for link in $(manual_links); do ln -sf "$${link#*:}" "$(DESTDIR)$(mandir)/man$${link##*.}/$${link%:*}"; done
 	$(Q)install -d '$(DESTDIR)$(unitdir)'
-	$(Q)sed 's#@sbindir@#$(sbindir)#' user/systemd/failbackd.service.in \
-		>'$(DESTDIR)$(unitdir)/failbackd.service'
+	$(Q)for unit in $(patsubst user/systemd/%.in,%,$(wildcard user/systemd/*.service.in)); do \
+		sed 's#@sbindir@#$(sbindir)#; s#@libexecdir@#$(libexecdir)#' "user/systemd/$$unit.in" >"$(DESTDIR)$(unitdir)/$$unit"; \
+	done
+	$(Q)for file in $(module_src); do install -D -m 644 "$$file" "$(DESTDIR)$(sourcedir)/$$file"; done
+	$(Q)sed 's/#MODULE_VERSION#/$(VERSION)/' scripts/packaging/dkms.conf >'$(DESTDIR)$(sourcedir)/dkms.conf'
+
+# What `make install` makes is what goes; settings, keys, state and stores are of others' making.
+.PHONY: uninstall
+uninstall: ## Remove what `make install` put there
+	$(Q)rm -rf build/installed
+	$(Q)$(MAKE) --no-print-directory install SETUP= DESTDIR=build/installed
+	$(Q)cd build/installed && find . ! -type d -printf '%P\0' | (cd '$(DESTDIR)/' && xargs -0 rm -f)
+	$(Q)cd build/installed && find . -mindepth 1 -depth -type d -name '*failback*' -printf '%P\0' | \
+		(cd '$(DESTDIR)/' && xargs -0 -r -n 1 sh -c 'find "$$0" -depth -type d -empty -delete 2>/dev/null || true')
+	$(Q)rm -rf build/installed
+
+.PHONY: deb
+deb: ## Build the Debian packages, in build/deb
+	@scripts/packaging/build-deb
 
 .PHONY: clean help
 clean: ## Remove build/

@@ -47,3 +47,4 @@ module_exit(cbt_exit);
 MODULE_DESCRIPTION("Device-mapper changed block tracking");
 MODULE_AUTHOR("The Failback developers");
 MODULE_LICENSE("GPL");
+MODULE_VERSION(CBT_MODULE_VERSION);

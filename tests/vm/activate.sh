@@ -103,6 +103,7 @@ mkdir -p /run/udev/rules.d
 cp "$top/user/udev/56-failback.rules" /run/udev/rules.d/
 /lib/systemd/systemd-udevd --daemon
 cleanup_fn udevadm control --exit
+unset DM_DISABLE_UDEV
 udevadm trigger --subsystem-match=block --action=add
 udevadm settle
 link=/dev/disk/by-uuid/11111111-2222-4333-8444-555555555555
@@ -116,6 +117,9 @@ check_equal "the VM's device is for group disk" "$(stat -Lc '%a %G' /dev/mapper/
 check_equal "the fenced one for root alone" "$(stat -Lc '%a %G' /dev/mapper/vm1-disk0.replica)" "600 root"
 dmsetup rename vm1-disk0.replica vm1-disk0
 check_equal "the VM's name gives it to the group" "$(stat -Lc '%a %G' /dev/mapper/vm1-disk0)" "660 disk"
+chown nobody /dev/mapper/vm1-disk0
+udevadm trigger --action=change --settle "/sys/block/$(basename "$(readlink -f /dev/mapper/vm1-disk0)")"
+check_equal "and leaves it to whoever takes it from there" "$(stat -Lc '%a %U' /dev/mapper/vm1-disk0)" "660 nobody"
 deactivate
 dmsetup create hand.replica --table "0 $(blockdev --getsz /dev/vdc) cbt /dev/vdc -"
 check_equal "one made by hand is fenced as well" "$(stat -Lc '%a %G' /dev/mapper/hand.replica)" "600 root"
