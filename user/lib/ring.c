@@ -27,7 +27,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/vfs.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/macro.h"
@@ -203,13 +205,41 @@ static int uring_init(struct io_uring *uring)
 
 	for (size_t i = 0; i < ARRAY_SIZE(flags) && rc == -EINVAL; i++) {
 		struct io_uring_params params = {
-			.flags = flags[i] | IORING_SETUP_CQSIZE,
+			.flags = flags[i] | IORING_SETUP_CQSIZE | IORING_SETUP_R_DISABLED,
 			.cq_entries = CQ_ENTRIES,
 		};
 
 		rc = io_uring_queue_init_params(SQ_ENTRIES, uring, &params);
 	}
 	return rc;
+}
+
+/* liburing 2.3 declares functions for what is needed here, and does not export them. */
+static int uring_register(const struct io_uring *uring, unsigned int what, const void *argument,
+			  unsigned int nr)
+{
+	return syscall(SYS_io_uring_register, uring->ring_fd, what, argument, nr) < 0 ? -errno : 0;
+}
+
+/* What it may be told from now on; no filter of system calls sees its operations. */
+static int uring_restrict(struct io_uring *uring)
+{
+	static const uint8_t ops[] = {
+		IORING_OP_READV,	IORING_OP_READ_FIXED, IORING_OP_WRITEV,	 IORING_OP_WRITE_FIXED,
+		IORING_OP_FALLOCATE,	IORING_OP_FSYNC,      IORING_OP_SENDMSG, IORING_OP_RECVMSG,
+		IORING_OP_POLL_ADD,	IORING_OP_ASYNC_CANCEL,
+	};
+	struct io_uring_restriction all[ARRAY_SIZE(ops) + 2] = {
+		{ .opcode = IORING_RESTRICTION_SQE_FLAGS_ALLOWED, .sqe_flags = IOSQE_FIXED_FILE },
+		{ .opcode = IORING_RESTRICTION_REGISTER_OP, .register_op = IORING_UNREGISTER_FILES },
+	};
+	int rc;
+
+	for (size_t i = 0; i < ARRAY_SIZE(ops); i++)
+		all[i + 2] = (struct io_uring_restriction){ .opcode = IORING_RESTRICTION_SQE_OP,
+							    .sqe_op = ops[i] };
+	rc = uring_register(uring, IORING_REGISTER_RESTRICTIONS, all, ARRAY_SIZE(all));
+	return rc ? rc : uring_register(uring, IORING_REGISTER_ENABLE_RINGS, NULL, 0);
 }
 
 /* io_uring gives EAGAIN back for descriptors with O_NONBLOCK instead of waiting for them. */
@@ -247,6 +277,10 @@ static bool uring_open(struct ring *ring)
 	ring->has_fixed_buffers =
 		iovs && io_uring_register_buffers(&ring->uring, iovs, ring->nr_buffers) == 0;
 	free(iovs);
+	if (uring_restrict(&ring->uring) < 0) {
+		io_uring_queue_exit(&ring->uring);
+		return false;
+	}
 	sockets_make_blocking(ring);
 	return true;
 }

@@ -9,7 +9,8 @@
  * There are two engines with the same behaviour, chosen when the ring is opened: io_uring, and,
  * where that is refused (kernel.io_uring_disabled, seccomp, FAILBACK_NO_IO_URING=1 in the
  * environment), "threads", which wait for a file each. A ring belongs to one thread. Descriptors
- * and buffers are registered once; descriptors stay the caller's.
+ * and buffers are registered once; descriptors stay the caller's. Whoever gets hold of the process gets
+ * no more of its io_uring than what stands here: it opens, connects and starts nothing.
  */
 #ifndef FAILBACK_LIB_RING_H
 #define FAILBACK_LIB_RING_H

@@ -22,6 +22,7 @@
 #include "base/clock.h"
 #include "lib/keep_alive.h"
 #include "lib/record_io.h"
+#include "lib/sandbox.h"
 #include "xfer/journal_file.h"
 
 #define LEAVE_TIMEOUT_MS 5000
@@ -174,13 +175,18 @@ static int open_ring(struct transfer *t, struct failure *f)
 static int run_transfer(struct transfer *t, enum plan_role role, transfer_run_fn run,
 			struct failure *f)
 {
+	bool confined = role == PLAN_RECEIVE;
 	int rc;
 
 	rc = open_disks(t, role, f);
 	if (!rc && t->plan->journal.used)
 		rc = journal_file_open(&t->plan->journal, &t->journal, f);
+	if (!rc && confined)
+		rc = sandbox_drop(f);
 	if (!rc)
 		rc = open_ring(t, f);
+	if (!rc && confined)
+		rc = sandbox_filter(f);
 	if (!rc)
 		rc = run(t, f);
 	if (t->ring)

@@ -4,7 +4,9 @@
  * peer.
  *
  * worker_main() reads the command line and the plan, opens the disks and the ring, calls the role's
- * run function, and reports how it ended; to the peer too, unless the peer is how it ended.
+ * run function, and reports how it ended; to the peer too, unless the peer is how it ended. A receiver,
+ * whose bytes are a peer's, has no rights and no more system calls than it needs (lib/sandbox.h) from
+ * before it reads the first one.
  */
 #ifndef FAILBACK_XFER_TRANSFER_H
 #define FAILBACK_XFER_TRANSFER_H
