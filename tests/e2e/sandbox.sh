@@ -7,7 +7,7 @@
 . "$(dirname "$0")/../lib.sh"
 # shellcheck source=tests/e2e/hand.bash
 . "$(dirname "$0")/hand.bash"
-requires cmp pgrep
+requires cmp pgrep setpriv
 
 MiB=$((1 << 20))
 size=$((4 * MiB))
@@ -54,6 +54,21 @@ for engine in io_uring threads; do
 	check "$engine: and writes the disk" cmp "$source" "$target"
 done
 unset FAILBACK_NO_IO_URING
+# --- under the unit ---
+
+# what systemd leaves failbackd, and so its workers
+caps=$(sed -n 's/^CapabilityBoundingSet=//p' "$top/user/systemd/failbackd.service.in" | tr 'A-Z ' 'a-z,' | sed 's/cap_/+/g')
+if [ "$(id -u)" = 0 ] && [ -n "$caps" ]; then
+	hand_receiver=(setpriv --bounding-set "-all,$caps" --no-new-privs failback)
+	cp "$before" "$target"
+	transfer_by_hand "" "$source" --all
+	check_both "with the capabilities that the unit leaves a worker it can give them up" "0 0"
+	check "and receive" cmp "$source" "$target"
+	hand_receiver=(failback)
+else
+	skip "with the capabilities that the unit leaves a worker it can give them up" "needs root"
+fi
+
 start_receive "$target"
 check_equal "who only waits for a sender is as it was" "$(of_all_threads $receiver Seccomp)" \
 	"$(sed -n 's/^Seccomp:\t//p' /proc/self/status)"
