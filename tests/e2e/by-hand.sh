@@ -114,8 +114,6 @@ refused "one thing at a time" 15 'Say what to send: --all' failback send "$sourc
 refused "a sender is told to say where to" 15 'Give --to ADDRESS' failback send "$source" --all
 refused "a receiver is told to say where to wait" 15 'Give --listen ADDRESS' failback receive "$target"
 refused "names are not addresses" 15 'is not a numeric address' failback send "$source" --all --to localhost
-refused "a network needs --plain" 12 'neither encrypted nor authenticated. .* give --plain' failback send "$source" --all --to 192.0.2.1
-refused "to listen on one too" 12 'neither encrypted nor authenticated' failback receive "$target" --listen 0.0.0.0
 refused "a source that is not there" 21 'no-such cannot be used: No such file' failback send "$TMPDIR/no-such" --all --to 127.0.0.1
 refused "a target that is not there" 21 'no-such cannot be used: No such file' failback receive "$TMPDIR/no-such" --listen 127.0.0.1
 refused "a source that is a directory" 15 'is neither a block device nor a regular file' failback send "$TMPDIR" --all --to 127.0.0.1

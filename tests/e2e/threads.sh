@@ -40,7 +40,7 @@ cp "$before" "$target"
 transfer_by_hand "" "$source" --all --compare
 check_both "so does one of what differs" "0 0"
 check "and the disks are equal" cmp "$source" "$target"
-check "people are told too" grep -q '(threads)' "$TMPDIR/send" "$TMPDIR/receive"
+check "people are told too" grep -q '(threads, plain)' "$TMPDIR/send" "$TMPDIR/receive"
 
 cp "$before" "$target"
 hand_receiver=(failback)

@@ -24,20 +24,11 @@
 #include "cli/progress_line.h"
 #include "lib/output.h"
 
-int by_hand_address(const char *text, const char *option, bool plain, struct address *ret,
-		    struct failure *f)
+int by_hand_address(const char *text, const char *option, struct address *ret, struct failure *f)
 {
-	int rc;
-
 	if (!text)
 		return failure_set(f, CODE_INVALID_PARAMETER, -EINVAL, "Give %s ADDRESS.", option);
-	rc = address_parse(text, BY_HAND_PORT, ret, f);
-	if (rc || plain || address_is_loopback(ret))
-		return rc;
-	return failure_set(f, CODE_NOT_SUPPORTED, -EPERM,
-			   "%s is not on this host: the transfer would be neither encrypted nor "
-			   "authenticated. Where the network is trusted, give --plain.",
-			   text);
+	return address_parse(text, BY_HAND_PORT, ret, f);
 }
 
 struct json_object *by_hand_plan(const struct uuid *epoch, uint64_t size_bytes,
@@ -188,19 +179,20 @@ static void show_end(const struct watcher *w, struct json_object *report)
 	}
 	(void)json_get_uint("report", report, "bytes_sent", true, INT64_MAX, &bytes_sent, NULL);
 	(void)json_get_text("report", report, "engine", true, engine, sizeof(engine), NULL);
-	(void)printf("%s: done. %s covered, %s of it crossed the wire, in %s (%s).\n",
+	(void)printf("%s: done. %s covered, %s of it crossed the wire, in %s (%s, %s).\n",
 		     w->transfer->label, size_format(w->bytes_total, covered),
 		     size_format(bytes_sent, sent), duration_format(clock_ns() - w->begin_ns, took),
-		     engine);
+		     engine, protection_name(w->transfer->protection));
 }
 
-static int print_report(struct json_object *report, struct failure *f)
+static int print_report(const struct watcher *w, struct json_object *report, struct failure *f)
 {
 	cleanup_json struct json_object *document = output_document();
 	int rc;
 
 	json_object_object_foreach(report, name, value)(void)
 		json_object_object_add(document, name, json_object_get(value));
+	json_add_text(document, "protection", protection_name(w->transfer->protection));
 	rc = output_print(document, f);
 	return rc ? rc : output_flush(f);
 }
@@ -218,7 +210,7 @@ static int take_difference(struct watcher *w, struct json_object *report, struct
 		return rc;
 	w->transfer->bytes_differ += length;
 	if (w->transfer->json)
-		return print_report(report, f);
+		return print_report(w, report, f);
 	progress_line_end(&w->line);
 	(void)printf("%llu %llu\n", (unsigned long long)offset, (unsigned long long)length);
 	return 0;
@@ -248,7 +240,7 @@ static int take_report(struct watcher *w, struct json_object *report, struct fai
 	w->done = strcmp(event, "done") == 0;
 	w->transfer->durable |= w->done || strcmp(event, "durable") == 0;
 	if (w->transfer->json)
-		return print_report(report, f);
+		return print_report(w, report, f);
 	(void)json_get_uint("", report, "bytes_done", false, INT64_MAX, &bytes, NULL);
 	if (!w->done) {
 		show_bytes(w, w->transfer->durable ? w->bytes_total : bytes);

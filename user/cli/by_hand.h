@@ -15,19 +15,38 @@
 #include "base/failure.h"
 #include "base/uuid.h"
 #include "cli/command.h"
+#include "daemon/host_config.h"
 #include "lib/address.h"
 #include "lib/json.h"
+#include "lib/tls.h"
 
 #define BY_HAND_DISK	   "disk0"
 #define BY_HAND_PORT	   7408
 #define BY_HAND_TIMEOUT_MS 30000 /* of what is said before the transfer */
 
+/** by_hand_address - @text. @option: that gave it, for sentences */
+int by_hand_address(const char *text, const char *option, struct address *ret, struct failure *f);
+
+struct by_hand_tls {
+	bool used;
+	struct host_config config; /* where it is */
+};
+
 /**
- * by_hand_address - @text, where only @plain allows what is not loopback.
- * @option: that gave it, for sentences
+ * by_hand_tls_load - whether what goes to, or comes from, @where is protected: on a network unless --plain
+ * says that there is no need, on loopback when --tls says so.
+ *
+ * CODE_FILE_NOT_FOUND: it is, and this host has no certificate; the sentence says how to make one.
  */
-int by_hand_address(const char *text, const char *option, bool plain, struct address *ret,
-		    struct failure *f);
+int by_hand_tls_load(const struct options *o, const struct address *where, struct by_hand_tls *ret,
+		     struct failure *f);
+
+/**
+ * by_hand_secure - agree with the peer on who both are; *@fd may be replaced. Does nothing where nothing is
+ * protected.
+ */
+int by_hand_secure(const struct by_hand_tls *tls, const struct address *peer, bool listener, int *fd,
+		   enum protection *ret, struct failure *f);
 
 /**
  * by_hand_plan - a plan (xfer/worker.h) for the one disk, to which the caller adds what to do with
@@ -42,6 +61,7 @@ struct by_hand {
 	int (*worker)(int argc, char **argv); /* send_main, receive_main */
 	struct json_object *plan;
 	int connection; /* taken over */
+	enum protection protection; /* of it */
 	bool json;
 	bool verify; /* standard output is for what differs, in lines as of an extent list */
 	uint64_t bytes_differ; /* set, on the side that is told */

@@ -211,11 +211,11 @@ static const struct command table[] = {
 	{ "start", "VM", OPTION_NO_WAIT | OPTION_FORCE, false, run_start,
 	  "--force: let the VM run here, whatever the peer says" },
 
-	{ "send", "SOURCE", OPTION_TO | OPTION_SOURCE | OPTION_PLAIN, true, command_send,
+	{ "send", "SOURCE", OPTION_TO | OPTION_SOURCE | OPTION_PLAIN | OPTION_CONFIG, true, command_send,
 	  "by hand: a disk, or what differs of it, --to where `failback receive` listens" },
-	{ "receive", "TARGET", OPTION_LISTEN | OPTION_JOURNAL | OPTION_PLAIN, true, command_receive,
+	{ "receive", "TARGET", OPTION_LISTEN | OPTION_JOURNAL | OPTION_PLAIN | OPTION_CONFIG, true, command_receive,
 	  "by hand: overwrite a disk with what `failback send` sends" },
-	{ "verify", "DISK", OPTION_TO | OPTION_LISTEN | OPTION_PLAIN, true, command_verify,
+	{ "verify", "DISK", OPTION_TO | OPTION_LISTEN | OPTION_PLAIN | OPTION_CONFIG, true, command_verify,
 	  "by hand, on both hosts: print where two disks differ; exit status 1 if they do" },
 
 	{ "host", "init", OPTION_FORCE | OPTION_CONFIG, true, command_host,
@@ -244,7 +244,7 @@ static const struct option_doc options[] = {
 	{ "--timeout", "SECONDS", OPTION_WAIT_FOR, MEMBER(timeout), "wait: at most so long" },
 	{ "--force", NULL, OPTION_FORCE, MEMBER(force), "failover, start, host: see there" },
 	{ "--config", "FILE", OPTION_CONFIG, MEMBER(config),
-	  "host: the settings of failbackd, else those of this host" },
+	  "host, send, receive, verify: the settings of failbackd, else those of this host" },
 	{ "--to", "ADDRESS", OPTION_TO, MEMBER(to), "send, verify: where the receiver listens" },
 	{ "--all", NULL, OPTION_SOURCE, MEMBER(all), "send: the whole disk" },
 	{ "--extents", "FILE", OPTION_TO, MEMBER(extents),
@@ -265,6 +265,8 @@ static const struct option_doc options[] = {
 	  "receive: all of it first goes there; the disk is untouched until it is whole" },
 	{ "--plain", NULL, OPTION_PLAIN, MEMBER(plain),
 	  "send, receive, verify: over a network, unencrypted and unauthenticated" },
+	{ "--tls", NULL, OPTION_PLAIN, MEMBER(tls),
+	  "send, receive, verify: on loopback too, with certificate and peers as of failbackd" },
 	{ "--bus-address", "A", 0, MEMBER(bus_address),
 	  "of the bus where failbackd is; else the system bus" },
 };

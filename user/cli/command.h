@@ -18,7 +18,7 @@ enum command_option {
 	OPTION_WAIT_FOR = 1 << 4, /* --state, --timeout */
 	OPTION_SOURCE = 1 << 5, /* --all, --tracker, --epoch, --compare, --compress */
 	OPTION_JOURNAL = 1 << 6,
-	OPTION_PLAIN = 1 << 7,
+	OPTION_PLAIN = 1 << 7, /* --plain, --tls */
 	OPTION_TO = 1 << 8, /* --to, --extents, --rate */
 	OPTION_LISTEN = 1 << 9,
 	OPTION_CONFIG = 1 << 10,
@@ -45,6 +45,7 @@ struct options {
 	bool all;
 	bool tracker;
 	bool plain;
+	bool tls;
 	bool compare;
 };
 

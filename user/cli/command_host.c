@@ -13,15 +13,6 @@
 #include "lib/tls.h"
 #include "lib/tls_make.h"
 
-static int load_settings(const char *path, struct host_config *ret, struct failure *f)
-{
-	int rc;
-
-	config_init(&host_config_table, ret);
-	rc = config_load(&host_config_table, ret, path[0] ? path : HOST_CONFIG_FILE, f);
-	return rc == -ENOENT && !path[0] ? 0 : rc;
-}
-
 static int make_directory_of(const char *path, struct failure *f)
 {
 	char directory[PATH_MAX];
@@ -82,7 +73,7 @@ int command_host(struct client *client, const struct options *o, struct failure 
 	if (strcmp(o->operand, "init") != 0)
 		return failure_set(f, CODE_INVALID_PARAMETER, -EINVAL,
 				   "`failback host` can be told only to init.");
-	rc = load_settings(o->config ? o->config : "", &config, f);
+	rc = host_config_read(o->config, &config, f);
 	if (rc)
 		return rc;
 	make = o->force || access(config.tls_certificate, F_OK) < 0;

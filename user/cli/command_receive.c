@@ -92,7 +92,7 @@ static struct json_object *plan_of(const struct options *o, bool verify, int tar
 }
 
 static int transfer(const struct options *o, bool verify, int target, int *fd,
-		    const struct call *call, struct failure *f)
+		    enum protection protection, const struct call *call, struct failure *f)
 {
 	cleanup_json struct json_object *plan = plan_of(o, verify, target, call);
 	char label[PATH_MAX + 32];
@@ -101,6 +101,7 @@ static int transfer(const struct options *o, bool verify, int target, int *fd,
 		.worker = receive_main,
 		.plan = plan,
 		.connection = steal_fd(fd),
+		.protection = protection,
 		.json = o->json,
 		.verify = verify,
 	};
@@ -141,13 +142,17 @@ int by_hand_receive(const struct options *o, bool verify, struct failure *f)
 	cleanup_fd int target = -1;
 	cleanup_fd int listener = -1;
 	cleanup_fd int fd = -1;
+	enum protection protection = PROTECTION_NONE;
+	struct by_hand_tls tls;
 	struct address at;
 	struct address peer;
 	int rc;
 
 	if (!call)
 		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
-	rc = by_hand_address(o->listen, "--listen", o->plain, &at, f);
+	rc = by_hand_address(o->listen, "--listen", &at, f);
+	if (!rc)
+		rc = by_hand_tls_load(o, &at, &tls, f);
 	if (!rc)
 		rc = open_target(o, verify, &target, f);
 	if (!rc)
@@ -158,8 +163,10 @@ int by_hand_receive(const struct options *o, bool verify, struct failure *f)
 		rc = dial_accept(listener, &fd, &peer, f);
 	listener = close_fd(listener);
 	if (!rc)
+		rc = by_hand_secure(&tls, &peer, true, &fd, &protection, f);
+	if (!rc)
 		rc = agree(fd, o, target, call, f);
-	return rc ? rc : transfer(o, verify, target, &fd, call, f);
+	return rc ? rc : transfer(o, verify, target, &fd, protection, call, f);
 }
 
 int command_receive(struct client *client, const struct options *o, struct failure *f)

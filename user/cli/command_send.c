@@ -178,7 +178,7 @@ static int announce(int fd, const struct options *o, const struct source *source
 }
 
 static int transfer(const struct options *o, bool verify, uint64_t rate, const struct address *to,
-		    const struct source *source, struct failure *f)
+		    const struct by_hand_tls *tls, const struct source *source, struct failure *f)
 {
 	cleanup_json struct json_object *plan = plan_of(o, verify, rate, source);
 	cleanup_fd int fd = -1;
@@ -195,6 +195,8 @@ static int transfer(const struct options *o, bool verify, uint64_t rate, const s
 	int rc;
 
 	rc = dial(to, deadline_in_ms(BY_HAND_TIMEOUT_MS), &fd, f);
+	if (!rc)
+		rc = by_hand_secure(tls, to, false, &fd, &by_hand.protection, f);
 	if (!rc)
 		rc = announce(fd, o, source, f);
 	if (rc)
@@ -215,6 +217,7 @@ static int transfer(const struct options *o, bool verify, uint64_t rate, const s
 int by_hand_send(const struct options *o, bool verify, struct failure *f)
 {
 	_cleanup_(source_end) struct source source = { 0 };
+	struct by_hand_tls tls;
 	uint64_t rate = 0;
 	struct address to;
 	int rc;
@@ -225,10 +228,12 @@ int by_hand_send(const struct options *o, bool verify, struct failure *f)
 	if (strcmp(compress_of(o), "auto") != 0 && strcmp(compress_of(o), "off") != 0)
 		return failure_set(f, CODE_INVALID_PARAMETER, -EINVAL,
 				   "--compress is auto or off, not %s.", o->compress);
-	rc = by_hand_address(o->to, "--to", o->plain, &to, f);
+	rc = by_hand_address(o->to, "--to", &to, f);
+	if (!rc)
+		rc = by_hand_tls_load(o, &to, &tls, f);
 	if (!rc)
 		rc = source_take(o, verify, &source, f);
-	return rc ? rc : transfer(o, verify, rate, &to, &source, f);
+	return rc ? rc : transfer(o, verify, rate, &to, &tls, &source, f);
 }
 
 int command_send(struct client *client, const struct options *o, struct failure *f)

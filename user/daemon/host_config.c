@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "daemon/host_config.h"
 
+#include <errno.h>
 #include <stddef.h>
 
 #include "base/macro.h"
@@ -66,3 +67,23 @@ const struct config_table host_config_table = {
 	.settings = settings,
 	.nr = ARRAY_SIZE(settings),
 };
+
+int host_config_read(const char *path, struct host_config *ret, struct failure *f)
+{
+	int rc;
+
+	config_init(&host_config_table, ret);
+	rc = config_load(&host_config_table, ret, path ? path : HOST_CONFIG_FILE, f);
+	return rc == -ENOENT && !path ? 0 : rc;
+}
+
+struct tls_files host_config_tls_files(const struct host_config *config)
+{
+	return (struct tls_files){
+		.certificate = config->tls_certificate,
+		.key = config->tls_key,
+		.ca = config->tls_ca,
+		.peers = config->tls_peers,
+		.kernel = config->tls_kernel,
+	};
+}

@@ -8,6 +8,7 @@
 
 #include "lib/address.h"
 #include "lib/config.h"
+#include "lib/tls.h"
 
 #define HOST_CONFIG_FILE "/etc/failback/failbackd.conf"
 #define PEER_PORT	 7407
@@ -38,5 +39,14 @@ struct host_config {
 };
 
 extern const struct config_table host_config_table;
+
+/**
+ * host_config_read - the settings of a host as a tool needs them.
+ * @path: NULL: HOST_CONFIG_FILE, which may be missing: the defaults then
+ */
+int host_config_read(const char *path, struct host_config *ret, struct failure *f);
+
+/** host_config_tls_files - of its identity and its peers; they belong to @config. */
+struct tls_files host_config_tls_files(const struct host_config *config);
 
 #endif

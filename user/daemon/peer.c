@@ -3,21 +3,10 @@
 
 #include "base/log.h"
 
-static struct tls_files files_of(const struct daemon *d)
-{
-	return (struct tls_files){
-		.certificate = d->config.tls_certificate,
-		.key = d->config.tls_key,
-		.ca = d->config.tls_ca,
-		.peers = d->config.tls_peers,
-		.kernel = d->config.tls_kernel,
-	};
-}
-
 int peer_tls(const struct daemon *d, const struct address *peer, bool listener, struct tls **ret,
 	     struct failure *f)
 {
-	const struct tls_files files = files_of(d);
+	const struct tls_files files = host_config_tls_files(&d->config);
 
 	*ret = NULL;
 	if (address_is_in_list(peer, d->config.plain))
@@ -41,7 +30,7 @@ int peer_connect(struct daemon *d, const char *peer, conn_fn fn, void *context, 
 
 void peer_log_identity(const struct daemon *d)
 {
-	const struct tls_files files = files_of(d);
+	const struct tls_files files = host_config_tls_files(&d->config);
 	char fingerprint[FINGERPRINT_TEXT_MAX];
 	struct failure why;
 
