@@ -9,25 +9,8 @@
 . "$(dirname "$0")/controller_fake.bash"
 
 size=$MiB
-build cuts
-
-make_disk a 0; a0=$loop
-make_disk b 0; b0=$loop
-export FAKE_KERNEL FAKE_CUT
-for host in a b; do
-	FAKE_KERNEL=$TMPDIR/$host.kernel
-	mkdir "$FAKE_KERNEL"
-	start_bus $host
-	echo "boot of $host" >"$TMPDIR/$host.boot"
-done
-
-# up <host>: start its daemon, with its own kernel.
-up()
-{
-	FAKE_KERNEL=$TMPDIR/$1.kernel
-	FAKE_CUT=$TMPDIR/$1.cut
-	start_daemon "$1" --boot-id-file "$TMPDIR/$1.boot" --second-ms 20 --call-timeout 5
-}
+daemon_options=(--call-timeout 5 --second-ms 20)
+two_hosts cuts
 
 # faces <host>: the VM would find its disk there
 faces()
@@ -48,39 +31,19 @@ watch_devices()
 watch_devices &
 cleanup_fn stop_process $!
 
-save()
-{
-	rm -rf "$TMPDIR/saved.$1"
-	mkdir "$TMPDIR/saved.$1"
-	cp -a "$TMPDIR"/[ab].state "$TMPDIR"/[ab].kernel "$TMPDIR/saved.$1"
-}
-
-restore()
-{
-	rm -rf "$TMPDIR"/[ab].state "$TMPDIR"/[ab].kernel
-	cp -a "$TMPDIR/saved.$1"/. "$TMPDIR"
-}
-
 # the start: a is the primary, b its replica, both have a base
-FAKE_KERNEL=$TMPDIR/a.kernel make_tracker vm1-disk0 "$a0"
-FAKE_KERNEL=$TMPDIR/b.kernel make_tracker vm1-disk0.replica "$b0"
 up a
 up b
-relationship 1 3 b "$(disk disk0 $size "$a0" vm1-disk0)" >"$TMPDIR/a.json"
-relationship 2 3 a "$(disk disk0 $size "$b0" vm1-disk0)" >"$TMPDIR/b.json"
-on a failback apply "$TMPDIR/a.json" >/dev/null
-on b failback apply "$TMPDIR/b.json" >/dev/null
+relate
 check "a delta gives both a base" on a failback resume vm1
 check "the primary is prepared" on a failback prepare vm1
-stop_daemon a
-stop_daemon b
+down
 save prepared
 up a
 up b
 check "the replica is failed over" on b failback failover vm1
-FAKE_KERNEL=$TMPDIR/b.kernel write_tracked vm1-disk0 5 7
-stop_daemon a
-stop_daemon b
+write_on b vm1-disk0 5 7
+down
 save failed-over
 
 # cut_everywhere <claim> <saved state> <host to be cut> <host of the command> <roles after it> <command>...:
@@ -101,8 +64,7 @@ cut_everywhere()
 		if [ -e "$TMPDIR/$cut.cut" ]; then # it was never reached
 			rm "$TMPDIR/$cut.cut"
 			[ "$(role a), $(role b)" = "$roles" ] || bad="$bad uncut:$(role a),$(role b)"
-			stop_daemon a
-			stop_daemon b
+			down
 			break
 		fi
 		stop_daemon "$cut"
@@ -111,8 +73,7 @@ cut_everywhere()
 			[ "$(role a), $(role b)" = "'"$roles"'" ]' ||
 			bad="$bad $step:$(tail -n 1 "$TMPDIR/out")"
 		[ "$(role a), $(role b)" = "$roles" ] || bad="$bad $step:$(role a),$(role b)"
-		stop_daemon a
-		stop_daemon b
+		down
 		[ $step -lt 60 ] || break
 	done
 	check_equal "$claim" "$bad" ""
@@ -150,8 +111,7 @@ check "when the peer confirms it, the disk comes" wait_for 10 faces b
 
 stop_daemon a
 reboot b
-FAKE_KERNEL=$TMPDIR/b.kernel FAKE_CUT=$TMPDIR/b.cut \
-	start_daemon b --boot-id-file "$TMPDIR/b.boot" --second-ms 20 --guard-policy start --guard-timeout 3
+up b --guard-policy start --guard-timeout 3
 check "with guard-policy start, it comes after guard-timeout without the peer" wait_for 10 faces b
 up a
 
@@ -178,7 +138,7 @@ check_fails "a reverse that overwrites the old primary's writes needs consent" 1
 check_fails "another plan's consent is none" 17 'does not hold any more' \
 	on a failback reverse --consent 0123456789abcdef vm1
 check_equal "nothing has changed" "$(role a), $(role b)" "2 5, 1 3"
-FAKE_KERNEL=$TMPDIR/a.kernel write_tracked vm1-disk0 9 3
+write_on a vm1-disk0 9 3
 check "with consent it goes" on a failback reverse --consent "$(jq -r .digest <<<"$plan")" vm1
 check_equal "the roles are swapped" "$(role a), $(role b)" "1 3, 2 3"
 check "and the disks are identical" wait_for 10 cmp -s "$a0" "$b0"

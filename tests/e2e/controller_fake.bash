@@ -62,3 +62,73 @@ start_job()
 	job=$(sed 's/.*"\(.*\)"/\1/' <<<"$answer")
 }
 
+# --- two hosts with one VM of one disk ---
+
+daemon_options=()
+
+# two_hosts [cuts]: programs, disks $a0 and $b0 with the same contents, trackers, buses; no daemons yet.
+two_hosts()
+{
+	local host
+
+	build "$@"
+	make_disk a 0; a0=$loop
+	make_disk b 0; b0=$loop
+	export FAKE_KERNEL FAKE_CUT
+	for host in a b; do
+		mkdir "$TMPDIR/$host.kernel"
+		start_bus $host
+		echo "boot of $host" >"$TMPDIR/$host.boot"
+	done
+	FAKE_KERNEL=$TMPDIR/a.kernel make_tracker vm1-disk0 "$a0"
+	FAKE_KERNEL=$TMPDIR/b.kernel make_tracker vm1-disk0.replica "$b0"
+}
+
+# up <host> [<option>...]: start its daemon, with its own kernel and $daemon_options.
+up()
+{
+	local host=$1
+	shift
+	FAKE_KERNEL=$TMPDIR/$host.kernel
+	FAKE_CUT=$TMPDIR/$host.cut
+	start_daemon "$host" --boot-id-file "$TMPDIR/$host.boot" "${daemon_options[@]}" "$@"
+}
+
+down()
+{
+	stop_daemon a "$@"
+	stop_daemon b "$@"
+}
+
+# relate: a is the primary, b its replica; they know nothing of each other's disks yet.
+relate()
+{
+	relationship 1 3 b "$(disk disk0 $size "$a0" vm1-disk0)" >"$TMPDIR/a.json"
+	relationship 2 3 a "$(disk disk0 $size "$b0" vm1-disk0)" >"$TMPDIR/b.json"
+	on a failback apply "$TMPDIR/a.json" >/dev/null
+	on b failback apply "$TMPDIR/b.json" >/dev/null
+}
+
+# write_on <host> <tracker> <first block> <number>
+write_on()
+{
+	FAKE_KERNEL=$TMPDIR/$1.kernel write_tracked "${@:2}"
+}
+
+# save <name>, restore <name>: all that the two hosts hold, while they are down.
+save()
+{
+	rm -rf "$TMPDIR/saved.$1"
+	mkdir "$TMPDIR/saved.$1"
+	cp -a "$TMPDIR"/[ab].state "$TMPDIR"/[ab].kernel "$TMPDIR"/[ab].boot "$TMPDIR"/[ab].disk0 "$TMPDIR/saved.$1"
+}
+
+restore()
+{
+	local saved=$TMPDIR/saved.$1
+
+	rm -rf "$TMPDIR"/[ab].state "$TMPDIR"/[ab].kernel
+	cp -a "$saved"/[ab].state "$saved"/[ab].kernel "$saved"/[ab].boot "$TMPDIR"
+	dd if="$saved/a.disk0" of="$a0" bs=1M conv=fsync,notrunc status=none
+	dd if="$saved/b.disk0" of="$b0" bs=1M conv=fsync,notrunc status=none
+}

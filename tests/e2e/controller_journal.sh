@@ -10,25 +10,9 @@
 
 requires mount umount
 size=$MiB
-build cuts
-
-make_disk a 0; a0=$loop
-make_disk b 0; b0=$loop
-export FAKE_KERNEL FAKE_CUT FAILBACK_NO_IO_URING=1
-for host in a b; do
-	mkdir "$TMPDIR/$host.kernel"
-	start_bus $host
-done
-
-# up <host> [<option>...]
-up()
-{
-	local host=$1
-	shift
-	FAKE_KERNEL=$TMPDIR/$host.kernel
-	FAKE_CUT=$TMPDIR/$host.cut
-	start_daemon "$host" --call-timeout 5 "$@"
-}
+daemon_options=(--call-timeout 5)
+export FAILBACK_NO_IO_URING=1
+two_hosts cuts
 
 job_result()
 {
@@ -40,19 +24,10 @@ idle()
 	! on "$1" failback jobs --json | jq -e 'select(.state == 4)' >/dev/null
 }
 
-FAKE_KERNEL=$TMPDIR/a.kernel make_tracker vm1-disk0 "$a0"
-FAKE_KERNEL=$TMPDIR/b.kernel make_tracker vm1-disk0.replica "$b0"
 up a
 up b
-relationship 1 3 b "$(disk disk0 $size "$a0" vm1-disk0)" >"$TMPDIR/a.json"
-relationship 2 3 a "$(disk disk0 $size "$b0" vm1-disk0)" >"$TMPDIR/b.json"
-on a failback apply "$TMPDIR/a.json" >/dev/null
-on b failback apply "$TMPDIR/b.json" >/dev/null
-write_here()
-{
-	FAKE_KERNEL=$TMPDIR/a.kernel write_tracked vm1-disk0 "$@"
-}
-write_here 3 2
+relate
+write_on a vm1-disk0 3 2
 check "a delta is received" on a failback resume vm1
 wait_for 10 idle b || true
 check_equal "with a journal" "$(job_result b | jq -c '[.mode, .reason]')" '["journal",null]'
@@ -64,7 +39,7 @@ check "and the disks are identical" wait_for 10 cmp -s "$a0" "$b0"
 stop_daemon b
 up b --receive-mode direct
 rm "$TMPDIR/a.kernel/vm1-disk0/store"
-write_here 9 2
+write_on a vm1-disk0 9 2
 check "a delta of a tracker without images is received" on a failback resume vm1
 check_equal "in place, when that is set" "$(job_result b | jq -c '[.mode, .reason]')" '["direct","receive-mode is direct"]'
 check_equal "the replica holds no instant of the VM's" "$(vm_property b Consistent)" false
@@ -89,13 +64,13 @@ mount -t tmpfs -o size=32m none "$TMPDIR/small"
 cleanup_fn umount "$TMPDIR/small"
 stop_daemon b
 up b --journal-dir "$TMPDIR/small"
-write_here 20 4
+write_on a vm1-disk0 20 4
 check "without room for a journal a delta is received all the same" on a failback resume vm1
 check "in place, and the job says why" grep -q '"mode":"direct".*64 MiB to spare, finds only .*small' <(job_result b)
 check_equal "and nothing is left there" "$(ls "$TMPDIR/small")" ""
 check "and the disks are identical" wait_for 10 cmp -s "$a0" "$b0"
 mount -o remount,size=128m "$TMPDIR/small"
-write_here 30 4
+write_on a vm1-disk0 30 4
 check "with room" on a failback resume vm1
 check_equal "there is one again" "$(job_result b | jq -r .mode)" journal
 stop_daemon b
@@ -103,25 +78,16 @@ base=$(vm_property a Base)
 
 # --- cuts ---
 
-for ((i = 0; i < 6; i++)); do write_here $((40 + i * 17)) $((i % 3 + 1)); done
-cp "$TMPDIR/a.disk0" "$TMPDIR/new"
-cp "$TMPDIR/b.disk0" "$TMPDIR/old"
+for ((i = 0; i < 6; i++)); do write_on a vm1-disk0 $((40 + i * 17)) $((i % 3 + 1)); done
 stop_daemon a
-mkdir "$TMPDIR/saved"
-cp -a "$TMPDIR"/[ab].state "$TMPDIR"/[ab].kernel "$TMPDIR/saved"
-restore()
-{
-	rm -rf "$TMPDIR"/[ab].state "$TMPDIR"/[ab].kernel
-	cp -a "$TMPDIR/saved/." "$TMPDIR"
-	dd if="$TMPDIR/old" of="$b0" bs=1M conv=fsync,notrunc status=none
-}
+save before
 
 # holds: which epoch do the disks of b hold?
 holds()
 {
-	if cmp -s "$b0" "$TMPDIR/old"; then
+	if cmp -s "$b0" "$TMPDIR/saved.before/b.disk0"; then
 		echo old
-	elif cmp -s "$b0" "$TMPDIR/new"; then
+	elif cmp -s "$b0" "$TMPDIR/saved.before/a.disk0"; then
 		echo new
 	else
 		echo neither
@@ -148,7 +114,7 @@ cut_receiver()
 	old=0 new=0 refused=0 bad=""
 	while [ $reached = 1 ] && [ $step -lt 200 ]; do
 		step=$((step + stride))
-		restore
+		restore before
 		up b "$@"
 		up a
 		echo "$step $program" >"$TMPDIR/b.cut"
@@ -158,8 +124,7 @@ cut_receiver()
 			reached=0
 		fi
 		acknowledged=$([ "$(vm_property a Base)" = "$base" ] || echo ", acknowledged")
-		stop_daemon a KILL
-		stop_daemon b KILL
+		down KILL
 		up b "$@"
 		if fail_over; then
 			case $(holds)$acknowledged in
@@ -191,14 +156,13 @@ check "that occurs" test $refused -gt 0
 # --- a journal that is gone, or damaged in both of its headers ---
 
 for harm in rm "dd if=/dev/urandom bs=64K count=1 conv=notrunc status=none of"; do
-	[ "$harm" = rm ] || { stop_daemon a; stop_daemon b; }
-	restore
+	[ "$harm" = rm ] || down
+	restore before
 	up b
 	up a
 	echo "15 failback-receive" >"$TMPDIR/b.cut"
 	on a timeout 30 failback resume vm1 >/dev/null 2>&1 || true
-	stop_daemon a KILL
-	stop_daemon b KILL
+	down KILL
 	journal=$(echo "$TMPDIR"/b.state/*.journal)
 	case $harm in
 	rm) check "a cut leaves a journal" rm "$journal" ;;

@@ -383,8 +383,8 @@ on a failback apply "$TMPDIR/waiting.json" >/dev/null
 on b failback apply "$TMPDIR/b.json" >/dev/null
 dd if=/dev/urandom of="$a0" bs=1M count=2 seek=3 conv=notrunc,fsync status=none
 plan=$(on b failback plan --json vm1 | jq -c '[.needs_consent, .disks[0].method, .disks[0].reason]')
-check_equal "of a peer in state 2 nobody knows what its disks hold" "$plan" '[false,"full","unknown-contents"]'
-check "so it gets all of them" on b failback reverse vm1
+check_equal "of a peer in state 2 nobody knows what its disks hold" "$plan" '[false,"compare","unknown-contents"]'
+check "so all of them are compared" on b failback reverse vm1
 check_equal "then both replicate" "$(role a), $(role b)" "2 3, 1 3"
 check "and the disks are identical" same_disks
 
@@ -409,7 +409,7 @@ check "a first delta gives both a base" on b failback resume vm1
 base=$(vm_property b Base | tr -d '"')
 host_a_holds "$(cat /proc/sys/kernel/random/uuid)"
 start_job b RequestReplicationStateChange oq $vm_path 3
-check_job_fails "a peer with another base is 32770, and repeating is not advised" 32770 'resynchronisation.*failback resync vm1` sends all'
+check_job_fails "a peer with another base is 32770, and repeating is not advised" 32770 'resynchronisation.*failback resync vm1` compares'
 check_equal "that needs a resynchronisation" "$(role b)" "1 9"
 host_a_holds "$base"
 check "it goes on when the peer has the base" on b failback resume vm1

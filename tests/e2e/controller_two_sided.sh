@@ -10,28 +10,8 @@
 
 # The last block is a part of one.
 size=$((10 * MiB + 512))
-build cuts
-make_disk a 0; a0=$loop
-make_disk b 0; b0=$loop
-export FAKE_KERNEL FAKE_CUT
-for host in a b; do
-	mkdir "$TMPDIR/$host.kernel"
-	start_bus $host
-	echo "boot of $host" >"$TMPDIR/$host.boot"
-done
-
-up()
-{
-	FAKE_KERNEL=$TMPDIR/$1.kernel
-	FAKE_CUT=$TMPDIR/$1.cut
-	start_daemon "$1" --boot-id-file "$TMPDIR/$1.boot" --call-timeout 5 --second-ms 20
-}
-
-# write_on <host> <tracker> <first block> <number>
-write_on()
-{
-	FAKE_KERNEL=$TMPDIR/$1.kernel write_tracked "${@:2}"
-}
+daemon_options=(--call-timeout 5 --second-ms 20)
+two_hosts cuts
 
 plan_of()
 {
@@ -48,36 +28,12 @@ both_replicate()
 	[ "$(role a 2>/dev/null), $(role b 2>/dev/null)" = "2 3, 1 3" ]
 }
 
-save()
-{
-	mkdir "$TMPDIR/saved.$1"
-	cp -a "$TMPDIR"/[ab].state "$TMPDIR"/[ab].kernel "$TMPDIR"/[ab].boot "$TMPDIR"/[ab].disk0 "$TMPDIR/saved.$1"
-}
-
-restore()
-{
-	local host
-
-	rm -rf "$TMPDIR"/[ab].state "$TMPDIR"/[ab].kernel
-	cp -a "$TMPDIR/saved.$1"/[ab].state "$TMPDIR/saved.$1"/[ab].kernel "$TMPDIR/saved.$1"/[ab].boot "$TMPDIR"
-	for host in a b; do
-		dd if="$TMPDIR/saved.$1/$host.disk0" of="$([ $host = a ] && echo "$a0" || echo "$b0")" bs=1M \
-			conv=fsync,notrunc status=none
-	done
-}
-
-FAKE_KERNEL=$TMPDIR/a.kernel make_tracker vm1-disk0 "$a0"
-FAKE_KERNEL=$TMPDIR/b.kernel make_tracker vm1-disk0.replica "$b0"
 up a
 up b
-relationship 1 3 b "$(disk disk0 $size "$a0" vm1-disk0)" >"$TMPDIR/a.json"
-relationship 2 3 a "$(disk disk0 $size "$b0" vm1-disk0)" >"$TMPDIR/b.json"
-on a failback apply "$TMPDIR/a.json" >/dev/null
-on b failback apply "$TMPDIR/b.json" >/dev/null
+relate
 write_on a vm1-disk0 500 5
 check "a delta gives both a base" on a failback resume vm1
-stop_daemon a
-stop_daemon b
+down
 save based
 
 # fail_over: a dies with 100 blocks that never arrived; b, failed over by force, writes 100 others
@@ -137,27 +93,57 @@ cut_everywhere()
 		fi
 		wait_for 30 both_replicate || bad="$bad $step:$(role a),$(role b):$(tail -n 1 "$TMPDIR/out")"
 		wait_for 10 cmp -s "$a0" "$b0" || bad="$bad $step:differ"
-		stop_daemon a
-		stop_daemon b
+		down
 	done
 	check_equal "$claim" "$bad" ""
 	check "it was cut" test $nr -gt 0
 	diag "$nr cuts up to step $step"
 }
-stop_daemon a
-stop_daemon b
+down
 cut_everywhere "the new primary is cut at steps of a two-sided reverse" b
 cut_everywhere "the old primary is cut at steps of it" a
 
 # --- what else there may be ---
 
+# lose_map <host>: its tracker's store is made anew
+lose_map()
+{
+	local tracker
+	tracker=$(echo "$TMPDIR/$1.kernel"/vm1-disk0*)
+	cat /proc/sys/kernel/random/uuid >"$tracker/uuid"
+	rm -f "$tracker/active" "$tracker/base"
+}
+
+# check_compared <whose map is lost> <plan>: the disks are hashed, and what differs is sent
+check_compared()
+{
+	up a
+	up b
+	check_equal "when the map of $1 is lost, the plan is to compare" "$(plan_of)" "$2"
+	check "it is reversed" on b failback reverse --consent "$(digest)" vm1
+	check "both replicate" wait_for 20 both_replicate
+	check "the disks are identical" wait_for 10 cmp -s "$a0" "$b0"
+	check_equal "what differs was sent, and nothing else" \
+		"$(on b failback jobs --json | jq -s 'map(select(.type == 105).bytes_total) | max')" $((200 * 4096))
+	down
+}
 restore failed-over
-cat /proc/sys/kernel/random/uuid >"$TMPDIR/a.kernel/vm1-disk0/uuid"
+lose_map a
+check_compared "the old primary" "[\"compare\",\"peer-map-lost\",$size,null]"
+restore failed-over
+lose_map b
+check_compared "the new primary" "[\"compare\",\"map-lost\",$size,$((100 * 4096))]"
+
+restore failed-over
+lose_map a
+dd if=/dev/zero of="$a0" bs=512 count=$((size / 512)) conv=fsync,notrunc status=none
 up a
 up b
-check_equal "when the old primary's map is lost, all is sent" "$(plan_of)" "[\"full\",\"not-prepared\",$size,null]"
-stop_daemon a
-stop_daemon b
+check_equal "to a blank disk all is sent" "$(plan_of)" "[\"full\",\"blank\",$size,null]"
+check "it is reversed" on b failback reverse --consent "$(digest)" vm1
+check "both replicate" wait_for 20 both_replicate
+check "the disks are identical" wait_for 10 cmp -s "$a0" "$b0"
+down
 
 # an acknowledgement that was lost before the failover: b holds an epoch that a aborted into its map
 restore based
@@ -171,16 +157,14 @@ before=$(vm_property b Base)
 on a failback resume vm1 >/dev/null 2>&1 || true
 check "the replica holds what its primary does not know of" wait_for 10 eval '[ "$(vm_property b Base)" != "$before" ]'
 mv "$TMPDIR/bin/send.good" "$TMPDIR/bin/failback-send"
-stop_daemon a
-stop_daemon b
+down
 fail_over
 up a
 check_equal "that is two-sided too" "$(plan_of)" "[\"two-sided\",\"not-prepared\",$((203 * 4096)),$((103 * 4096))]"
 check "and reversed" on b failback reverse --consent "$(digest)" vm1
 check "both replicate" wait_for 20 both_replicate
 check "the disks are identical" cmp "$a0" "$b0"
-stop_daemon a
-stop_daemon b
+down
 
 # --- a map of several pages, to the last sector ---
 

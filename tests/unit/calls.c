@@ -77,7 +77,12 @@ TEST(a_reply_is_read_as_it_was_written)
 				 .state = 5,
 				 .host = { .term = 9, .session = 8, .facing = true },
 				 .nonce = 6,
-				 .disks = { { "disk0", 512, true, 4096 } },
+				 .disks = { { .name = "disk0",
+					      .size_bytes = 512,
+					      .map_reaches_back = true,
+					      .map_lost = true,
+					      .dirty_bytes = 4096,
+					      .blank = true } },
 				 .nr_disks = 1,
 				 .aborted = { { { 3 } } },
 				 .nr_aborted = 1,
@@ -98,6 +103,8 @@ TEST(a_reply_is_read_as_it_was_written)
 	ASSERT_EQ(1, read.nr_disks);
 	EXPECT_EQ(4096, read.disks[0].dirty_bytes);
 	EXPECT_TRUE(read.disks[0].map_reaches_back);
+	EXPECT_TRUE(read.disks[0].map_lost);
+	EXPECT_TRUE(read.disks[0].blank);
 	ASSERT_EQ(1, read.nr_aborted);
 	EXPECT_EQ(0, memcmp(&written.aborted[0], &read.aborted[0], sizeof(read.aborted[0])));
 	ASSERT_EQ(2, read.nr_ranges);

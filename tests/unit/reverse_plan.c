@@ -99,17 +99,45 @@ TEST_F(plan, an_unplanned_failover_is_two_sided_where_the_peer_has_its_map)
 	EXPECT_FALSE(self->plan.planned);
 	EXPECT_TRUE(self->plan.needs_consent);
 	self->peer.disks[1].map_reaches_back = false;
-	CHECK(0, METHOD_FULL, REASON_NOT_PREPARED, 100 * MIB, PLAN_UNKNOWN);
-	self->facts.can_compare = true;
-	CHECK(0, METHOD_COMPARE, REASON_NOT_PREPARED, 100 * MIB, PLAN_UNKNOWN);
+	CHECK(0, METHOD_COMPARE, REASON_PEER_MAP_LOST, 100 * MIB, PLAN_UNKNOWN);
+	EXPECT_EQ(METHOD_TWO_SIDED, self->planned[1].method);
 	EXPECT_EQ(PLAN_UNKNOWN, self->plan.lost_bytes);
+}
+
+TEST_F(plan, a_prepared_primary_that_never_had_a_map_is_taken_at_its_word)
+{
+	self->peer.disks[1].map_reaches_back = false;
+	CHECK(0, METHOD_DELTA, REASON_PLANNED, MIB, 0);
+}
+
+TEST_F(plan, a_prepared_primary_whose_map_is_lost_may_be_another_disk)
+{
+	self->peer.disks[1].map_reaches_back = false;
+	self->peer.disks[1].map_lost = true;
+	CHECK(0, METHOD_COMPARE, REASON_PEER_MAP_LOST, 100 * MIB, PLAN_UNKNOWN);
+	CHECK(1, METHOD_DELTA, REASON_PLANNED, MIB, 0);
+	EXPECT_TRUE(self->plan.needs_consent);
+}
+
+TEST_F(plan, all_goes_to_a_blank_disk_that_no_map_is_about)
+{
+	self->peer.state = STATE_REPLICATING;
+	self->peer.disks[0].blank = self->peer.disks[1].blank = true;
+	CHECK(0, METHOD_TWO_SIDED, REASON_NOT_PREPARED, MIB, 0);
+	self->peer.disks[1].map_reaches_back = false;
+	CHECK(0, METHOD_FULL, REASON_BLANK, 100 * MIB, PLAN_UNKNOWN);
+	self->peer.mode = MODE_REPLICA;
+	self->peer.state = STATE_WAITING_INITIAL;
+	CHECK(0, METHOD_FULL, REASON_BLANK, 100 * MIB, 0);
+	self->peer.disks[1].blank = false;
+	CHECK(0, METHOD_COMPARE, REASON_UNKNOWN_CONTENTS, 100 * MIB, 0);
 }
 
 TEST_F(plan, an_epoch_that_the_peer_aborted_into_its_map_will_do)
 {
 	self->r.base = e2;
 	self->peer.state = STATE_REPLICATING;
-	CHECK(0, METHOD_FULL, REASON_OTHER_BASE, 100 * MIB, 0);
+	CHECK(0, METHOD_COMPARE, REASON_OTHER_BASE, 100 * MIB, PLAN_UNKNOWN);
 	self->peer.aborted[0] = e2;
 	self->peer.nr_aborted = 1;
 	CHECK(0, METHOD_TWO_SIDED, REASON_NOT_PREPARED, MIB, 0);
@@ -126,10 +154,9 @@ TEST_F(plan, a_peer_that_was_converted_and_kept_its_map_is_two_sided_still)
 
 TEST_F(plan, two_sided_needs_one_base_and_our_map)
 {
-	self->facts.can_compare = true;
 	self->peer.state = STATE_REPLICATING;
 	self->peer.base = e2;
-	CHECK(0, METHOD_COMPARE, REASON_OTHER_BASE, 100 * MIB, 0);
+	CHECK(0, METHOD_COMPARE, REASON_OTHER_BASE, 100 * MIB, PLAN_UNKNOWN);
 	self->peer.base = e1;
 	self->maps[0] = false;
 	CHECK(0, METHOD_COMPARE, REASON_MAP_LOST, 100 * MIB, 0);
@@ -140,7 +167,7 @@ TEST_F(plan, disks_that_were_given_up_before_lose_nothing_more)
 	self->peer.mode = MODE_REPLICA;
 	self->peer.state = STATE_WAITING_INITIAL;
 	self->peer.disks[0].map_reaches_back = self->peer.disks[1].map_reaches_back = false;
-	CHECK(0, METHOD_FULL, REASON_UNKNOWN_CONTENTS, 100 * MIB, 0);
+	CHECK(0, METHOD_COMPARE, REASON_UNKNOWN_CONTENTS, 100 * MIB, 0);
 	EXPECT_FALSE(self->plan.needs_consent);
 	EXPECT_FALSE(self->plan.planned);
 }
@@ -149,7 +176,7 @@ TEST_F(plan, a_disk_that_the_peer_does_not_describe_may_lose_anything)
 {
 	self->peer.nr_disks = 0;
 	self->peer.state = STATE_CRITICAL;
-	CHECK(0, METHOD_FULL, REASON_NOT_PREPARED, 100 * MIB, PLAN_UNKNOWN);
+	CHECK(0, METHOD_COMPARE, REASON_PEER_MAP_LOST, 100 * MIB, PLAN_UNKNOWN);
 }
 
 TEST_F(plan, the_digest_is_of_what_is_agreed_to_and_not_of_how_much_is_written)

@@ -59,6 +59,7 @@ static void describe_disks(const struct vm *vm, struct reply *reply)
 		(void)snprintf(ret->name, sizeof(ret->name), "%s", disk->name);
 		ret->size_bytes = disk->size_bytes;
 		trackers_facts(&vm->r, disk, &ret->map_reaches_back, &ret->dirty_bytes);
+		ret->map_lost = !ret->map_reaches_back && !uuid_is_nil(&disk->tracker_uuid);
 		/* A replica in state 2 has kept the maps that were noted, and no other. */
 		if (vm->r.mode == MODE_REPLICA && vm->r.state == STATE_WAITING_INITIAL &&
 		    uuid_is_nil(&disk->tracker_uuid))
@@ -149,14 +150,20 @@ static int become_replica(struct vm *vm, const struct call *call, const struct s
 	return rc;
 }
 
-static int check_disks(const struct vm *vm, const struct call *call, struct failure *f)
+/* @reply: NULL, or where to say which of them are blank. */
+static int check_disks(const struct vm *vm, const struct call *call, struct reply *reply,
+		       struct failure *f)
 {
 	int disks[CALL_DISKS_MAX];
 	int rc = receive_open_disks(vm, call, disks, f);
 
-	for (size_t i = 0; !rc && i < call->nr_disks; i++)
+	if (rc)
+		return rc;
+	if (reply)
+		receive_find_blank(call, disks, reply);
+	for (size_t i = 0; i < call->nr_disks; i++)
 		(void)close_fd(disks[i]);
-	return rc;
+	return 0;
 }
 
 /* Of what is not sent whole, the caller may ask for the map from here on. */
@@ -225,7 +232,7 @@ static int agree(struct vm *vm, const struct call *call, struct reply *reply, st
 		if (!rc && !(call->convert && all_is_sent(vm, call)))
 			rc = check_equal(vm, call, f);
 		if (!rc)
-			rc = check_disks(vm, call, f);
+			rc = check_disks(vm, call, NULL, f);
 		if (!rc)
 			rc = become_replica(vm, call, &to, f);
 	} else {
@@ -237,7 +244,8 @@ static int agree(struct vm *vm, const struct call *call, struct reply *reply, st
 }
 
 /* What would keep this host from becoming the caller's replica, before anything is chosen. */
-static int check_reverse(const struct vm *vm, const struct call *call, struct failure *f)
+static int check_reverse(const struct vm *vm, const struct call *call, struct reply *reply,
+			 struct failure *f)
 {
 	struct swap_host host = vm_swap_host(vm);
 	struct call asked = *call;
@@ -249,7 +257,7 @@ static int check_reverse(const struct vm *vm, const struct call *call, struct fa
 		rc = explain_verdict(vm, &asked, SWAP_SPLIT_BRAIN, f);
 	if (!rc)
 		rc = vm_apply_event(vm, EVENT_CONVERTED_BY_PEER, &ignored, f);
-	return rc ? rc : check_disks(vm, call, f);
+	return rc ? rc : check_disks(vm, call, reply, f);
 }
 
 /* --- calls --- */
@@ -266,19 +274,19 @@ static int handle(struct daemon *d, const struct address *peer, const struct cal
 	rc = find_vm(d, peer, &call->vm, &vm, f);
 	if (rc)
 		return rc;
+	if (call->kind == CALL_LOOK || call->kind == CALL_REVERSE_CHECK)
+		describe_disks(vm, reply);
 	if (call->kind == CALL_MAP) {
 		rc = map_answer(vm, call, reply, f);
 	} else if (call->kind == CALL_RECEIVE) {
 		reply->code = CODE_JOB_STARTED;
-		rc = receive_prepare(vm, call, ret_receive, f);
+		rc = receive_prepare(vm, call, ret_receive, reply, f);
 	} else if (call->kind == CALL_REVERSE_CHECK) {
-		rc = check_reverse(vm, call, f);
+		rc = check_reverse(vm, call, reply, f);
 	} else if (call_asks(call->kind, &ask)) {
 		rc = agree(vm, call, reply, f);
 	}
 	describe(vm, reply);
-	if (call->kind == CALL_LOOK || call->kind == CALL_REVERSE_CHECK)
-		describe_disks(vm, reply);
 	return rc;
 }
 

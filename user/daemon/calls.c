@@ -290,6 +290,15 @@ int call_decode(const char *text, struct call *ret, struct failure *f)
 	return 0;
 }
 
+const struct reply_disk *reply_find_disk(const struct reply *reply, const char *name)
+{
+	for (size_t i = 0; i < reply->nr_disks; i++) {
+		if (strcmp(reply->disks[i].name, name) == 0)
+			return &reply->disks[i];
+	}
+	return NULL;
+}
+
 static void add_ranges(struct json_object *object, const struct reply *reply)
 {
 	struct json_object *ranges = json_object_new_array();
@@ -325,7 +334,9 @@ char *reply_encode(const struct reply *reply)
 		json_add_text(item, "name", reply->disks[i].name);
 		json_add_uint(item, "size", reply->disks[i].size_bytes);
 		add_flag(item, "map", reply->disks[i].map_reaches_back);
+		add_flag(item, "lost", reply->disks[i].map_lost);
 		json_add_uint(item, "dirty", reply->disks[i].dirty_bytes);
+		add_flag(item, "blank", reply->disks[i].blank);
 		(void)json_object_array_add(disks, item);
 	}
 	(void)json_object_object_add(object, "disks", disks);
@@ -380,6 +391,10 @@ static int decode_reply_disks(struct json_object *object, struct reply *reply, s
 					   &disk->dirty_bytes, f);
 		if (!rc)
 			rc = json_get_flag(what, item, "map", &disk->map_reaches_back, f);
+		if (!rc)
+			rc = json_get_flag(what, item, "lost", &disk->map_lost, f);
+		if (!rc)
+			rc = json_get_flag(what, item, "blank", &disk->blank, f);
 		reply->nr_disks = i + 1;
 	}
 	return rc;

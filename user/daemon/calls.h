@@ -20,14 +20,16 @@
  *		 "term", "expects", "session", "nonce", "convert", "full", "instant",
  *		 "bytes", "port", "disk", "start"}
  *	REPLY	{"code", "text", "base", "mode", "state", "facing", "term", "session", "nonce",
- *		 "disks": [{"name", "size", "map", "dirty"}],
+ *		 "disks": [{"name", "size", "map", "lost", "dirty", "blank"}],
  *		 "aborted": [{"epoch"}], "ranges": [FIRST, LENGTH, ...], "next"}
  *
  * "epoch" is, in reverse and failover, the one that the caller received last and may hold (see
  * base_is_covered()); in receive, the one that comes. "base" is that of the host that speaks. "all", in
  * reverse and receive: all of that disk is going to be sent, else what the maps say. "aborted": epochs
  * whose blocks are in the map there too. "map":
- * the tracker there knows all that was written since the base, "dirty" says how much that is.
+ * the tracker there knows all that was written since the base, "dirty" says how much that is. "lost": it
+ * did once, and is another one now. "blank",
+ * in reverse-check, and in receive of the disks that all is sent of: nothing is on it (lib/blank.h).
  *
  * Unknown members are refused in a CALL: a later version that adds one that matters also raises
  * CALLS_VERSION. In a REPLY they are skipped.
@@ -94,7 +96,9 @@ struct reply_disk {
 	char name[DISK_NAME_MAX + 1];
 	uint64_t size_bytes;
 	bool map_reaches_back;
+	bool map_lost;
 	uint64_t dirty_bytes;
+	bool blank;
 };
 
 struct reply {
@@ -118,6 +122,9 @@ struct reply {
 /** call_asks - which of role_swap.h's calls is it? False: none. */
 bool call_asks(enum call_kind kind, enum swap_ask *ret);
 enum call_kind call_of_ask(enum swap_ask ask);
+
+/** reply_find_disk - NULL: it is not described. */
+const struct reply_disk *reply_find_disk(const struct reply *reply, const char *name);
 
 /**
  * call_of_relationship - @kind about @r's VM and disks, with its base, epoch and aborted epochs.

@@ -53,7 +53,9 @@ struct delta {
 	struct tracker_info *infos; /* as of the freeze, in the order of the disks */
 	struct map_import *import; /* before the freeze */
 	bool *all; /* of which disks: what the peer's hold is not known */
+	bool *compare; /* of these, which: something is there */
 	bool full; /* of every disk */
+	bool compared; /* something was, on the way */
 };
 
 static void delta_free_at(struct delta **at)
@@ -66,6 +68,7 @@ static void delta_free_at(struct delta **at)
 	worker_free_at(&delta->worker);
 	map_import_free_at(&delta->import);
 	free(delta->all);
+	free(delta->compare);
 	free(delta->infos);
 	free(delta);
 }
@@ -145,7 +148,8 @@ static void tell_way_forward(const struct vm *vm, const struct failure *why, str
 			       "the next delta covers it; `failback resume %.64s` sends it",
 			       vm->r.name);
 	else if (why->code == CODE_NOT_SUPPORTED && !sends_all(vm))
-		(void)snprintf(way, sizeof(way), "`failback resync %.64s` sends all", vm->r.name);
+		(void)snprintf(way, sizeof(way), "`failback resync %.64s` compares the disks",
+			       vm->r.name);
 	else
 		(void)snprintf(way, sizeof(way),
 			       "when that is mended, `failback resume %.64s` sends it",
@@ -279,7 +283,7 @@ static void note_rate(struct delta *delta)
 	uint64_t us = job_elapsed_us(delta->job);
 	uint64_t bytes = delta->job->progress.bytes_total;
 
-	if (bytes >= RATE_MIN_BYTES && us)
+	if (bytes >= RATE_MIN_BYTES && us && !delta->compared)
 		delta->vm->bytes_per_second = bytes * 1000000 / us;
 }
 
@@ -303,11 +307,19 @@ static void succeed(struct delta *delta)
 
 /* --- the transfer --- */
 
+static void on_compare(void *context, uint64_t bytes_total)
+{
+	struct delta *delta = context;
+
+	delta->compared = true;
+	job_begin_phase(delta->job, "comparing", bytes_total);
+}
+
 static void on_begin(void *context, uint64_t bytes_total)
 {
 	struct delta *delta = context;
 
-	job_set_total(delta->job, bytes_total);
+	job_begin_phase(delta->job, "sending", bytes_total);
 }
 
 static void on_progress(void *context, uint64_t bytes_done, uint64_t bytes_sent)
@@ -330,6 +342,7 @@ static void on_end(void *context, const struct failure *why)
 }
 
 static const struct worker_events events = {
+	.compare = on_compare,
 	.begin = on_begin,
 	.progress = on_progress,
 	.end = on_end,
@@ -350,6 +363,17 @@ static int note_handover(struct vm *vm, const struct uuid *peer_base, struct fai
 	return vm_change(vm, &next, f);
 }
 
+/* What is not there yet is sent without asking. */
+static void choose_compare(struct delta *delta, const struct reply *reply)
+{
+	for (size_t i = 0; i < delta->vm->r.nr_disks; i++) {
+		const struct reply_disk *disk =
+			reply_find_disk(reply, delta->vm->r.disks[i].name);
+
+		delta->compare[i] = delta->all[i] && !(disk && disk->blank);
+	}
+}
+
 static int hand_over(struct delta *delta, const struct reply *reply, struct failure *f)
 {
 	cleanup_free char *plan = NULL;
@@ -357,7 +381,9 @@ static int hand_over(struct delta *delta, const struct reply *reply, struct fail
 	cleanup_fd int fd = -1;
 	int rc;
 
-	rc = send_plan(&delta->vm->r, delta->infos, delta->all, delta->daemon->config.send_rate, &plan, f);
+	choose_compare(delta, reply);
+	rc = send_plan(&delta->vm->r, delta->infos, delta->all, delta->compare,
+		       delta->daemon->config.send_rate, &plan, f);
 	if (!rc)
 		rc = note_handover(delta->vm, &reply->base, f);
 	if (rc)
@@ -367,7 +393,7 @@ static int hand_over(struct delta *delta, const struct reply *reply, struct fail
 			  &delta->worker, f);
 	if (rc)
 		return rc;
-	job_set_status(delta->job, "sending (%s)", protection_name(protection));
+	job_set_channel(delta->job, "sending", protection_name(protection));
 	peer_log_protection(delta->daemon, protection);
 	return 0;
 }
@@ -586,8 +612,9 @@ struct job *delta_start(struct vm *vm, enum job_type type, struct failure *f)
 	if (delta) {
 		delta->infos = calloc(vm->r.nr_disks, sizeof(*delta->infos));
 		delta->all = calloc(max_of(vm->r.nr_disks, (size_t)1), sizeof(*delta->all));
+		delta->compare = calloc(max_of(vm->r.nr_disks, (size_t)1), sizeof(*delta->compare));
 	}
-	if (!delta || !delta->infos || !delta->all) {
+	if (!delta || !delta->infos || !delta->all || !delta->compare) {
 		(void)failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
 		return NULL;
 	}

@@ -32,6 +32,7 @@
 #include "daemon/trackers.h"
 #include "daemon/transfer_plan.h"
 #include "daemon/worker.h"
+#include "lib/blank.h"
 #include "lib/devid.h"
 #include "lib/json.h"
 
@@ -129,6 +130,30 @@ int receive_open_disks(const struct vm *vm, const struct call *call, int *ret, s
 	return rc;
 }
 
+static struct reply_disk *describe_disk(const struct call_disk *disk, struct reply *reply)
+{
+	struct reply_disk *ret;
+
+	for (size_t i = 0; i < reply->nr_disks; i++) {
+		if (strcmp(reply->disks[i].name, disk->name) == 0)
+			return &reply->disks[i];
+	}
+	ret = &reply->disks[reply->nr_disks++];
+	memcpy(ret->name, disk->name, sizeof(ret->name));
+	ret->size_bytes = disk->size_bytes;
+	return ret;
+}
+
+void receive_find_blank(const struct call *call, const int *disks, struct reply *reply)
+{
+	for (size_t i = 0; i < call->nr_disks; i++) {
+		if (call->kind == CALL_RECEIVE && !call->disks[i].all)
+			continue;
+		describe_disk(&call->disks[i], reply)->blank =
+			blank_disk(disks[i], call->disks[i].size_bytes);
+	}
+}
+
 /* --- the end --- */
 
 /* Frees @receive. */
@@ -224,11 +249,18 @@ static void settle(struct receive *receive, const struct failure *why)
 		fail(receive, &failure);
 }
 
+static void on_compare(void *context, uint64_t bytes_total)
+{
+	struct receive *receive = context;
+
+	job_begin_phase(receive->job, "comparing", bytes_total);
+}
+
 static void on_begin(void *context, uint64_t bytes_total)
 {
 	struct receive *receive = context;
 
-	job_set_total(receive->job, bytes_total);
+	job_begin_phase(receive->job, "receiving", bytes_total);
 }
 
 static void on_progress(void *context, uint64_t bytes_done, uint64_t bytes_sent)
@@ -268,6 +300,7 @@ static void on_end(void *context, const struct failure *why)
 }
 
 static const struct worker_events events = {
+	.compare = on_compare,
 	.begin = on_begin,
 	.progress = on_progress,
 	.durable = on_durable,
@@ -412,7 +445,8 @@ static void tell_mode(struct receive *receive, const struct failure *why)
 	job_set_status(receive->job, "answering the peer");
 }
 
-int receive_prepare(struct vm *vm, const struct call *call, struct receive **ret, struct failure *f)
+int receive_prepare(struct vm *vm, const struct call *call, struct receive **ret,
+		    struct reply *reply, struct failure *f)
 {
 	_cleanup_(receive_free_at) struct receive *receive = calloc(1, sizeof(*receive));
 	char journal[PATH_MAX] = "";
@@ -445,6 +479,7 @@ int receive_prepare(struct vm *vm, const struct call *call, struct receive **ret
 		return -EIO;
 	receive->job->operation = receive;
 	tell_mode(receive, &direct);
+	receive_find_blank(call, receive->fds, reply);
 	*ret = steal_ptr(receive);
 	return 0;
 }
@@ -470,7 +505,7 @@ void receive_start(struct receive *receive, int fd, enum protection protection)
 	/* From here on the disks are the worker's. */
 	close_disks(receive->fds, nr_fds);
 	receive->job->cancel = on_cancel;
-	job_set_status(receive->job, "receiving (%s)", protection_name(protection));
+	job_set_channel(receive->job, "receiving", protection_name(protection));
 }
 
 void receive_abandon(struct receive *receive, const struct failure *why)

@@ -14,12 +14,16 @@ struct receive;
  */
 int receive_open_disks(const struct vm *vm, const struct call *call, int *ret, struct failure *f);
 
+/** receive_find_blank - say in @reply which of @call's @disks, which are open, hold nothing yet. */
+void receive_find_blank(const struct call *call, const int *disks, struct reply *reply);
+
 /**
  * receive_prepare - check, open the disks, record what comes, start the job. Ends with
  * receive_start() or receive_abandon().
+ * @reply: describes the disks that are to be received whole
  */
 int receive_prepare(struct vm *vm, const struct call *call, struct receive **ret,
-		    struct failure *f);
+		    struct reply *reply, struct failure *f);
 
 /**
  * receive_start - give the connection to the worker. It takes over @fd in any case; failures end

@@ -300,10 +300,17 @@ void job_set_follow_up(struct job *job, const struct job *next)
 	job_object_changed(job);
 }
 
-void job_set_total(struct job *job, uint64_t bytes_total)
+void job_set_channel(struct job *job, const char *what, const char *channel)
 {
+	(void)snprintf(job->channel, sizeof(job->channel), "%s", channel);
+	job_set_status(job, "%s (%s)", what, job->channel);
+}
+
+void job_begin_phase(struct job *job, const char *what, uint64_t bytes_total)
+{
+	progress_begin(&job->progress, clock_ns());
 	job->progress.bytes_total = bytes_total;
-	job_object_changed(job);
+	job_set_status(job, "%s (%s)", what, job->channel);
 }
 
 void job_add_progress(struct job *job, uint64_t bytes_done, uint64_t bytes_sent)

@@ -57,6 +57,7 @@ struct job {
 	struct job_record r;
 	struct progress progress;
 	char status[128]; /* what it is doing */
+	char channel[48]; /* what protects the connection that its bytes go through; "": none yet */
 	char *result; /* JSON; malloc()ed, NULL: none */
 	struct uuid follow_up; /* a job that was started because this one completed; nil: none */
 	uint64_t started_ns;
@@ -86,7 +87,14 @@ struct job *job_refuse(struct daemon *d, struct vm *vm, enum job_type type,
 struct job *job_succeed(struct vm *vm, enum job_type type, struct failure *f);
 
 void job_set_status(struct job *job, const char *fmt, ...) printf_like(2, 3);
-void job_set_total(struct job *job, uint64_t bytes_total);
+
+/** job_set_channel - @what goes on over a connection that @channel protects. */
+void job_set_channel(struct job *job, const char *what, const char *channel);
+
+/**
+ * job_begin_phase - the bytes that are counted from now on are those of @what: "comparing", "sending".
+ */
+void job_begin_phase(struct job *job, const char *what, uint64_t bytes_total);
 void job_add_progress(struct job *job, uint64_t bytes_done, uint64_t bytes_sent);
 
 /** job_set_follow_up - @next was started because @job completed. */

@@ -156,7 +156,7 @@ static int record_gone(struct vm *vm, struct failure *f)
 	next.health = HEALTH_CRITICAL;
 	(void)snprintf(next.last_error, sizeof(next.last_error),
 		       "The journal %.200s, which may have held a delta that is not on the disks, is "
-		       "gone or damaged: `failback resync %.64s` on the primary sends all.",
+		       "gone or damaged: `failback resync %.64s` on the primary compares the disks.",
 		       vm->r.journal, vm->r.name);
 	log_error("VM %s: %s", vm->r.name, next.last_error);
 	return vm_change(vm, &next, f);

@@ -20,18 +20,14 @@ static const struct {
 	[REASON_OTHER_BASE] = { "other-base", "the hosts do not name one epoch that both held." },
 	[REASON_MAP_LOST] = { "map-lost", "the map of the tracker here does not reach back to the "
 					  "last replication." },
+	[REASON_PEER_MAP_LOST] = { "peer-map-lost", "the map of the tracker on the old primary does not "
+						    "say what was written there since the last "
+						    "replication." },
 	[REASON_UNKNOWN_CONTENTS] = { "unknown-contents", "nobody knows what the old primary's "
 							  "disks hold." },
+	[REASON_BLANK] = { "blank", "no map says what differs, and the disk on the old primary is "
+				    "blank." },
 };
-
-static const struct reply_disk *find_peer_disk(const struct reply *peer, const char *name)
-{
-	for (size_t i = 0; i < peer->nr_disks; i++) {
-		if (strcmp(peer->disks[i].name, name) == 0)
-			return &peer->disks[i];
-	}
-	return NULL;
-}
 
 static enum plan_reason find_reason(const struct plan_facts *facts, size_t i,
 				    const struct reply_disk *there)
@@ -48,43 +44,56 @@ static enum plan_reason find_reason(const struct plan_facts *facts, size_t i,
 		return REASON_OTHER_BASE;
 	if (!facts->map_reaches_back[i])
 		return REASON_MAP_LOST;
+	/* Who was prepared wrote nothing since, but it may be another disk that is there now. */
+	if (peer->mode == MODE_PRIMARY && there && there->map_lost)
+		return REASON_PEER_MAP_LOST;
 	if (given_up || (peer->mode == MODE_PRIMARY && peer->state != STATE_PREPARED))
-		return REASON_NOT_PREPARED;
+		return there && there->map_reaches_back ? REASON_NOT_PREPARED :
+							  REASON_PEER_MAP_LOST;
 	if (peer->mode == MODE_PRIMARY && there && there->dirty_bytes)
 		return REASON_WRITTEN;
 	return REASON_PLANNED;
 }
 
-static enum plan_method find_method(const struct plan_facts *facts, enum plan_reason reason,
-				    const struct reply_disk *there)
+static enum plan_method method_of(enum plan_reason reason)
 {
-	bool maps_prove_it = reason == REASON_NOT_PREPARED || reason == REASON_WRITTEN;
-
-	if (reason == REASON_PLANNED)
+	switch (reason) {
+	case REASON_PLANNED:
 		return METHOD_DELTA;
-	if (maps_prove_it && there && there->map_reaches_back)
+	case REASON_NOT_PREPARED:
+	case REASON_WRITTEN:
 		return METHOD_TWO_SIDED;
-	return facts->can_compare ? METHOD_COMPARE : METHOD_FULL;
+	case REASON_BLANK:
+		return METHOD_FULL;
+	default:
+		return METHOD_COMPARE;
+	}
 }
 
-/* A peer that has become the replica agreed to it before. */
+/*
+ * A peer that has become the replica agreed to it before. Where the bases differ, its map starts at
+ * another one than what is here.
+ */
 static uint64_t find_lost(const struct plan_facts *facts, enum plan_reason reason,
 			  const struct reply_disk *there)
 {
 	if (reason == REASON_PLANNED || facts->peer->mode == MODE_REPLICA)
 		return 0;
-	return there && there->map_reaches_back ? there->dirty_bytes : PLAN_UNKNOWN;
+	return there && there->map_reaches_back && reason != REASON_OTHER_BASE ? there->dirty_bytes :
+										 PLAN_UNKNOWN;
 }
 
 static void plan_disk_make(const struct plan_facts *facts, size_t i, struct plan_disk *ret)
 {
 	const struct disk_record *disk = &facts->r->disks[i];
-	const struct reply_disk *there = find_peer_disk(facts->peer, disk->name);
+	const struct reply_disk *there = reply_find_disk(facts->peer, disk->name);
 
 	(void)snprintf(ret->name, sizeof(ret->name), "%s", disk->name);
 	ret->reason = find_reason(facts, i, there);
-	ret->method = find_method(facts, ret->reason, there);
 	ret->lost_bytes = find_lost(facts, ret->reason, there);
+	if (method_of(ret->reason) == METHOD_COMPARE && there && there->blank)
+		ret->reason = REASON_BLANK;
+	ret->method = method_of(ret->reason);
 	ret->cost_bytes = disk->size_bytes;
 	if (ret->method == METHOD_DELTA)
 		ret->cost_bytes = facts->dirty_bytes[i];

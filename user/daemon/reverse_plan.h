@@ -20,7 +20,7 @@ enum plan_method {
 	METHOD_DELTA, /* what was written here since the base */
 	METHOD_TWO_SIDED, /* and what was written there */
 	METHOD_COMPARE, /* what differs, found by hashing both sides */
-	METHOD_FULL, /* all of it; zeroes do not cross the wire */
+	METHOD_FULL, /* all of it, where nothing is there yet; zeroes do not cross the wire */
 	NR_METHODS
 };
 
@@ -30,7 +30,9 @@ enum plan_reason {
 	REASON_WRITTEN, /* it was prepared, and written to after its last delta */
 	REASON_OTHER_BASE, /* the hosts do not name one epoch that both held */
 	REASON_MAP_LOST, /* the map here does not reach back to the base */
+	REASON_PEER_MAP_LOST, /* nor does the one there, which should say what was written there */
 	REASON_UNKNOWN_CONTENTS, /* the disks there were given up before: nobody knows what they hold */
+	REASON_BLANK, /* no map will do, and there is nothing on the disk there */
 	NR_REASONS
 };
 
@@ -47,7 +49,6 @@ struct plan_facts {
 	const bool *map_reaches_back; /* here, of each disk */
 	const uint64_t *dirty_bytes; /* here, of each disk */
 	const struct reply *peer;
-	bool can_compare; /* the data path of this build */
 };
 
 struct reverse_plan {

@@ -65,7 +65,7 @@ static bool is_full(const struct relationship_record *r, const bool *all)
 }
 
 int send_plan(const struct relationship_record *r, const struct tracker_info *infos,
-	      const bool *all, uint64_t rate, char **ret, struct failure *f)
+	      const bool *all, const bool *compare, uint64_t rate, char **ret, struct failure *f)
 {
 	static const struct uuid nil;
 	struct json_object *disks;
@@ -90,6 +90,8 @@ int send_plan(const struct relationship_record *r, const struct tracker_info *in
 			(void)json_object_object_add(source, "all", json_object_new_boolean(true));
 		else
 			json_add_text(source, "tracker", infos[i].name);
+		if (compare[i])
+			(void)json_object_object_add(source, "compare", json_object_new_boolean(true));
 		(void)json_object_object_add(disk, "source", source);
 		if (rc)
 			return rc;

@@ -13,9 +13,10 @@
  * read from their images, which are made (images.h).
  * @rate: bytes per second at most
  * @all: of which disks all of the origin is sent instead; when of every one, over nothing
+ * @compare: of which disks only what the peer's does not hold
  */
 int send_plan(const struct relationship_record *r, const struct tracker_info *infos, const bool *all,
-	      uint64_t rate, char **ret, struct failure *f);
+	      const bool *compare, uint64_t rate, char **ret, struct failure *f);
 
 /**
  * receive_plan - what @call announced, into descriptors from @first_fd on, in the order of its

@@ -90,7 +90,10 @@ static void take_report(struct worker *w, struct json_object *object, struct fai
 	if (strcmp(event, "begin") == 0 &&
 	    !json_get_uint("report", object, "bytes_total", true, INT64_MAX, &first, f)) {
 		w->events->begin(w->context, first);
-	} else if (strcmp(event, "progress") == 0 &&
+	} else if (strcmp(event, "compare") == 0 && w->events->compare &&
+		   !json_get_uint("report", object, "bytes_total", true, INT64_MAX, &first, f)) {
+		w->events->compare(w->context, first);
+	} else if ((strcmp(event, "progress") == 0 || strcmp(event, "comparing") == 0) &&
 		   !json_get_uint("report", object, "bytes_done", true, INT64_MAX, &first, f) &&
 		   !json_get_uint("report", object, "bytes_sent", true, INT64_MAX, &second, f)) {
 		w->events->progress(w->context, first, second);

@@ -12,6 +12,8 @@
 struct worker;
 
 struct worker_events {
+	/* Before begin(), where something is compared; progress is that of it then. NULL: not heeded */
+	void (*compare)(void *context, uint64_t bytes_total);
 	void (*begin)(void *context, uint64_t bytes_total);
 	void (*progress)(void *context, uint64_t bytes_done, uint64_t bytes_sent);
 	void (*durable)(void *context); /* receiving with a journal: acknowledged. NULL: not heeded */

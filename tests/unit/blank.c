@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* user/lib/blank.c: is there nothing on a disk yet? */
+#include <stdint.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "lib/blank.h"
+
+#include "kselftest_harness.h"
+
+#define MIB (UINT64_C(1) << 20)
+
+static int new_disk(uint64_t size)
+{
+	int fd = memfd_create("disk", 0);
+
+	return fd < 0 || ftruncate(fd, (off_t)size) < 0 ? -1 : fd;
+}
+
+static bool blank_with_a_byte_at(uint64_t size, uint64_t offset)
+{
+	cleanup_fd int fd = new_disk(size);
+
+	return pwrite(fd, "x", 1, (off_t)offset) != 1 || blank_disk(fd, size);
+}
+
+TEST(zeroes_are_blank_whatever_the_size)
+{
+	static const uint64_t sizes[] = { 512, 4096, 128 << 10, MIB + 512, 77 * MIB };
+
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
+		cleanup_fd int fd = new_disk(sizes[i]);
+
+		EXPECT_TRUE(blank_disk(fd, sizes[i]));
+	}
+}
+
+TEST(a_byte_at_the_beginning_or_the_end_is_found)
+{
+	EXPECT_FALSE(blank_with_a_byte_at(512, 511));
+	EXPECT_FALSE(blank_with_a_byte_at(77 * MIB, 0));
+	EXPECT_FALSE(blank_with_a_byte_at(77 * MIB, (128 << 10) - 1));
+	EXPECT_FALSE(blank_with_a_byte_at(77 * MIB, 77 * MIB - (128 << 10)));
+	EXPECT_FALSE(blank_with_a_byte_at(77 * MIB + 512, 77 * MIB + 511));
+}
+
+TEST(data_without_a_mark_at_its_ends_is_found_in_between)
+{
+	cleanup_fd int fd = new_disk(64 * MIB);
+	uint8_t ones[4096] = { [0 ... 4095] = 1 };
+
+	for (uint64_t at = 10 * MIB; at < 40 * MIB; at += sizeof(ones))
+		ASSERT_EQ(sizeof(ones), pwrite(fd, ones, sizeof(ones), (off_t)at));
+	EXPECT_FALSE(blank_disk(fd, 64 * MIB));
+}
+
+TEST(what_cannot_be_read_is_not_blank)
+{
+	cleanup_fd int fd = new_disk(MIB);
+
+	EXPECT_FALSE(blank_disk(-1, MIB));
+	EXPECT_FALSE(blank_disk(fd, 2 * MIB));
+}
+
+TEST_HARNESS_MAIN
