@@ -10,7 +10,7 @@
 
 requires mount umount
 size=$MiB
-daemon_options=(--call-timeout 5)
+daemon_options=(--call-timeout 5 --resume-for 0)
 export FAILBACK_NO_IO_URING=1
 two_hosts cuts
 

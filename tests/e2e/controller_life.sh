@@ -55,7 +55,7 @@ check "and again, though nothing was written" wait_for 20 delta_went
 
 # --- suspend ---
 
-check "a primary is suspended" on a failback suspend vm1
+check "a primary is suspended, between two deltas" wait_for 10 on a failback suspend vm1
 check_equal "its state says so" "$(role a) $(vm_property a ReplicationHealth)" "1 7 2"
 write_on a vm1-disk0 20 5
 before=$(vm_property a Base)

@@ -144,7 +144,9 @@ check_equal "it is a warning" "$(vm_property b ReplicationHealth)" 2
 check_equal "no epoch stays frozen" "$(ls "$FAKE_KERNEL"/*/frozen 2>/dev/null)" ""
 start_daemon a
 
-# a receiver that dies: before its first byte, and while it writes
+# a receiver that dies: before its first byte, and while it writes; the sender is not to go on with it
+stop_daemon b
+start_daemon b --resume-for 0
 mv "$TMPDIR/bin/failback-receive" "$TMPDIR/bin/receive.good"
 printf '#!/bin/sh\nexit 3\n' >"$TMPDIR/bin/failback-receive"
 chmod +x "$TMPDIR/bin/failback-receive"

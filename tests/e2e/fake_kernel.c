@@ -16,15 +16,17 @@
  *	base		UUID of the epoch that was committed last
  *	open		exists while something has the mapped device open
  *	store		exists if the tracker has a store, and so images
- *	../.images/	images: copies of the origins as they were when the image was made
+ *	image		what the origin held at the last freeze, with a store
+ *	../.images/	images: links to these
  *	../enomem	while it exists, the kernel has no memory
  *	renewed		while it exists, a freeze finds the tracker started anew
  *
  * Built with CUTS, the process also dies at the Nth step of those that others can see, or that last:
  * before and after each record, device name, call and reply. The file $FAKE_CUT says N; it is gone
  * when the process has died of it. A second word there is the program that it is for: a worker takes
- * its daemon along, and also dies before and after each operation that ends, of its connection, its disks
- * or its journal.
+ * its daemon along, unless a third word is `alone` and not `both`, and also dies before and after each
+ * operation that ends, of its connection, its disks or its journal. A fourth word is the function whose
+ * steps alone count: one of those that are wrapped, or nl_release.
  *
  * Without the directory, the module is not loaded. Blocks are 4 KiB. The writer of a disk adds to
  * active by itself.
@@ -55,6 +57,10 @@
 struct nl {
 	const char *dir;
 };
+
+#ifdef CUTS
+static void step(const char *function);
+#endif
 
 static void close_file_at(FILE **file)
 {
@@ -227,6 +233,27 @@ static void renew(const char *tracker)
 	(void)unlink(path_of(tracker, "active"));
 }
 
+/* What the disk holds at the freeze. Who still reads from the image before keeps it. */
+static bool keep_image(const char *tracker)
+{
+	char buf[1 << 16];
+	char origin[PATH_MAX];
+	cleanup_fd int out = -1;
+	cleanup_fd int in = -1;
+	ssize_t len;
+
+	(void)unlink(path_of(tracker, "image"));
+	out = open(path_of(tracker, "image"), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (out < 0 || !read_line(tracker, "origin", origin, sizeof(origin)))
+		return false;
+	in = open(origin, O_RDONLY | O_CLOEXEC);
+	while ((len = read(in, buf, sizeof(buf))) > 0) {
+		if (write(out, buf, (size_t)len) != len)
+			return false;
+	}
+	return len == 0;
+}
+
 int nl_freeze(struct nl *nl, const char *const *trackers, size_t nr, const struct uuid *epoch,
 	      struct tracker_info *ret, struct failure *f)
 {
@@ -247,6 +274,8 @@ int nl_freeze(struct nl *nl, const char *const *trackers, size_t nr, const struc
 		append_line(trackers[i], "active", "0 0");
 		(void)snprintf(from, sizeof(from), "%s", path_of(trackers[i], "active"));
 		(void)rename(from, path_of(trackers[i], "frozen"));
+		if (exists(trackers[i], "store") && !keep_image(trackers[i]))
+			return failure_set(f, CODE_FAILED, -EIO, "%s cannot be frozen", trackers[i]);
 		if (ret && nl_tracker_get(nl, trackers[i], &ret[i], f))
 			return -EIO;
 	}
@@ -336,6 +365,9 @@ int nl_release(struct nl *nl, const char *tracker, const struct uuid *epoch,
 			       (unsigned long long)ranges[i].nr);
 		append_line(tracker, "released", line);
 	}
+#ifdef CUTS
+	step("nl_release");
+#endif
 	return 0;
 }
 
@@ -431,24 +463,6 @@ int dm_rename(const char *name, const char *new_name, struct failure *f)
 
 /* --- lib/dm_image.h --- */
 
-static bool copy_origin(const char *tracker, const char *to)
-{
-	char buf[1 << 16];
-	char origin[PATH_MAX];
-	cleanup_fd int out = open(to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	cleanup_fd int in = -1;
-	ssize_t len;
-
-	if (out < 0 || !read_line(tracker, "origin", origin, sizeof(origin)))
-		return false;
-	in = open(origin, O_RDONLY | O_CLOEXEC);
-	while ((len = read(in, buf, sizeof(buf))) > 0) {
-		if (write(out, buf, (size_t)len) != len)
-			return false;
-	}
-	return len == 0;
-}
-
 /* The tracker of that UUID, by its name. */
 static bool find_tracker(const struct uuid *uuid, char ret[NAME_MAX + 1])
 {
@@ -475,13 +489,16 @@ int dm_image_create(const char *name, const struct uuid *tracker, const struct u
 {
 	char tracker_name[NAME_MAX + 1];
 	char text[UUID_TEXT_LEN + 1];
+	char image[PATH_MAX] = "";
 	char path[PATH_MAX];
 
 	(void)sectors;
 	(void)mkdir(path_of(".images", ""), 0700);
 	(void)snprintf(path, sizeof(path), "%s", path_of(".images", name));
-	if (!find_tracker(tracker, tracker_name) ||
-	    outcome(tracker_name, uuid_format(epoch, text)) != 'f' || !copy_origin(tracker_name, path))
+	if (find_tracker(tracker, tracker_name))
+		(void)snprintf(image, sizeof(image), "%s", path_of(tracker_name, "image"));
+	if (!image[0] || outcome(tracker_name, uuid_format(epoch, text)) != 'f' ||
+	    link(image, path) < 0)
 		return failure_set(f, CODE_FAILED, -EIO, "The image %s cannot be made.", name);
 	(void)snprintf(ret_path, PATH_MAX, "%s", path);
 	return 0;
@@ -503,19 +520,22 @@ int dm_image_remove(const char *name, struct failure *f)
 #include "lib/store.h"
 #include "xfer/journal_file.h"
 
-static void step(void)
+static void step(const char *function)
 {
 	static unsigned int steps;
 	const char *path = getenv("FAKE_CUT");
 	_cleanup_(close_file_at) FILE *file = path ? fopen(path, "re") : NULL;
 	unsigned int at = 0;
 	char name[32] = "failbackd";
+	char alone[8] = "";
+	char only[32] = "";
 
-	if (!file || fscanf(file, "%u %31s", &at, name) < 1 ||
-	    strcmp(name, program_invocation_short_name) != 0 || ++steps != at)
+	if (!file || fscanf(file, "%u %31s %7s %31s", &at, name, alone, only) < 1 ||
+	    strcmp(name, program_invocation_short_name) != 0 ||
+	    (only[0] && strcmp(only, function) != 0) || ++steps != at)
 		return;
 	(void)unlink(path);
-	if (strcmp(name, "failbackd") != 0)
+	if (strcmp(name, "failbackd") != 0 && strcmp(alone, "alone") != 0)
 		(void)kill(getppid(), SIGKILL);
 	(void)raise(SIGKILL);
 }
@@ -527,9 +547,9 @@ static void step(void)
 	{                                 \
 		int rc;                   \
                                           \
-		step();                   \
+		step(#name);              \
 		rc = __real_##name args;  \
-		step();                   \
+		step(#name);              \
 		return rc;                \
 	}
 
@@ -572,9 +592,9 @@ int __wrap_dm_rename(const char *name, const char *new_name, struct failure *f)
 {
 	int rc;
 
-	step();
+	step("dm_rename");
 	rc = dm_rename(name, new_name, f);
-	step();
+	step("dm_rename");
 	return rc;
 }
 #endif

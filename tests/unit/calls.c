@@ -77,6 +77,7 @@ TEST(a_reply_is_read_as_it_was_written)
 				 .state = 5,
 				 .host = { .term = 9, .session = 8, .facing = true },
 				 .nonce = 6,
+				 .busy = true,
 				 .disks = { { .name = "disk0",
 					      .size_bytes = 512,
 					      .map_reaches_back = true,
@@ -105,6 +106,7 @@ TEST(a_reply_is_read_as_it_was_written)
 	EXPECT_TRUE(read.disks[0].map_reaches_back);
 	EXPECT_TRUE(read.disks[0].map_lost);
 	EXPECT_TRUE(read.disks[0].blank);
+	EXPECT_TRUE(read.busy);
 	ASSERT_EQ(1, read.nr_aborted);
 	EXPECT_EQ(0, memcmp(&written.aborted[0], &read.aborted[0], sizeof(read.aborted[0])));
 	ASSERT_EQ(2, read.nr_ranges);

@@ -81,4 +81,87 @@ TEST_F(job, nothing_starts_while_the_daemon_stops)
 	EXPECT_EQ(NULL, self->vm.job);
 }
 
+static void note_begin(void *operation)
+{
+	*(int *)operation = 1;
+}
+
+static void note_cancel(void *operation)
+{
+	*(int *)operation = 2;
+}
+
+/* A job that waits behind another; what happened to it stands in @outcome. */
+static struct job *start_behind(struct vm *vm, int *outcome, struct failure *f)
+{
+	struct job *job = job_start_behind(vm, JOB_FAILOVER, note_begin, f);
+
+	*outcome = 0;
+	if (job) {
+		job->operation = outcome;
+		job->cancel = note_cancel;
+	}
+	return job;
+}
+
+TEST_F(job, one_that_waits_begins_in_the_turn_after_the_end_of_the_other)
+{
+	struct job *first = job_start(&self->vm, JOB_RECEIVE, &self->f);
+	int outcome;
+	struct job *second = start_behind(&self->vm, &outcome, &self->f);
+
+	ASSERT_NE(NULL, second);
+	EXPECT_EQ(first, self->vm.job);
+	job_end(first, NULL);
+	EXPECT_EQ(second, self->vm.job);
+	EXPECT_EQ(NULL, self->vm.next_job);
+	EXPECT_EQ(0, outcome);
+	EXPECT_LT(0, sd_event_run(self->d.event, 0));
+	EXPECT_EQ(1, outcome);
+	job_end(second, NULL);
+	EXPECT_EQ(NULL, self->vm.job);
+}
+
+TEST_F(job, one_that_waits_and_ends_leaves_the_other_alone)
+{
+	struct job *first = job_start(&self->vm, JOB_RECEIVE, &self->f);
+	int outcome;
+	struct job *second = start_behind(&self->vm, &outcome, &self->f);
+
+	ASSERT_NE(NULL, second);
+	job_end(second, NULL);
+	EXPECT_EQ(first, self->vm.job);
+	EXPECT_EQ(NULL, self->vm.next_job);
+	job_end(first, NULL);
+	EXPECT_EQ(NULL, self->vm.job);
+}
+
+TEST_F(job, one_that_waits_does_not_begin_while_the_daemon_stops)
+{
+	struct job *first = job_start(&self->vm, JOB_RECEIVE, &self->f);
+	int outcome;
+	struct job *second = start_behind(&self->vm, &outcome, &self->f);
+
+	ASSERT_NE(NULL, second);
+	self->d.stopping = true;
+	job_end(first, NULL);
+	EXPECT_LT(0, sd_event_run(self->d.event, 0));
+	EXPECT_EQ(2, outcome);
+	job_end(second, NULL);
+}
+
+TEST_F(job, what_went_in_one_phase_counts_in_the_next)
+{
+	struct job *job = job_start(&self->vm, JOB_SEND, &self->f);
+
+	job_begin_phase(job, "comparing", 100);
+	job_add_progress(job, 100, 7);
+	job_begin_phase(job, "sending", 50);
+	EXPECT_EQ(0, job->progress.bytes_done);
+	EXPECT_EQ(7, job->progress.bytes_sent);
+	job_add_progress(job, 50, 30);
+	EXPECT_EQ(37, job->progress.bytes_sent);
+	job_end(job, NULL);
+}
+
 TEST_HARNESS_MAIN

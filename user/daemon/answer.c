@@ -11,6 +11,7 @@
 #include "daemon/create.h"
 #include "daemon/delta.h"
 #include "daemon/delta_receive.h"
+#include "daemon/job.h"
 #include "daemon/map_import.h"
 #include "daemon/trackers.h"
 #include "daemon/vm.h"
@@ -279,8 +280,8 @@ static int handle(struct daemon *d, const struct address *peer, const struct cal
 	if (call->kind == CALL_MAP) {
 		rc = map_answer(vm, call, reply, f);
 	} else if (call->kind == CALL_RECEIVE) {
-		reply->code = CODE_JOB_STARTED;
 		rc = receive_prepare(vm, call, ret_receive, reply, f);
+		reply->busy = rc && vm->job && vm->job->r.type == JOB_RECEIVE;
 	} else if (call->kind == CALL_REVERSE_CHECK) {
 		rc = check_reverse(vm, call, reply, f);
 	} else if (call_asks(call->kind, &ask)) {

@@ -8,8 +8,9 @@
  *			the calls of daemon/role_swap.h. REPLY code 0: agreed, and durable there.
  *			"convert" in reverse: also when your disks are not what mine were
  *	"create"	become the replica of a VM that is new to you
- *	"receive"	take a delta. After REPLY code 4096 the connection is the workers'. "full": of
- *			whole disks, whatever yours hold. "instant": it takes the disks to one
+ *	"receive"	take a delta. After REPLY code 4096 the connection is the workers'; after
+ *			code 0 there is nothing to be sent: the disks hold it. Said again of a delta
+ *			that broke, it is gone on with where the journal here has it. "full": of whole disks, whatever yours hold. "instant": it takes the disks to one
  *			instant of the VM's; else what was read from disks in use may be torn.
  *			"bytes": of disk that it covers
  *
@@ -19,9 +20,11 @@
  *		 "disks": [{"name", "size", "path", "tracker", "all"}],
  *		 "term", "expects", "session", "nonce", "convert", "full", "instant",
  *		 "bytes", "port", "disk", "start"}
- *	REPLY	{"code", "text", "base", "mode", "state", "facing", "term", "session", "nonce",
+ *	REPLY	{"code", "text", "busy", "base", "mode", "state", "facing", "term", "session", "nonce",
  *		 "disks": [{"name", "size", "map", "lost", "dirty", "blank"}],
  *		 "aborted": [{"epoch"}], "ranges": [FIRST, LENGTH, ...], "next"}
+ *
+ * "busy": the delta before is still on its way to the disks; come again.
  *
  * "epoch" is, in reverse and failover, the one that the caller received last and may hold (see
  * base_is_covered()); in receive, the one that comes. "base" is that of the host that speaks. "all", in
@@ -104,6 +107,7 @@ struct reply_disk {
 struct reply {
 	uint32_t code;
 	char text[512];
+	bool busy;
 	struct uuid base;
 	unsigned int mode;
 	unsigned int state;

@@ -17,6 +17,10 @@
  * into the next delta. The peer's answer to the next CALL says which base it holds, and with that
  * all others are struck off: there are never more than two.
  *
+ * A connection that breaks, or a worker that dies, after the peer took the delta, costs no epoch: while
+ * it stands, and for the setting resume-for, it is offered again, and gone on with where the peer's journal
+ * has it. So it is while the peer still applies the one before.
+ *
  * Every other end of the epoch is an abort, which loses nothing.
  */
 #include "daemon/delta.h"
@@ -36,6 +40,7 @@
 #include "daemon/images.h"
 #include "daemon/map_import.h"
 #include "daemon/peer.h"
+#include "daemon/retry.h"
 #include "daemon/schedule.h"
 #include "daemon/trackers.h"
 #include "daemon/transfer_plan.h"
@@ -56,6 +61,10 @@ struct delta {
 	bool *compare; /* of these, which: something is there */
 	bool full; /* of every disk */
 	bool compared; /* something was, on the way */
+	bool handed_over; /* the workers had the connection once */
+	bool peer_busy; /* it said so */
+	struct retry retry;
+	uint64_t furthest; /* byte of the delta that any attempt came to */
 };
 
 static void delta_free_at(struct delta **at)
@@ -67,6 +76,7 @@ static void delta_free_at(struct delta **at)
 	conn_free_at(&delta->conn);
 	worker_free_at(&delta->worker);
 	map_import_free_at(&delta->import);
+	retry_clear(&delta->retry);
 	free(delta->all);
 	free(delta->compare);
 	free(delta->infos);
@@ -159,7 +169,7 @@ static void tell_way_forward(const struct vm *vm, const struct failure *why, str
 }
 
 /* The end of every delta that did not arrive. Frees @delta. */
-static void fail(struct delta *delta, const struct failure *why)
+static void give_up(struct delta *delta, const struct failure *why)
 {
 	_cleanup_(delta_free_at) struct delta *owned = delta;
 	struct vm *vm = delta->vm;
@@ -179,6 +189,69 @@ static void fail(struct delta *delta, const struct failure *why)
 	record_failure(vm, &full);
 	job_end(owned->job, &full);
 }
+
+/* --- going on --- */
+
+static bool may_go_on(struct delta *delta, const struct failure *why)
+{
+	const struct relationship_record *r = &delta->vm->r;
+	bool broke = why->code == CODE_NOT_AVAILABLE || why->code == CODE_TIMEOUT;
+	char reason[NL_REASON_LEN + 1];
+
+	return (delta->peer_busy || (delta->handed_over && broke)) && !delta->job->terminating &&
+	       !uuid_is_nil(&r->epoch) && !r->epoch_durable && !trackers_broken(r, reason) &&
+	       retry_may(delta->daemon, &delta->retry);
+}
+
+static void record_pause(struct vm *vm, const struct failure *why)
+{
+	struct relationship_record next = vm->r;
+
+	log_warning("VM %s: the delta is to be gone on with: %s", vm->r.name, why->text);
+	next.health = HEALTH_WARNING;
+	(void)snprintf(next.last_error, sizeof(next.last_error),
+		       "%.380s%s The delta is gone on with as soon as it can be.", why->text,
+		       text_full_stop(why->text));
+	(void)vm_change(vm, &next, NULL);
+}
+
+static int on_time_to_go_on(sd_event_source *source, uint64_t usec, void *context);
+
+static int pause_delta(struct delta *delta, const struct failure *why, struct failure *f)
+{
+	unsigned int seconds;
+	int rc;
+
+	retry_failed(&delta->retry, delta->worker != NULL);
+	conn_free_at(&delta->conn);
+	worker_free_at(&delta->worker);
+	delta->job->pausing = true;
+	rc = retry_wait(delta->daemon, &delta->retry, on_time_to_go_on, delta, &seconds, f);
+	if (rc)
+		return rc;
+	if (delta->peer_busy)
+		job_set_status(delta->job, "waiting until the replica has applied its journal");
+	else
+		job_set_status(delta->job, "the connection broke (%u in a row): again in %u s",
+			       delta->retry.failures, seconds);
+	if (!delta->peer_busy)
+		record_pause(delta->vm, why);
+	delta->peer_busy = false;
+	return 0;
+}
+
+/* What did not arrive: kept frozen, or the next delta's. May free @delta. */
+static void fail(struct delta *delta, const struct failure *why)
+{
+	struct failure failure;
+
+	if (!may_go_on(delta, why))
+		give_up(delta, why);
+	else if (pause_delta(delta, why, &failure))
+		give_up(delta, &failure);
+}
+
+/* --- its good end --- */
 
 /* vm_change(), and what the state says is sent of each disk from now on. */
 static int change_to_usual(struct vm *vm, struct relationship_record *next, struct failure *f)
@@ -326,6 +399,10 @@ static void on_progress(void *context, uint64_t bytes_done, uint64_t bytes_sent)
 {
 	struct delta *delta = context;
 
+	if (bytes_done > delta->furthest) {
+		delta->furthest = bytes_done;
+		retry_gained(&delta->retry);
+	}
 	job_add_progress(delta->job, bytes_done, bytes_sent);
 }
 
@@ -393,6 +470,7 @@ static int hand_over(struct delta *delta, const struct reply *reply, struct fail
 			  &delta->worker, f);
 	if (rc)
 		return rc;
+	delta->handed_over = true;
 	job_set_channel(delta->job, "sending", protection_name(protection));
 	peer_log_protection(delta->daemon, protection);
 	return 0;
@@ -411,6 +489,11 @@ static void on_reply(void *context, int error, const struct failure *why, const 
 		rc = reply_decode(text, &reply, &failure);
 	if (!rc)
 		vm_note_peer(delta->vm, reply.mode, reply.state);
+	if (!rc && reply.code == CODE_COMPLETED && uuid_equal(&reply.base, &delta->vm->r.epoch)) {
+		succeed(delta); /* its acknowledgement was lost */
+		return;
+	}
+	delta->peer_busy = !rc && reply.busy;
 	if (!rc && reply.code != CODE_JOB_STARTED)
 		rc = failure_set(&failure, (enum code)reply.code, -EREMOTEIO,
 				 "Peer %s refuses the delta: %.400s", delta->vm->r.peer,
@@ -475,18 +558,60 @@ static int call_receive(struct delta *delta, struct failure *f)
 	return conn_call(delta->conn, text, peer_timeout_us(delta->daemon), on_reply, delta, f);
 }
 
+static void offer(struct delta *delta)
+{
+	struct failure why;
+
+	if (call_receive(delta, &why))
+		fail(delta, &why);
+	else
+		job_set_status(delta->job, "waiting for the peer to open its disks");
+}
+
 /* What the peer's maps say is dirty here by now. */
 static void begin(struct delta *delta)
 {
 	struct failure why;
-	int rc = freeze(delta, &why);
 
-	if (!rc)
-		rc = call_receive(delta, &why);
-	if (rc)
+	if (freeze(delta, &why))
 		fail(delta, &why);
 	else
-		job_set_status(delta->job, "waiting for the peer to open its disks");
+		offer(delta);
+}
+
+static void on_connected_again(void *context, int error, const struct failure *why,
+			       const char *text)
+{
+	struct delta *delta = context;
+	struct failure failure;
+
+	(void)text;
+	if (!error) {
+		offer(delta);
+		return;
+	}
+	failure = *why; /* the connection goes */
+	fail(delta, &failure);
+}
+
+static int on_time_to_go_on(sd_event_source *source, uint64_t usec, void *context)
+{
+	struct delta *delta = context;
+	struct daemon *d = delta->daemon;
+	struct failure why;
+
+	(void)usec;
+	if (!schedule_has_room(d)) {
+		(void)sd_event_source_set_time_relative(source, d->config.second_ms * 1000);
+		(void)sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+		return 0;
+	}
+	delta->job->pausing = false;
+	images_remove(&delta->vm->r); /* the worker that read from them is gone */
+	job_set_status(delta->job, "connecting to %s", delta->vm->r.peer);
+	if (peer_connect(d, delta->vm->r.peer, on_connected_again, delta, &delta->conn, &why))
+		fail(delta, &why);
+	return 0;
 }
 
 static void on_imported(void *context, const struct failure *why)

@@ -2,7 +2,8 @@
 /*
  * With a journal (journals.h) a delta is durable in a file before the disks are touched, and is
  * acknowledged then: whatever is cut off, settling the journal brings the disks to the epoch before
- * or to the one that came.
+ * or to the one that came. What broke before it was whole stays in the journal: the sender goes on with
+ * it, or it is dropped when another delta comes or the disks are wanted.
  *
  * Without one it is written in place. CRASH: before the first byte can be written, `inconsistent`
  * and the epoch that comes are recorded: the disks are between two epochs from then on, and are not
@@ -43,6 +44,7 @@ struct receive {
 	struct settling *settling; /* after the worker */
 	struct call call;
 	bool has_journal;
+	bool resumes; /* the journal has a part of it already */
 	struct failure why; /* the worker's, while the journal is settled */
 	int fds[CALL_DISKS_MAX + 1]; /* of the disks, and the journal; -1 from there on */
 };
@@ -241,9 +243,14 @@ static void on_settled(void *context, const struct failure *why)
 
 static void settle(struct receive *receive, const struct failure *why)
 {
-	struct failure failure;
+	struct failure failure = *why; /* the worker goes with the operation */
 
-	receive->why = *why; /* the worker goes with the operation */
+	if (journal_is_partial(receive->vm)) {
+		fail(receive, &failure);
+		return;
+	}
+	receive->why = failure;
+	receive->job->applying = true;
 	job_set_status(receive->job, "settling the journal");
 	if (journal_settle(receive->vm, on_settled, receive, &receive->settling, &failure))
 		fail(receive, &failure);
@@ -281,6 +288,7 @@ static void on_durable(void *context)
 
 	next.base = receive->call.epoch;
 	(void)vm_change(receive->vm, &next, NULL);
+	receive->job->applying = true;
 	job_set_status(receive->job, "applying the journal");
 }
 
@@ -337,7 +345,7 @@ void receive_settle(struct vm *vm)
 	struct receive *receive;
 	struct failure why;
 
-	if (!vm->r.journal[0] || vm->job)
+	if (!vm->r.journal[0] || vm->job || journal_is_partial(vm))
 		return;
 	receive = calloc(1, sizeof(*receive));
 	if (!receive)
@@ -352,6 +360,7 @@ void receive_settle(struct vm *vm)
 	}
 	receive->job->operation = receive;
 	receive->job->cancel = on_cancel;
+	receive->job->applying = true;
 	job_set_status(receive->job, "settling the journal");
 	if (journal_settle(vm, on_left_settled, receive, &receive->settling, &why))
 		on_left_settled(receive, &why);
@@ -402,16 +411,30 @@ static int check(const struct vm *vm, const struct call *call, struct failure *f
 	return rc;
 }
 
-/* Its journal first, if the delta before left one; then the sender tries again. */
-static int check_settled(struct vm *vm, struct failure *f)
+/* What the delta before left is gone on with, or dropped, or applied first; then the sender comes again. */
+static int take_what_is_left(struct receive *receive, struct failure *f)
 {
+	struct vm *vm = receive->vm;
+
 	if (!vm->r.journal[0])
 		return 0;
+	if (journal_is_partial(vm)) {
+		receive->resumes = journal_reopen(vm, &receive->call,
+						  &receive->fds[receive->call.nr_disks]);
+		return receive->resumes ? 0 : journal_drop(vm, f);
+	}
 	receive_settle(vm);
 	return failure_set(f, CODE_IN_USE, -EBUSY,
 			   "The delta before is still in its journal on the replica of VM %.64s, and "
 			   "is applied first.",
 			   vm->r.name);
+}
+
+/* Its acknowledgement was lost. */
+static bool holds_already(const struct vm *vm, const struct call *call)
+{
+	return vm->r.mode == MODE_REPLICA && !vm->job && !vm->r.journal[0] &&
+	       uuid_is_nil(&vm->r.epoch) && uuid_equal(&vm->r.base, &call->epoch);
 }
 
 static int record_incoming(struct receive *receive, const char *journal, struct failure *f)
@@ -427,7 +450,8 @@ static int record_incoming(struct receive *receive, const char *journal, struct 
 		next.base = call->base;
 	next.epoch = call->epoch;
 	next.instant = call->instant;
-	(void)snprintf(next.journal, sizeof(next.journal), "%s", receive->has_journal ? journal : "");
+	(void)snprintf(next.journal, sizeof(next.journal), "%s",
+		       receive->has_journal ? journal : "");
 	next.inconsistent |= !receive->has_journal;
 	return vm_change(vm, &next, f);
 }
@@ -441,6 +465,7 @@ static void tell_mode(struct receive *receive, const struct failure *why)
 	json_add_text(object, "mode", receive->has_journal ? "journal" : "direct");
 	if (!receive->has_journal)
 		json_add_text(object, "reason", why->text);
+	(void)json_object_object_add(object, "resumed", json_object_new_boolean(receive->resumes));
 	receive->job->result = json_text(object);
 	job_set_status(receive->job, "answering the peer");
 }
@@ -458,20 +483,29 @@ int receive_prepare(struct vm *vm, const struct call *call, struct receive **ret
 	memset(receive->fds, -1, sizeof(receive->fds));
 	receive->vm = vm;
 	receive->call = *call;
+	if (holds_already(vm, call)) {
+		reply->code = CODE_COMPLETED;
+		return 0;
+	}
 	rc = check(vm, call, f);
 	if (!rc)
-		rc = check_settled(vm, f);
+		rc = take_what_is_left(receive, f);
 	if (!rc)
 		rc = receive_open_disks(vm, call, receive->fds, f);
 	if (rc)
 		return rc;
-	rc = journal_make(vm->daemon, call, journal, &receive->fds[call->nr_disks], &direct);
+	if (receive->resumes)
+		memcpy(journal, vm->r.journal, sizeof(journal));
+	else
+		rc = journal_make(vm->daemon, call, journal, &receive->fds[call->nr_disks],
+				  &direct);
 	receive->has_journal = !rc;
 	if (rc && rc != -EOPNOTSUPP)
 		log_warning("VM %s: a delta is received in place: %s", vm->r.name, direct.text);
 	rc = record_incoming(receive, journal, f);
 	if (rc) {
-		journal_remove(journal);
+		if (!receive->resumes)
+			journal_remove(journal);
 		return rc;
 	}
 	receive->job = job_start(vm, JOB_RECEIVE, f);
@@ -480,6 +514,7 @@ int receive_prepare(struct vm *vm, const struct call *call, struct receive **ret
 	receive->job->operation = receive;
 	tell_mode(receive, &direct);
 	receive_find_blank(call, receive->fds, reply);
+	reply->code = CODE_JOB_STARTED;
 	*ret = steal_ptr(receive);
 	return 0;
 }
@@ -517,8 +552,8 @@ void receive_abandon(struct receive *receive, const struct failure *why)
 	memcpy(journal, vm->r.journal, sizeof(journal));
 	next.journal[0] = '\0';
 	memset(&next.epoch, 0, sizeof(next.epoch));
-	/* Nothing was written to it. */
-	if (receive->has_journal && vm_change(vm, &next, NULL) == 0)
+	/* Nothing was written to it, but for what was there before. */
+	if (receive->has_journal && !receive->resumes && vm_change(vm, &next, NULL) == 0)
 		journal_remove(journal);
 	fail(receive, why);
 }

@@ -20,7 +20,8 @@ void receive_find_blank(const struct call *call, const int *disks, struct reply 
 /**
  * receive_prepare - check, open the disks, record what comes, start the job. Ends with
  * receive_start() or receive_abandon().
- * @reply: describes the disks that are to be received whole
+ * @reply: gets the code, and a description of the disks that are to be received whole. CODE_COMPLETED,
+ *	and *@ret NULL: there is nothing to be received, the disks hold it
  */
 int receive_prepare(struct vm *vm, const struct call *call, struct receive **ret,
 		    struct reply *reply, struct failure *f);

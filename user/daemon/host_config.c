@@ -43,6 +43,8 @@ static const struct config_setting settings[] = {
 	  .default_value = "32", .doc = "connections of peers at once" },
 	{ .name = "call-timeout", UINT(call_timeout), .min = 1, .max = 600, .default_value = "10",
 	  .doc = "seconds in which a peer has to answer or to finish what it says" },
+	{ .name = "resume-for", UINT(resume_for), .min = 0, .max = 86400, .default_value = "900",
+	  .doc = "seconds for which a delta whose connection broke is kept frozen, to be gone on with where the replica has it" },
 	{ .name = "guard-timeout", UINT(guard_timeout), .min = 0, .max = 86400,
 	  .default_value = "300",
 	  .doc = "seconds after a boot in which a peer has to confirm that it did not take over" },
@@ -59,7 +61,7 @@ static const struct config_setting settings[] = {
 	  .default_value = "/proc/sys/kernel/random/boot_id",
 	  .doc = "file whose text differs from boot to boot" },
 	{ .name = "second-ms", UINT(second_ms), .min = 1, .max = 1000, .default_value = "1000",
-	  .doc = "milliseconds to a second of intervals and guard-timeout; for tests" },
+	  .doc = "milliseconds to a second of intervals, guard-timeout and resume-for; for tests" },
 };
 
 const struct config_table host_config_table = {

@@ -29,6 +29,7 @@ struct host_config {
 	char bus_address[512];
 	uint64_t max_connections;
 	uint64_t call_timeout; /* seconds */
+	uint64_t resume_for; /* seconds */
 	uint64_t guard_timeout; /* seconds */
 	char guard_policy[16];
 	uint64_t max_transfers;

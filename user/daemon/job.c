@@ -96,6 +96,7 @@ struct job *job_find(struct daemon *d, const struct uuid *id)
 static void job_free(struct job *job)
 {
 	(void)sd_event_source_disable_unref(job->removal);
+	(void)sd_event_source_disable_unref(job->begin_source);
 	free(job->result);
 	free(job);
 }
@@ -213,12 +214,42 @@ static void trim(struct daemon *d)
 		remove_one_ended(d);
 }
 
+static int on_begin(sd_event_source *source, void *context)
+{
+	struct job *job = context;
+
+	(void)source;
+	job->begin_source = sd_event_source_unref(job->begin_source);
+	job->terminating |= job->daemon->stopping;
+	if (job->terminating)
+		job->cancel(job->operation);
+	else
+		job->begin(job->operation);
+	return 0;
+}
+
+/* Whose operation is being ended still has a word to say: in the next turn. */
+static void leave(struct job *job)
+{
+	struct vm *vm = job->vm;
+
+	if (vm->next_job == job)
+		vm->next_job = NULL;
+	if (vm->job != job)
+		return;
+	vm->job = steal_ptr(vm->next_job);
+	if (vm->job)
+		(void)sd_event_add_defer(job->daemon->event, &vm->job->begin_source, on_begin,
+					 vm->job);
+}
+
 void job_end(struct job *job, const struct failure *why)
 {
 	const char *name = job->vm ? job->vm->r.name : "?";
 
-	if (job->vm && job->vm->job == job)
-		job->vm->job = NULL;
+	if (job->vm)
+		leave(job);
+	job->begin_source = sd_event_source_disable_unref(job->begin_source);
 	job->cancel = NULL;
 	settle(job, !why ? JOB_COMPLETED : job->terminating ? JOB_TERMINATED : JOB_EXCEPTION, why);
 	record(job);
@@ -234,7 +265,7 @@ void job_end(struct job *job, const struct failure *why)
 
 /* --- starting --- */
 
-struct job *job_start(struct vm *vm, enum job_type type, struct failure *f)
+static struct job *start(struct vm *vm, enum job_type type, struct failure *f)
 {
 	struct job *job;
 
@@ -250,8 +281,28 @@ struct job *job_start(struct vm *vm, enum job_type type, struct failure *f)
 		job_free(job);
 		return NULL;
 	}
-	vm->job = job;
 	enlist(job);
+	return job;
+}
+
+struct job *job_start(struct vm *vm, enum job_type type, struct failure *f)
+{
+	struct job *job = start(vm, type, f);
+
+	if (job)
+		vm->job = job;
+	return job;
+}
+
+struct job *job_start_behind(struct vm *vm, enum job_type type, void (*begin)(void *operation),
+			     struct failure *f)
+{
+	struct job *job = start(vm, type, f);
+
+	if (!job)
+		return NULL;
+	job->begin = begin;
+	vm->next_job = job;
 	return job;
 }
 
@@ -308,8 +359,10 @@ void job_set_channel(struct job *job, const char *what, const char *channel)
 
 void job_begin_phase(struct job *job, const char *what, uint64_t bytes_total)
 {
+	job->sent_before = job->progress.bytes_sent;
 	progress_begin(&job->progress, clock_ns());
 	job->progress.bytes_total = bytes_total;
+	job->progress.bytes_sent = job->sent_before;
 	job_set_status(job, "%s (%s)", what, job->channel);
 }
 
@@ -317,7 +370,7 @@ void job_add_progress(struct job *job, uint64_t bytes_done, uint64_t bytes_sent)
 {
 	uint64_t now = clock_ns();
 
-	progress_add(&job->progress, now, bytes_done, bytes_sent);
+	progress_add(&job->progress, now, bytes_done, job->sent_before + bytes_sent);
 	if (now < job->announced_ns + ANNOUNCE_NS)
 		return;
 	job->announced_ns = now;

@@ -64,6 +64,11 @@ struct job {
 	uint64_t ended_ns;
 	uint64_t announced_ns; /* when progress was announced last */
 	bool terminating; /* someone asked for its end */
+	bool applying; /* what was received goes to the disks: it ends by itself */
+	bool pausing; /* a transfer that waits for its connection, and takes none of the others' room */
+	uint64_t sent_before; /* bytes that went before the phase that runs */
+	void (*begin)(void *operation); /* of job_start_behind() */
+	sd_event_source *begin_source;
 	bool refused; /* it never ran, and is in no history */
 	job_cancel_fn cancel; /* NULL: cannot be cancelled now */
 	void *operation;
@@ -75,6 +80,14 @@ struct job {
  * recorded, or the daemon is being stopped.
  */
 struct job *job_start(struct vm *vm, enum job_type type, struct failure *f);
+
+/**
+ * job_start_behind - the same while another job of @vm runs, which is to end first: then
+ * @begin(job->operation) is called, or its end is asked for (job->cancel) when the daemon is being
+ * stopped. At most one waits.
+ */
+struct job *job_start_behind(struct vm *vm, enum job_type type, void (*begin)(void *operation),
+			     struct failure *f);
 
 /**
  * job_refuse - a job that ended before it began, so that a refusal has a sentence. NULL when out

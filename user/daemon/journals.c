@@ -114,6 +114,80 @@ void journal_sweep(const struct vm *vm)
 		journal_remove(path);
 }
 
+/* --- what it holds --- */
+
+enum holds {
+	HOLDS_PART, /* nothing of it is on the disks */
+	HOLDS_ALL, /* any of it may be */
+	HOLDS_PAST, /* all of it is */
+	HOLDS_UNKNOWN, /* the file is gone, or what it said */
+};
+
+/*
+ * CRASH: a cut tears one of the two headers at most, and the first one beside zeroes; both are bad only
+ * when the device is.
+ */
+static enum holds read_headers(const uint8_t *slots, size_t bytes, struct uuid *ret_held)
+{
+	const uint8_t *second = slots + JOURNAL_SLOT_BYTES;
+	struct journal_header header = { 0 };
+
+	if (bytes != JOURNAL_DATA_OFFSET)
+		return HOLDS_UNKNOWN;
+	if (!journal_header_choose(slots, second, &header))
+		return is_zero(slots, JOURNAL_SLOT_BYTES) || is_zero(second, JOURNAL_SLOT_BYTES) ?
+			       HOLDS_PART :
+			       HOLDS_UNKNOWN;
+	*ret_held = header.state == JOURNAL_EMPTY ? header.begin.epoch : header.begin.base;
+	if (header.state == JOURNAL_EMPTY)
+		return HOLDS_PAST;
+	return header.state == JOURNAL_COMPLETE ? HOLDS_ALL : HOLDS_PART;
+}
+
+/* @ret_held: what the disks hold, if it is not HOLDS_ALL. */
+static int look(const struct relationship_record *r, int fd, enum holds *ret, struct uuid *ret_held)
+{
+	uint8_t slots[JOURNAL_DATA_OFFSET];
+	ssize_t got = pread(fd, slots, sizeof(slots), 0);
+
+	if (got < 0)
+		return -errno;
+	memset(ret_held, 0, sizeof(*ret_held));
+	*ret = read_headers(slots, (size_t)got, ret_held);
+	/* What was acknowledged is in it, or was. */
+	if (*ret != HOLDS_ALL && uuid_equal(&r->base, &r->epoch) && !uuid_equal(ret_held, &r->epoch))
+		*ret = HOLDS_UNKNOWN;
+	return 0;
+}
+
+static int open_journal(const struct vm *vm)
+{
+	return open(vm->r.journal, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+}
+
+bool journal_is_partial(const struct vm *vm)
+{
+	cleanup_fd int fd = vm->r.journal[0] ? open_journal(vm) : -1;
+	enum holds holds;
+	struct uuid held;
+
+	return fd >= 0 && look(&vm->r, fd, &holds, &held) == 0 && holds == HOLDS_PART;
+}
+
+bool journal_reopen(const struct vm *vm, const struct call *call, int *ret_fd)
+{
+	int fd;
+
+	if (!uuid_equal(&vm->r.epoch, &call->epoch) ||
+	    strcmp(vm->daemon->config.receive_mode, "direct") == 0)
+		return false;
+	fd = open_journal(vm);
+	if (fd < 0)
+		return false;
+	*ret_fd = fd;
+	return true;
+}
+
 /* --- settling --- */
 
 struct settling {
@@ -122,7 +196,7 @@ struct settling {
 	void *context;
 	struct worker *worker;
 	sd_event_source *deferred; /* instead of a worker, where none is needed */
-	bool gone; /* the file, or what it says */
+	enum holds holds;
 	struct uuid held; /* what the disks hold afterwards */
 };
 
@@ -179,6 +253,19 @@ static int record_settled(struct vm *vm, const struct uuid *held, struct failure
 	return rc;
 }
 
+int journal_drop(struct vm *vm, struct failure *f)
+{
+	static const struct uuid nil;
+	char path[PATH_MAX];
+	int rc;
+
+	memcpy(path, vm->r.journal, sizeof(path));
+	rc = record_settled(vm, &nil, f);
+	if (!rc)
+		journal_remove(path);
+	return rc;
+}
+
 static void on_begin(void *context, uint64_t bytes_total)
 {
 	(void)context;
@@ -206,7 +293,7 @@ static void finish(struct settling *s)
 	int rc;
 
 	memcpy(path, s->vm->r.journal, sizeof(path));
-	rc = s->gone ? record_gone(s->vm, &why) : record_settled(s->vm, &s->held, &why);
+	rc = s->holds == HOLDS_UNKNOWN ? record_gone(s->vm, &why) : record_settled(s->vm, &s->held, &why);
 	if (!rc)
 		journal_remove(path);
 	s->done(s->context, rc ? &why : NULL);
@@ -263,34 +350,6 @@ static int start_worker(struct settling *s, int journal, struct failure *f)
 	return rc;
 }
 
-/*
- * How far did it come? Nothing is on the disks of what is not complete. CRASH: a cut tears one of the
- * two headers at most, and the first one beside zeroes; both are bad only when the device is.
- */
-static int look(struct settling *s, int fd, bool *ret_complete)
-{
-	const struct relationship_record *r = &s->vm->r;
-	uint8_t slots[JOURNAL_DATA_OFFSET];
-	const uint8_t *second = slots + JOURNAL_SLOT_BYTES;
-	struct journal_header header = { 0 };
-	ssize_t got = pread(fd, slots, sizeof(slots), 0);
-
-	if (got < 0)
-		return -errno;
-	if (got != (ssize_t)sizeof(slots)) {
-		s->gone = true;
-		return 0;
-	}
-	if (!journal_header_choose(slots, second, &header))
-		s->gone = !is_zero(slots, JOURNAL_SLOT_BYTES) && !is_zero(second, JOURNAL_SLOT_BYTES);
-	*ret_complete = header.state == JOURNAL_COMPLETE;
-	s->held = header.state == JOURNAL_EMPTY ? header.begin.epoch : header.begin.base;
-	/* What was acknowledged is in it, or was. */
-	if (!*ret_complete && uuid_equal(&r->base, &r->epoch) && !uuid_equal(&s->held, &r->epoch))
-		s->gone = true;
-	return 0;
-}
-
 static int defer(struct settling *s, struct failure *f)
 {
 	int rc = sd_event_add_defer(s->vm->daemon->event, &s->deferred, on_deferred, s);
@@ -302,10 +361,9 @@ static int defer(struct settling *s, struct failure *f)
 int journal_settle(struct vm *vm, void (*done)(void *context, const struct failure *f),
 		   void *context, struct settling **ret, struct failure *f)
 {
-	cleanup_fd int journal = open(vm->r.journal, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+	cleanup_fd int journal = open_journal(vm);
 	int error = errno;
 	_cleanup_(settling_free_at) struct settling *s = calloc(1, sizeof(*s));
-	bool complete = false;
 	int rc = 0;
 
 	if (!s)
@@ -313,13 +371,15 @@ int journal_settle(struct vm *vm, void (*done)(void *context, const struct failu
 	s->vm = vm;
 	s->done = done;
 	s->context = context;
-	s->gone = journal < 0 && error == ENOENT;
-	if (!s->gone)
-		rc = journal < 0 ? -error : look(s, journal, &complete);
+	s->holds = HOLDS_UNKNOWN;
+	if (journal >= 0)
+		rc = look(&vm->r, journal, &s->holds, &s->held);
+	else if (error != ENOENT)
+		rc = -error;
 	if (rc)
 		return failure_set(f, CODE_FAILED, rc, "The journal %.300s cannot be read: %s.",
 				   vm->r.journal, strerror(-rc));
-	if (complete)
+	if (s->holds == HOLDS_ALL)
 		rc = start_worker(s, journal, f);
 	else
 		rc = defer(s, f);

@@ -22,6 +22,21 @@
 int journal_make(struct daemon *d, const struct call *call, char ret_path[PATH_MAX], int *ret_fd,
 		 struct failure *f);
 
+/**
+ * journal_is_partial - does the journal of @vm hold the beginning of a delta, which may be gone on with?
+ * False also when nobody can tell.
+ */
+bool journal_is_partial(const struct vm *vm);
+
+/**
+ * journal_reopen - the partial one, when it is of @call's delta; @ret_fd is the caller's. False: it is
+ * not, or none is wanted any more.
+ */
+bool journal_reopen(const struct vm *vm, const struct call *call, int *ret_fd);
+
+/** journal_drop - forget a partial one: nothing of it is on the disks. */
+int journal_drop(struct vm *vm, struct failure *f);
+
 /** journal_sweep - at the start: remove a file that a crash kept from being recorded. */
 void journal_sweep(const struct vm *vm);
 

@@ -74,8 +74,22 @@ static uint64_t due_of(struct vm *vm)
 
 static bool is_transfer(const struct job *job)
 {
-	return job && (job->r.type == JOB_SEND || job->r.type == JOB_SEND_INITIAL ||
+	return job && !job->pausing && (job->r.type == JOB_SEND || job->r.type == JOB_SEND_INITIAL ||
 		       job->r.type == JOB_RESYNCHRONIZE);
+}
+
+static size_t count_transfers(const struct daemon *d)
+{
+	size_t nr = 0;
+
+	for (const struct vm *vm = d->vms; vm; vm = vm->next)
+		nr += is_transfer(vm->job);
+	return nr;
+}
+
+bool schedule_has_room(const struct daemon *d)
+{
+	return count_transfers(d) < d->config.max_transfers;
 }
 
 static void start_delta(struct vm *vm)
@@ -91,12 +105,11 @@ static void send_what_is_due(struct daemon *d)
 {
 	struct vm *vms[256];
 	uint64_t due_ns[256];
-	size_t nr_running = 0;
+	size_t nr_running = count_transfers(d);
 	size_t nr = 0;
 	size_t picked;
 
 	for (struct vm *vm = d->vms; vm; vm = vm->next) {
-		nr_running += is_transfer(vm->job);
 		if (nr == 256 || due_of(vm) == UINT64_MAX)
 			continue;
 		vms[nr] = vm;

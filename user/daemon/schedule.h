@@ -26,6 +26,9 @@ struct vm;
 size_t schedule_pick(const uint64_t *due_ns, size_t nr, uint64_t now_ns, size_t nr_running,
 		     size_t max_running);
 
+/** schedule_has_room - may one more transfer run? */
+bool schedule_has_room(const struct daemon *d);
+
 int schedule_start(struct daemon *d, struct failure *f);
 void schedule_stop(struct daemon *d);
 

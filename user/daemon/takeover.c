@@ -344,10 +344,18 @@ static void on_cancel_settling(void *context)
 }
 
 /* What a journal holds belongs to the disks that the VM is to run from. */
-static void begin(struct takeover *t)
+static void begin(void *context)
 {
+	struct takeover *t = context;
+
+	struct relationship_record ignored = t->vm->r;
 	struct failure why;
 
+	/* It may have had to wait. */
+	if (vm_apply_event(t->vm, events_of_ask[t->ask], &ignored, &why)) {
+		finish(t, &why);
+		return;
+	}
 	if (t->ask != SWAP_FAILOVER || !t->vm->r.journal[0]) {
 		begin_talk(t);
 		return;
@@ -366,11 +374,17 @@ static struct job *start_asking(struct vm *vm, enum job_type type, enum swap_ask
 
 	if (!t)
 		return NULL;
-	t->job = job = job_start(vm, type, f);
+	t->job = job = vm->job ? job_start_behind(vm, type, begin, f) : job_start(vm, type, f);
 	if (!job)
 		return NULL;
 	job->operation = t;
-	begin(steal_ptr(t));
+	if (vm->job == job) {
+		begin(steal_ptr(t));
+		return job;
+	}
+	job->cancel = on_cancel;
+	job_set_status(job, "waiting until the journal is applied");
+	(void)steal_ptr(t);
 	return job;
 }
 
@@ -385,8 +399,12 @@ static int check(struct vm *vm, enum relationship_event event, struct failure *f
 struct job *takeover_failover(struct vm *vm, bool force, struct failure *f)
 {
 	cleanup_free struct tracker_info *infos = calloc(vm->r.nr_disks, sizeof(*infos));
-	int rc = check(vm, EVENT_FAILOVER, f);
+	struct relationship_record ignored = vm->r;
+	int rc = vm_apply_event(vm, EVENT_FAILOVER, &ignored, f);
 
+	/* What is being applied ends by itself, and belongs to the disks that the VM is to run from. */
+	if (!rc && !(vm->job && vm->job->applying && !vm->next_job))
+		rc = vm_check_idle(vm, f);
 	if (!rc && !infos)
 		rc = failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
 	if (!rc)

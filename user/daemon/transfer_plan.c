@@ -4,10 +4,14 @@
 #include <errno.h>
 #include <limits.h>
 
+#include "base/macro.h"
 #include "daemon/images.h"
 #include "daemon/vm_settings.h"
 #include "lib/devid.h"
 #include "lib/json.h"
+
+#define MARK_MIN_BYTES (UINT64_C(1) << 20)
+#define MARK_MAX_BYTES (UINT64_C(64) << 20)
 
 static struct json_object *plan_new(const struct uuid *vm, const struct uuid *epoch,
 				    const struct uuid *base, struct json_object **ret_disks)
@@ -100,6 +104,14 @@ int send_plan(const struct relationship_record *r, const struct tracker_info *in
 	return plan_text(plan, ret, f);
 }
 
+/* Marks cost a flush each: sixteen, or more where what is lost between two of them is worth one. */
+static uint64_t mark_interval(uint64_t bytes)
+{
+	uint64_t interval = max_of(bytes / 16, MARK_MIN_BYTES);
+
+	return min_of(interval, MARK_MAX_BYTES);
+}
+
 int receive_plan(const struct call *call, const struct uuid *base, int first_fd, bool with_journal,
 		 char **ret, struct failure *f)
 {
@@ -117,6 +129,7 @@ int receive_plan(const struct call *call, const struct uuid *base, int first_fd,
 		struct json_object *journal = json_object_new_object();
 
 		json_add_uint(journal, "fd", (uint64_t)first_fd + call->nr_disks);
+		json_add_uint(journal, "mark_interval", mark_interval(call->bytes));
 		(void)json_object_object_add(plan, "journal", journal);
 	}
 	return plan_text(plan, ret, f);

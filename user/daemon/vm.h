@@ -14,6 +14,7 @@ struct vm {
 	struct daemon *daemon;
 	struct relationship_record r; /* as it is in the store; changed by vm_change() only */
 	struct job *job; /* that runs on it; NULL: none */
+	struct job *next_job; /* that begins when it ends */
 	struct takeover *confirming; /* that the VM may run here after a boot; NULL: nobody asks */
 	uint64_t due_ns; /* when the schedule looks at it next; 0: at once */
 	/* The peer, as it described itself last; 0: it did not yet. */

@@ -172,17 +172,21 @@ static int on_report(sd_event_source *source, int fd, uint32_t revents, void *co
 
 /* --- the end --- */
 
+/* Who was killed said nothing wrong: the transfer is as broken as when its connection breaks. */
 static void judge(struct worker *w, const siginfo_t *status)
 {
+	bool exited = status->si_code == CLD_EXITED;
 	char number[32];
 
 	if (w->failed)
 		return;
-	if (status->si_code == CLD_EXITED && status->si_status == 0 && w->done)
+	if (exited && status->si_status == 0 && w->done)
 		return;
 	(void)snprintf(number, sizeof(number), "%s %d",
-		       status->si_code == CLD_EXITED ? "status" : "signal", status->si_status);
+		       exited ? "status" : "signal", status->si_status);
 	fail(w, "ended without a verdict, with ", number);
+	if (!exited)
+		w->failure.code = CODE_NOT_AVAILABLE;
 }
 
 static int on_exit_of_child(sd_event_source *source, const siginfo_t *status, void *context)
