@@ -142,29 +142,3 @@ write_on a vm1-disk0 9 3
 check "with consent it goes" on a failback reverse --consent "$(jq -r .digest <<<"$plan")" vm1
 check_equal "the roles are swapped" "$(role a), $(role b)" "1 3, 2 3"
 check "and the disks are identical" wait_for 10 cmp -s "$a0" "$b0"
-
-# --- split brain ---
-
-check "a delta of an instant follows the copy" wait_for 20 eval '[ "$(vm_property b Consistent)" = true ]'
-kill -STOP "${daemon_pid[a]}"
-check "a replica is failed over by force while its primary lives" on b failback failover --force vm1
-kill -CONT "${daemon_pid[a]}"
-check "both show the VM its disk, as the operator wanted" eval 'faces a && faces b'
-rm -f "$TMPDIR/both"
-check_fails "that is refused as split brain at the first contact" 17 'Split brain.*yield' \
-	on b failback reverse vm1
-start_job a RequestReplicationStateChange oq $vm_path 3
-wait_for 10 job_ends a "$job" || true
-check "a delta of the other one is, too" \
-	eval 'job_property a "$job" ErrorDescription | grep -q "Split brain"'
-: >"$TMPDIR/a.kernel/vm1-disk0/open"
-check_fails "who yields has the VM shut down first" 16 'is open' on a failback yield vm1
-rm "$TMPDIR/a.kernel/vm1-disk0/open"
-check "one is chosen as the loser" on a failback yield vm1
-check_equal "the VM does not find its disk there any more" "$(faces a || echo none)" none
-check_fails "and cannot go on by itself" 17 'yielded' on a failback resume vm1
-check_fails "nor send all of its disks" 17 'yielded' on a failback resync vm1
-digest=$(on b failback plan --json vm1 | jq -r .digest)
-check "the winner reverses" on b failback reverse --consent "$digest" vm1
-check_equal "and the roles are settled" "$(role a), $(role b)" "2 3, 1 3"
-check "and the disks are identical" wait_for 10 cmp -s "$a0" "$b0"

@@ -55,8 +55,8 @@ TEST(calls_that_ask_keep_their_terms)
 {
 	struct call call;
 
-	EXPECT_EQ(0, code_of("{\"call\": \"look\", \"version\": 3, " VM ", " DISKS "}"));
-	ASSERT_EQ(0, call_decode("{\"call\": \"resume\", \"version\": 3, " VM ", " DISKS ", " SWAP
+	EXPECT_EQ(0, code_of("{\"call\": \"look\", \"version\": 4, " VM ", " DISKS "}"));
+	ASSERT_EQ(0, call_decode("{\"call\": \"resume\", \"version\": 4, " VM ", " DISKS ", " SWAP
 				 ", \"convert\": true}",
 				 &call, NULL));
 	EXPECT_EQ(SWAP_RESUME, call.swap.ask);
@@ -89,7 +89,14 @@ TEST(a_reply_is_read_as_it_was_written)
 				 .nr_aborted = 1,
 				 .ranges = { { 0, 4096 }, { 8192, INT64_MAX - 8192 } },
 				 .nr_ranges = 2,
-				 .next = 12 };
+				 .next = 12,
+				 .history = { .mode = 2,
+					      .state = 5,
+					      .facing = true,
+					      .since_us = 11,
+					      .term = 9,
+					      .base = { { 7 } },
+					      .written_bytes = 512 } };
 	struct reply read;
 	char *text = reply_encode(&written);
 
@@ -107,6 +114,7 @@ TEST(a_reply_is_read_as_it_was_written)
 	EXPECT_TRUE(read.disks[0].map_lost);
 	EXPECT_TRUE(read.disks[0].blank);
 	EXPECT_TRUE(read.busy);
+	EXPECT_EQ(0, memcmp(&written.history, &read.history, sizeof(read.history)));
 	ASSERT_EQ(1, read.nr_aborted);
 	EXPECT_EQ(0, memcmp(&written.aborted[0], &read.aborted[0], sizeof(read.aborted[0])));
 	ASSERT_EQ(2, read.nr_ranges);
@@ -133,9 +141,9 @@ TEST(a_map_of_the_peer_that_is_none_is_refused)
 TEST(another_version_or_call_is_not_supported)
 {
 	EXPECT_EQ(CODE_NOT_SUPPORTED,
-		  code_of("{\"call\": \"reverse\", \"version\": 4, \"new\": 1}"));
+		  code_of("{\"call\": \"reverse\", \"version\": 5, \"new\": 1}"));
 	EXPECT_EQ(CODE_NOT_SUPPORTED,
-		  code_of("{\"call\": \"explode\", \"version\": 3, " VM ", " DISKS "}"));
+		  code_of("{\"call\": \"explode\", \"version\": 4, " VM ", " DISKS "}"));
 }
 
 TEST(what_is_no_call_is_refused)
@@ -145,26 +153,26 @@ TEST(what_is_no_call_is_refused)
 		"1",
 		"{}",
 		"{\"call\": \"reverse\"}",
-		"{\"call\": 1, \"version\": 3}",
-		"{\"call\": \"reverse\", \"version\": 3, " DISKS "}",
-		"{\"call\": \"reverse\", \"version\": 3, " VM "}",
-		"{\"call\": \"reverse\", \"version\": 3, " VM ", \"disks\": []}",
-		"{\"call\": \"reverse\", \"version\": 3, " VM ", \"disks\": [1]}",
-		"{\"call\": \"reverse\", \"version\": 3, " VM ", \"disks\": [{\"name\": \"a\"}]}",
-		"{\"call\": \"reverse\", \"version\": 3, " VM
+		"{\"call\": 1, \"version\": 4}",
+		"{\"call\": \"reverse\", \"version\": 4, " DISKS "}",
+		"{\"call\": \"reverse\", \"version\": 4, " VM "}",
+		"{\"call\": \"reverse\", \"version\": 4, " VM ", \"disks\": []}",
+		"{\"call\": \"reverse\", \"version\": 4, " VM ", \"disks\": [1]}",
+		"{\"call\": \"reverse\", \"version\": 4, " VM ", \"disks\": [{\"name\": \"a\"}]}",
+		"{\"call\": \"reverse\", \"version\": 4, " VM
 		", \"disks\": [{\"name\": \"a\", \"size\": -1}]}",
-		"{\"call\": \"reverse\", \"version\": 3, " VM ", " DISKS ", \"x\": 1}",
-		"{\"call\": \"reverse\", \"version\": 3, " VM ", " DISKS "}",
-		"{\"call\": \"look\", \"version\": 3, " VM ", " DISKS ", \"convert\": 1}",
-		"{\"call\": \"create\", \"version\": 3, " VM ", " DISKS ", \"name\": \"a\"}",
-		"{\"call\": \"reverse\", \"version\": 3, " VM ", " DISKS ", \"base\": \"x\"}",
-		"{\"call\": \"receive\", \"version\": 3, " VM ", " DISKS "}",
-		"{\"call\": \"receive\", \"version\": 3, " VM ", " DISKS ", \"epoch\": \"\"}",
-		"{\"call\": \"receive\", \"version\": 3, " VM ", " DISKS ", \"epoch\": \"" NIL "\"}",
-		"{\"call\": \"receive\", \"version\": 3, " VM ", " DISKS
+		"{\"call\": \"reverse\", \"version\": 4, " VM ", " DISKS ", \"x\": 1}",
+		"{\"call\": \"reverse\", \"version\": 4, " VM ", " DISKS "}",
+		"{\"call\": \"look\", \"version\": 4, " VM ", " DISKS ", \"convert\": 1}",
+		"{\"call\": \"create\", \"version\": 4, " VM ", " DISKS ", \"name\": \"a\"}",
+		"{\"call\": \"reverse\", \"version\": 4, " VM ", " DISKS ", \"base\": \"x\"}",
+		"{\"call\": \"receive\", \"version\": 4, " VM ", " DISKS "}",
+		"{\"call\": \"receive\", \"version\": 4, " VM ", " DISKS ", \"epoch\": \"\"}",
+		"{\"call\": \"receive\", \"version\": 4, " VM ", " DISKS ", \"epoch\": \"" NIL "\"}",
+		"{\"call\": \"receive\", \"version\": 4, " VM ", " DISKS
 		", \"epoch\": \"11111111-2222-4333-8444-555555555555\"}",
-		"{\"call\": \"reverse\", \"version\": 3, \"vm\": \"\", " DISKS "}",
-		"{\"call\": \"reverse\", \"version\": 3, " VM ", " DISKS ", \"aborted\": [{}]}",
+		"{\"call\": \"reverse\", \"version\": 4, \"vm\": \"\", " DISKS "}",
+		"{\"call\": \"reverse\", \"version\": 4, " VM ", " DISKS ", \"aborted\": [{}]}",
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
@@ -177,7 +185,7 @@ TEST(what_is_no_call_is_refused)
 
 TEST(more_disks_or_epochs_than_there_is_room_for_are_refused)
 {
-	char text[32768] = "{\"call\": \"look\", \"version\": 3, " VM ", \"disks\": [";
+	char text[32768] = "{\"call\": \"look\", \"version\": 4, " VM ", \"disks\": [";
 	size_t len = strlen(text);
 
 	for (unsigned int i = 0; i <= CALL_DISKS_MAX; i++)

@@ -7,6 +7,7 @@
 
 #include "base/cleanup.h"
 #include "base/macro.h"
+#include "base/size.h"
 #include "cli/follow.h"
 #include "cli/print.h"
 
@@ -79,9 +80,29 @@ static int run_resync(struct client *client, const struct options *o, struct fai
 	return act(client, o, "Resynchronize", f);
 }
 
+/* What was written here since both hosts held the same, before it is given up. */
+static int tell_loss(struct client *client, const struct options *o, struct failure *f)
+{
+	char path[BUS_PATH_MAX];
+	char bytes[SIZE_TEXT_LEN];
+	struct client_vm vm;
+	int rc = client_find_vm(client, o->operand, path, f);
+
+	if (!rc)
+		rc = client_get_vm(client, path, &vm, f);
+	if (rc || o->json || !vm.dirty_bytes)
+		return rc;
+	(void)printf("%s: %s written on this host since both held the same: given up.\n", vm.name,
+		     vm.dirty_bytes == CLIENT_UNKNOWN ? "an unknown number of bytes" :
+							size_format(vm.dirty_bytes, bytes));
+	return 0;
+}
+
 static int run_revert(struct client *client, const struct options *o, struct failure *f)
 {
-	return act(client, o, "RevertFailover", f);
+	int rc = tell_loss(client, o, f);
+
+	return rc ? rc : act(client, o, "RevertFailover", f);
 }
 
 static int run_commit(struct client *client, const struct options *o, struct failure *f)
@@ -91,7 +112,9 @@ static int run_commit(struct client *client, const struct options *o, struct fai
 
 static int run_yield(struct client *client, const struct options *o, struct failure *f)
 {
-	return act(client, o, "YieldToPeer", f);
+	int rc = tell_loss(client, o, f);
+
+	return rc ? rc : act(client, o, "YieldToPeer", f);
 }
 
 static int run_remove(struct client *client, const struct options *o, struct failure *f)

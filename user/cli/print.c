@@ -80,6 +80,9 @@ int print_vm_json(const struct client_vm *vm, struct failure *f)
 	add_known(object, "dirty_bytes", vm->dirty_bytes);
 	json_add_uint(object, "last_replication_us", vm->last_replication_us);
 	json_add_text(object, "last_error", vm->last_error);
+	if (vm->split_brain[0])
+		(void)json_object_object_add(object, "split_brain",
+					     json_tokener_parse(vm->split_brain));
 	return output_print(object, f);
 }
 
@@ -154,6 +157,53 @@ static int add_vm_row(struct table *table, const struct client_vm *vm)
 	return table_add(table, cells);
 }
 
+static int add_split_row(struct table *table, struct json_object *host)
+{
+	uint64_t bytes = CLIENT_UNKNOWN;
+	uint64_t since = 0;
+	uint64_t term = 0;
+	char since_text[32];
+	char bytes_text[SIZE_TEXT_LEN];
+	char term_text[24];
+	char name[64] = "";
+	char mode[32] = "";
+	char state[64] = "";
+	char base[64] = "";
+	const char *cells[] = { name, mode, state, since_text, term_text, base, bytes_text };
+
+	(void)json_get_text("", host, "host", false, name, sizeof(name), NULL);
+	(void)json_get_text("", host, "mode_name", false, mode, sizeof(mode), NULL);
+	(void)json_get_text("", host, "state_name", false, state, sizeof(state), NULL);
+	(void)json_get_text("", host, "base", false, base, sizeof(base), NULL);
+	(void)json_get_uint("", host, "since_us", false, INT64_MAX, &since, NULL);
+	(void)json_get_uint("", host, "term", false, INT64_MAX, &term, NULL);
+	(void)json_get_uint("", host, "written_bytes", false, INT64_MAX, &bytes, NULL);
+	(void)time_text(since, since_text, sizeof(since_text));
+	(void)snprintf(term_text, sizeof(term_text), "%llu", (unsigned long long)term);
+	(void)dirty_text(bytes, bytes_text);
+	return table_add(table, cells);
+}
+
+/* Whose writes are to be given up? Both histories, for who has to say it. */
+static int print_split_brain(const struct client_vm *vm)
+{
+	static const struct table_column columns[] = {
+		{ "HOST", false },  { "MODE", false }, { "STATE", false }, { "SINCE", false },
+		{ "TERM", true },   { "BASE", false }, { "WRITTEN SINCE", true },
+	};
+	cleanup_json struct json_object *hosts = json_tokener_parse(vm->split_brain);
+	_cleanup_(table_free_at) struct table *table = NULL;
+	int rc = table_new(columns, ARRAY_SIZE(columns), &table);
+
+	for (size_t i = 0; !rc && hosts && i < json_object_array_length(hosts); i++)
+		rc = add_split_row(table, json_object_array_get_idx(hosts, i));
+	if (rc)
+		return rc;
+	(void)printf("\n");
+	table_print(table, stdout);
+	return 0;
+}
+
 static int print_vm_table(const struct client_vm *vms, size_t nr, struct failure *f)
 {
 	static const struct table_column columns[] = {
@@ -170,11 +220,13 @@ static int print_vm_table(const struct client_vm *vms, size_t nr, struct failure
 	if (rc)
 		return failure_set(f, CODE_OUT_OF_MEMORY, rc, "Out of memory.");
 	table_print(table, stdout);
-	for (size_t i = 0; i < nr; i++) {
+	for (size_t i = 0; !rc && i < nr; i++) {
 		if (vms[i].last_error[0])
 			(void)printf("\n%s: %s\n", vms[i].name, vms[i].last_error);
+		if (vms[i].split_brain[0])
+			rc = print_split_brain(&vms[i]);
 	}
-	return 0;
+	return rc ? failure_set(f, CODE_OUT_OF_MEMORY, rc, "Out of memory.") : 0;
 }
 
 int print_vms(const struct client_vm *vms, size_t nr, bool json, struct failure *f)

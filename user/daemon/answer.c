@@ -13,6 +13,7 @@
 #include "daemon/delta_receive.h"
 #include "daemon/job.h"
 #include "daemon/map_import.h"
+#include "daemon/split_brain.h"
 #include "daemon/trackers.h"
 #include "daemon/vm.h"
 
@@ -47,6 +48,7 @@ static void describe(const struct vm *vm, struct reply *reply)
 	reply->state = vm->r.state;
 	reply->ceded = vm->r.ceded;
 	reply->host = vm_swap_host(vm);
+	reply->history = vm_history(vm);
 	reply->nr_aborted = vm->r.nr_aborted;
 	memcpy(reply->aborted, vm->r.aborted, sizeof(reply->aborted));
 }
@@ -71,7 +73,7 @@ static void describe_disks(const struct vm *vm, struct reply *reply)
 
 /* --- the calls of role_swap.h --- */
 
-static int explain_verdict(const struct vm *vm, const struct call *call,
+static int explain_verdict(struct vm *vm, const struct call *call,
 			   enum swap_verdict verdict, struct failure *f)
 {
 	struct swap_host host = vm_swap_host(vm);
@@ -80,15 +82,7 @@ static int explain_verdict(const struct vm *vm, const struct call *call,
 	relationship_role_text(vm_role(vm), role, sizeof(role));
 	switch (verdict) {
 	case SWAP_SPLIT_BRAIN:
-		return failure_set(
-			f, CODE_INVALID_STATE, -EBADE,
-			"Split brain: VM %.64s may run on both hosts; here it is %s (%s, term "
-			"%llu), there in term %llu. Choose the host whose changes are given up: "
-			"shut the VM down there, and `failback yield %.64s` (a primary) or "
-			"`failback revert %.64s` (a failed-over replica) on it.",
-			vm->r.name, swap_role_name(host.role), role,
-			(unsigned long long)host.term, (unsigned long long)call->swap.term,
-			vm->r.name, vm->r.name);
+		return split_brain_refuse(vm, &call->history, f);
 	case SWAP_STALE:
 		return failure_set(f, CODE_INVALID_STATE, -ESTALE,
 				   "VM %.64s has changed here meanwhile (%s, term %llu): repeat it.",
@@ -245,7 +239,7 @@ static int agree(struct vm *vm, const struct call *call, struct reply *reply, st
 }
 
 /* What would keep this host from becoming the caller's replica, before anything is chosen. */
-static int check_reverse(const struct vm *vm, const struct call *call, struct reply *reply,
+static int check_reverse(struct vm *vm, const struct call *call, struct reply *reply,
 			 struct failure *f)
 {
 	struct swap_host host = vm_swap_host(vm);
@@ -275,6 +269,7 @@ static int handle(struct daemon *d, const struct address *peer, const struct cal
 	rc = find_vm(d, peer, &call->vm, &vm, f);
 	if (rc)
 		return rc;
+	split_brain_look(vm, &call->history);
 	if (call->kind == CALL_LOOK || call->kind == CALL_REVERSE_CHECK)
 		describe_disks(vm, reply);
 	if (call->kind == CALL_MAP) {

@@ -86,6 +86,52 @@ static void add_aborted(struct json_object *object, const struct uuid *epochs, s
 	(void)json_object_object_add(object, "aborted", aborted);
 }
 
+static void add_history(struct json_object *object, const struct history *history)
+{
+	struct json_object *item = json_object_new_object();
+
+	json_add_uint(item, "mode", history->mode);
+	json_add_uint(item, "state", history->state);
+	add_flag(item, "facing", history->facing);
+	json_add_uint(item, "since", history->since_us);
+	json_add_uint(item, "term", history->term);
+	json_add_uuid(item, "base", &history->base);
+	if (history->written_bytes != HISTORY_UNKNOWN)
+		json_add_uint(item, "written", history->written_bytes);
+	(void)json_object_object_add(object, "history", item);
+}
+
+static int decode_history(struct json_object *object, struct history *ret, struct failure *f)
+{
+	struct history history = { .written_bytes = HISTORY_UNKNOWN };
+	struct json_object *item;
+	uint64_t mode = 0;
+	uint64_t state = 0;
+	int rc;
+
+	if (!json_object_object_get_ex(object, "history", &item))
+		return 0;
+	rc = json_get_uint(what, item, "mode", true, NR_MODES - 1, &mode, f);
+	if (!rc)
+		rc = json_get_uint(what, item, "state", true, NR_STATES - 1, &state, f);
+	if (!rc)
+		rc = json_get_flag(what, item, "facing", &history.facing, f);
+	if (!rc)
+		rc = json_get_uint(what, item, "since", true, INT64_MAX, &history.since_us, f);
+	if (!rc)
+		rc = json_get_uint(what, item, "term", true, CALL_TERM_MAX, &history.term, f);
+	if (!rc)
+		rc = json_get_uuid(what, item, "base", false, &history.base, f);
+	if (!rc)
+		rc = json_get_uint(what, item, "written", false, INT64_MAX, &history.written_bytes, f);
+	if (rc)
+		return rc;
+	history.mode = (unsigned int)mode;
+	history.state = (unsigned int)state;
+	*ret = history;
+	return 0;
+}
+
 char *call_encode(const struct call *call)
 {
 	cleanup_json struct json_object *object = json_object_new_object();
@@ -127,6 +173,7 @@ char *call_encode(const struct call *call)
 	add_flag(object, "full", call->full);
 	add_flag(object, "instant", call->instant);
 	json_add_uint(object, "bytes", call->bytes);
+	add_history(object, &call->history);
 	return json_text(object);
 }
 
@@ -249,7 +296,7 @@ int call_decode(const char *text, struct call *ret, struct failure *f)
 	static const char *const members[] = { "call",	  "version", "vm",	"name",	 "base",
 					       "epoch",	  "aborted", "disks",	"term",	 "expects",
 					       "session", "nonce",   "convert", "full",	 "port",
-					       "instant", "bytes",   "disk",	"start" };
+					       "instant", "bytes",   "disk",	"start", "history" };
 	cleanup_json struct json_object *object = NULL;
 	struct call call = { 0 };
 	uint64_t port = 0;
@@ -280,6 +327,8 @@ int call_decode(const char *text, struct call *ret, struct failure *f)
 		rc = decode_delta(object, &call, f);
 	if (!rc)
 		rc = decode_map(object, &call, f);
+	if (!rc)
+		rc = decode_history(object, &call.history, f);
 	if (!rc)
 		rc = decode_aborted(object, call.aborted, &call.nr_aborted, f);
 	if (!rc)
@@ -343,6 +392,7 @@ char *reply_encode(const struct reply *reply)
 	(void)json_object_object_add(object, "disks", disks);
 	add_aborted(object, reply->aborted, reply->nr_aborted);
 	add_ranges(object, reply);
+	add_history(object, &reply->history);
 	return json_text(object);
 }
 
@@ -452,6 +502,8 @@ int reply_decode(const char *text, struct reply *ret, struct failure *f)
 		rc = decode_aborted(object, reply->aborted, &reply->nr_aborted, f);
 	if (!rc)
 		rc = decode_ranges(object, reply, f);
+	if (!rc)
+		rc = decode_history(object, &reply->history, f);
 	if (rc)
 		return rc;
 	reply->code = (uint32_t)code;

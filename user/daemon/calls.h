@@ -16,13 +16,16 @@
  *
  *	"map"		what may differ from the base on one of your disks, in bytes, from "start" on?
  *
- *	CALL	{"call", "version": 3, "vm", "name", "base", "epoch", "aborted": [{"epoch"}],
+ *	CALL	{"call", "version": 4, "vm", "name", "base", "epoch", "aborted": [{"epoch"}],
  *		 "disks": [{"name", "size", "path", "tracker", "all"}],
  *		 "term", "expects", "session", "nonce", "convert", "full", "instant",
- *		 "bytes", "port", "disk", "start"}
+ *		 "bytes", "port", "disk", "start", "history"}
  *	REPLY	{"code", "text", "busy", "base", "mode", "state", "facing", "term", "session", "nonce",
  *		 "disks": [{"name", "size", "map", "lost", "dirty", "blank"}],
- *		 "aborted": [{"epoch"}], "ranges": [FIRST, LENGTH, ...], "next"}
+ *		 "aborted": [{"epoch"}], "ranges": [FIRST, LENGTH, ...], "next", "history"}
+ *
+ * "history": {"mode", "state", "facing", "since", "term", "base", "written"}: what the VM did on the host
+ * that speaks.
  *
  * "busy": the delta before is still on its way to the disks; come again.
  *
@@ -50,7 +53,7 @@
 #include "lib/extent.h"
 #include "lib/store.h"
 
-#define CALLS_VERSION  3
+#define CALLS_VERSION  4
 #define CALL_DISKS_MAX 256
 #define CALL_RANGES_MAX 1024
 
@@ -65,6 +68,19 @@ enum call_kind {
 	CALL_RECEIVE,
 	CALL_MAP,
 	NR_CALLS
+};
+
+#define HISTORY_UNKNOWN UINT64_MAX
+
+/* What a VM did on a host: enough to tell two of them apart. */
+struct history {
+	unsigned int mode;
+	unsigned int state;
+	bool facing; /* the VM may run there, now */
+	uint64_t since_us; /* 1970: in that role; 0: unknown */
+	uint64_t term;
+	struct uuid base;
+	uint64_t written_bytes; /* since the base, of blocks; HISTORY_UNKNOWN */
 };
 
 struct call_disk {
@@ -93,6 +109,7 @@ struct call {
 	uint64_t bytes;
 	char disk[DISK_NAME_MAX + 1]; /* map */
 	uint64_t start; /* map */
+	struct history history;
 };
 
 struct reply_disk {
@@ -121,6 +138,7 @@ struct reply {
 	struct extent ranges[CALL_RANGES_MAX]; /* ascending */
 	size_t nr_ranges;
 	uint64_t next; /* where the map goes on; 0: these were the last */
+	struct history history;
 };
 
 /** call_asks - which of role_swap.h's calls is it? False: none. */

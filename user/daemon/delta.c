@@ -153,6 +153,10 @@ static void tell_way_forward(const struct vm *vm, const struct failure *why, str
 {
 	char way[128];
 
+	if (vm->is_split) {
+		*ret = *why; /* which says what to do */
+		return;
+	}
 	if (heals_by_itself(why->code))
 		(void)snprintf(way, sizeof(way),
 			       "the next delta covers it; `failback resume %.64s` sends it",
@@ -488,7 +492,7 @@ static void on_reply(void *context, int error, const struct failure *why, const 
 	else
 		rc = reply_decode(text, &reply, &failure);
 	if (!rc)
-		vm_note_peer(delta->vm, reply.mode, reply.state);
+		vm_note_peer(delta->vm, &reply);
 	if (!rc && reply.code == CODE_COMPLETED && uuid_equal(&reply.base, &delta->vm->r.epoch)) {
 		succeed(delta); /* its acknowledgement was lost */
 		return;
@@ -552,6 +556,7 @@ static int call_receive(struct delta *delta, struct failure *f)
 
 	call_of_relationship(CALL_RECEIVE, &delta->vm->r, &call);
 	describe_delta(delta, &call);
+	call.history = vm_history(delta->vm);
 	text = call_encode(&call);
 	if (!text)
 		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");

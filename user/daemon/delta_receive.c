@@ -30,6 +30,7 @@
 #include "base/realtime.h"
 #include "daemon/job.h"
 #include "daemon/journals.h"
+#include "daemon/split_brain.h"
 #include "daemon/trackers.h"
 #include "daemon/transfer_plan.h"
 #include "daemon/worker.h"
@@ -384,18 +385,13 @@ static int check_known(const struct vm *vm, const struct call *call, struct fail
 	return 0;
 }
 
-static int check(const struct vm *vm, const struct call *call, struct failure *f)
+static int check(struct vm *vm, const struct call *call, struct failure *f)
 {
 	struct relationship_record ignored = vm->r;
 	int rc;
 
 	if (vm_swap_host(vm).role == SWAP_FAILED_OVER)
-		return failure_set(
-			f, CODE_INVALID_STATE, -EBADE,
-			"Split brain: VM %.64s was failed over to this host, and its primary sends "
-			"on. Choose the host whose changes are given up: shut the VM down there, and "
-			"`failback yield %.64s` on the primary or `failback revert %.64s` here.",
-			vm->r.name, vm->r.name, vm->r.name);
+		return split_brain_refuse(vm, &call->history, f);
 	rc = vm_apply_event(vm, EVENT_RECEIVE, &ignored, f);
 	if (!rc)
 		rc = vm_check_idle(vm, f);

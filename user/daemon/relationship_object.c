@@ -9,7 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "base/realtime.h"
+#include "daemon/split_brain.h"
 #include "daemon/trackers.h"
 #include "daemon/vm.h"
 #include "lib/bus.h"
@@ -73,6 +75,13 @@ BUS_GETTER(get_text)
 	else if (strcmp(property, "ReplicationSettingData") == 0)
 		text = r->settings ? r->settings : "{}";
 	return sd_bus_message_append(reply, "s", text);
+}
+
+BUS_GETTER(get_split)
+{
+	cleanup_free char *text = split_brain_to_json(context);
+
+	return text ? sd_bus_message_append(reply, "s", text) : -ENOMEM;
 }
 
 BUS_GETTER(get_uuid)
@@ -208,6 +217,7 @@ static const sd_bus_vtable vtable[] = {
 	BUS_PROPERTY_CHANGING("PeerState", "q", get_peer_u16),
 	BUS_PROPERTY_CHANGING("PeerStateName", "s", get_peer_name),
 	BUS_PROPERTY_CHANGING("PeerSeen", "t", get_u64),
+	SD_BUS_PROPERTY("SplitBrain", "s", get_split, 0, 0),
 	SD_BUS_PROPERTY("Lag", "t", get_u64, 0, 0),
 	SD_BUS_PROPERTY("SecondsToCatchUp", "t", get_u64, 0, 0),
 	BUS_PROPERTY_CHANGING("LastReplicationTime", "t", get_last_time),

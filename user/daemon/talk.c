@@ -34,8 +34,10 @@ static void on_reply(void *context, int error, const struct failure *why, const 
 
 static int say(struct talk *talk, struct failure *f)
 {
-	cleanup_free char *text = call_encode(&talk->call);
+	cleanup_free char *text = NULL;
 
+	talk->call.history = vm_history(talk->vm);
+	text = call_encode(&talk->call);
 	if (!text)
 		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
 	return conn_call(talk->conn, text, peer_timeout_us(talk->vm->daemon), on_reply, talk, f);
@@ -48,7 +50,7 @@ static int take_reply(struct talk *talk, const char *text, struct failure *f)
 
 	if (rc)
 		return rc;
-	vm_note_peer(talk->vm, talk->reply.mode, talk->reply.state);
+	vm_note_peer(talk->vm, &talk->reply);
 	if (talk->reply.code != CODE_COMPLETED)
 		return failure_set(f, (enum code)talk->reply.code, -EREMOTEIO,
 				   "Peer %s refuses: %.440s", talk->peer, talk->reply.text);

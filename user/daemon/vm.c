@@ -14,6 +14,8 @@
 #include "daemon/job.h"
 #include "daemon/journals.h"
 #include "daemon/objects.h"
+#include "daemon/split_brain.h"
+#include "daemon/trackers.h"
 #include "lib/bus.h"
 #include "lib/devid.h"
 
@@ -69,6 +71,7 @@ int vm_add(struct daemon *d, struct relationship_record *r, struct failure *f)
 	struct uuid uuid = r->vm;
 	int rc;
 
+	r->role_since_us = realtime_us();
 	rc = store_put_relationship(d->store, r, f);
 	if (!rc)
 		rc = append(d, r, f);
@@ -78,17 +81,32 @@ int vm_add(struct daemon *d, struct relationship_record *r, struct failure *f)
 	return 0;
 }
 
+static enum swap_role swap_role_of(const struct relationship_record *r)
+{
+	bool failed_over = r->state == STATE_RECOVERED || r->state == STATE_COMMITTED;
+
+	if (r->mode == MODE_PRIMARY)
+		return r->ceded ? SWAP_CEDED : SWAP_PRIMARY;
+	return failed_over ? SWAP_FAILED_OVER : SWAP_REPLICA;
+}
+
 int vm_change(struct vm *vm, const struct relationship_record *next, struct failure *f)
 {
-	int rc = store_put_relationship(vm->daemon->store, next, f);
+	struct relationship_record dated = *next;
+	bool same_role = swap_role_of(next) == swap_role_of(&vm->r);
+	int rc;
 
+	if (!same_role)
+		dated.role_since_us = realtime_us();
+	rc = store_put_relationship(vm->daemon->store, &dated, f);
 	if (rc)
 		return rc;
+	vm->is_split &= same_role;
 	if (next->settings != vm->r.settings)
 		free(vm->r.settings);
 	if (next->disks != vm->r.disks)
 		free(vm->r.disks);
-	vm->r = *next;
+	vm->r = dated;
 	relationship_object_changed(vm);
 	return 0;
 }
@@ -150,15 +168,11 @@ int vm_remove(struct vm *vm, struct failure *f)
 
 struct swap_host vm_swap_host(const struct vm *vm)
 {
-	const struct relationship_record *r = &vm->r;
-	bool failed_over = r->state == STATE_RECOVERED || r->state == STATE_COMMITTED;
-	struct swap_host host = { .term = r->term, .session = vm->daemon->session };
+	struct swap_host host = { .role = swap_role_of(&vm->r),
+				  .term = vm->r.term,
+				  .session = vm->daemon->session };
 
-	if (r->mode == MODE_PRIMARY)
-		host.role = r->ceded ? SWAP_CEDED : SWAP_PRIMARY;
-	else
-		host.role = failed_over ? SWAP_FAILED_OVER : SWAP_REPLICA;
-	host.facing = swap_may_face(host.role) && strcmp(r->boot, vm->daemon->boot) == 0;
+	host.facing = swap_may_face(host.role) && strcmp(vm->r.boot, vm->daemon->boot) == 0;
 	return host;
 }
 
@@ -170,13 +184,28 @@ void vm_put_swap(const struct vm *vm, const struct swap_host *host,
 	(void)snprintf(next->boot, sizeof(next->boot), "%s", host->facing ? vm->daemon->boot : "");
 }
 
-void vm_note_peer(struct vm *vm, unsigned int mode, unsigned int state)
+struct history vm_history(const struct vm *vm)
 {
-	if (mode == MODE_NONE)
+	struct history history = { .mode = vm->r.mode,
+				   .state = vm->r.state,
+				   .facing = vm_swap_host(vm).facing,
+				   .since_us = vm->r.role_since_us,
+				   .term = vm->r.term,
+				   .base = vm->r.base };
+
+	if (trackers_dirty_bytes(&vm->r, &history.written_bytes, NULL))
+		history.written_bytes = HISTORY_UNKNOWN;
+	return history;
+}
+
+void vm_note_peer(struct vm *vm, const struct reply *reply)
+{
+	if (reply->mode == MODE_NONE)
 		return;
-	vm->peer_mode = mode;
-	vm->peer_state = state;
+	vm->peer_mode = reply->mode;
+	vm->peer_state = reply->state;
 	vm->peer_seen_us = realtime_us();
+	split_brain_look(vm, &reply->history);
 	relationship_object_changed(vm);
 }
 

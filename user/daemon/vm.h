@@ -3,6 +3,7 @@
 #ifndef FAILBACK_DAEMON_VM_H
 #define FAILBACK_DAEMON_VM_H
 
+#include "daemon/calls.h"
 #include "daemon/daemon.h"
 #include "daemon/relationship.h"
 #include "daemon/role_swap.h"
@@ -21,6 +22,8 @@ struct vm {
 	unsigned int peer_mode;
 	unsigned int peer_state;
 	uint64_t peer_seen_us;
+	bool is_split; /* both hosts may run it (split_brain.h), and there it is so: */
+	struct history split_there;
 	uint64_t bytes_per_second; /* of the last transfer; 0: unknown */
 	uint64_t guard_ns; /* when the host began to wait for the peer's word after a boot */
 };
@@ -74,8 +77,11 @@ struct swap_host vm_swap_host(const struct vm *vm);
 void vm_put_swap(const struct vm *vm, const struct swap_host *host,
 		 struct relationship_record *next);
 
+/** vm_history - what the VM did here. */
+struct history vm_history(const struct vm *vm);
+
 /** vm_note_peer - the peer has just said how it stands; mode 0: it did not. */
-void vm_note_peer(struct vm *vm, unsigned int mode, unsigned int state);
+void vm_note_peer(struct vm *vm, const struct reply *reply);
 
 /** vm_is_held - it may run here, as far as its role goes, but was not released since the boot. */
 bool vm_is_held(const struct vm *vm);

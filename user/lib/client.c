@@ -57,6 +57,7 @@ static const struct property vm_properties[] = {
 	PROPERTY(client_vm, dirty_bytes, "DirtyBytes", 't'),
 	PROPERTY(client_vm, last_replication_us, "LastReplicationTime", 't'),
 	PROPERTY(client_vm, last_error, "LastError", 's'),
+	PROPERTY(client_vm, split_brain, "SplitBrain", 's'),
 };
 
 static const struct property job_properties[] = {

@@ -43,6 +43,7 @@ struct client_vm {
 	uint64_t dirty_bytes;
 	uint64_t last_replication_us;
 	char last_error[512];
+	char split_brain[1024]; /* JSON; "": none (daemon/split_brain.h) */
 };
 
 struct client_job {

@@ -49,6 +49,7 @@ static const char *const migrations[] = {
 	"ALTER TABLE relationships ADD COLUMN journal TEXT NOT NULL DEFAULT '';"
 	"ALTER TABLE relationships ADD COLUMN instant INTEGER NOT NULL DEFAULT 0;",
 	"ALTER TABLE disks ADD COLUMN send INTEGER NOT NULL DEFAULT 0;",
+	"ALTER TABLE relationships ADD COLUMN role_since_us INTEGER NOT NULL DEFAULT 0;",
 };
 
 /* --- SQLite --- */
@@ -291,12 +292,12 @@ static int put_relationship_row(struct store *store, const struct relationship_r
 {
 	static const char sql[] =
 		"INSERT INTO relationships VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,"
-		" ?15,?16,?17,?18,?19)"
+		" ?15,?16,?17,?18,?19,?20)"
 		" ON CONFLICT (vm) DO UPDATE SET name=?2, mode=?3, state=?4, health=?5, peer=?6, "
 		"base=?7,"
 		" epoch=?8, epoch_durable=?9, inconsistent=?10, aborted=?11, settings=?12,"
 		" last_replication_us=?13, last_error=?14, term=?15, ceded=?16, boot=?17,"
-		" journal=?18, instant=?19";
+		" journal=?18, instant=?19, role_since_us=?20";
 	_cleanup_(finalize_at) sqlite3_stmt *stmt = NULL;
 	char aborted[ABORTED_MAX * (UUID_TEXT_LEN + 1) + 1];
 	int rc = prepare(store, sql, &stmt, f);
@@ -323,6 +324,7 @@ static int put_relationship_row(struct store *store, const struct relationship_r
 	bind_text(stmt, 17, r->boot);
 	bind_text(stmt, 18, r->journal);
 	bind_number(stmt, 19, r->instant);
+	bind_number(stmt, 20, r->role_since_us);
 	return step_to_end(store, stmt, f);
 }
 
@@ -441,6 +443,7 @@ static int load_relationship(struct store *store, sqlite3_stmt *stmt, struct rel
 	column_text(stmt, 16, r->boot, sizeof(r->boot));
 	column_text(stmt, 17, r->journal, sizeof(r->journal));
 	r->instant = column_number(stmt, 18) != 0;
+	r->role_since_us = column_number(stmt, 19);
 	if (column_uuid(stmt, 0, &r->vm) || column_uuid(stmt, 6, &r->base) ||
 	    column_uuid(stmt, 7, &r->epoch) || aborted_parse(aborted, r))
 		return failure_set(f, CODE_STATUS_UNKNOWN, -EBADMSG,

@@ -73,6 +73,7 @@ struct relationship_record {
 	bool ceded; /* a primary on which the VM may not run */
 	char boot[BOOT_TEXT_MAX]; /* the boot in which the VM's devices were released; "": they are not */
 	char *settings; /* JSON of ReplicationSettingData; malloc()ed, NULL: none */
+	uint64_t role_since_us; /* since 1970: when it came to be what role_swap.h calls its role */
 	uint64_t last_replication_us; /* since 1970; 0: never */
 	char last_error[512]; /* "" when the last transfer went well */
 	struct disk_record *disks; /* malloc()ed */

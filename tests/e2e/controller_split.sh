@@ -1,0 +1,105 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Split brain: a replica is failed over by force while its primary lives. The first contact is refused, both
+# hosts show what each has done, and only the operator's choice of the loser ends it.
+#
+# e2e: timeout=240
+. "$(dirname "$0")/../lib.sh"
+. "$(dirname "$0")/controller.bash"
+. "$(dirname "$0")/controller_fake.bash"
+
+size=$MiB
+daemon_options=(--call-timeout 5 --second-ms 1000) # no delta goes by itself
+two_hosts
+
+# faces <host>: the VM would find its disk there
+faces()
+{
+	[ -e "$TMPDIR/$1.kernel/vm1-disk0" ]
+}
+
+up a
+up b
+relate
+check "a delta gives both a base" on a failback resume vm1
+base=$(vm_property a Base | tr -d '"')
+kill -STOP "${daemon_pid[a]}"
+check "a replica is failed over by force while its primary lives" on b failback failover --force vm1
+kill -CONT "${daemon_pid[a]}"
+check "both show the VM its disk, as the operator wanted" eval 'faces a && faces b'
+write_on a vm1-disk0 10 2
+write_on b vm1-disk0 20 5
+down
+save split
+up a
+up b
+check_equal "nothing is known of it yet" "$(on a failback status --json | jq -c .split_brain)" null
+
+# histories <host>: of both, by term: [host, mode, state, base, bytes written]
+histories()
+{
+	on "$1" failback status --json | jq -c '.split_brain | map([.mode, .state, .base, .written_bytes])'
+}
+hosts()
+{
+	on "$1" failback status --json | jq -c '.split_brain | map(.host)'
+}
+
+# --- at the first contact, whoever makes it ---
+
+check_fails "a delta of the primary is refused" 17 'Split brain.*8 KiB written.*20 KiB|Split brain.*20 KiB written.*8 KiB' \
+	on a failback resume vm1
+ours="[1,8,\"$base\",8192]" theirs="[2,5,\"$base\",20480]"
+check_equal "the primary shows both histories" "$(histories a)" "[$ours,$theirs]"
+check_equal "and so does the replica that refused it" "$(histories b)" "[$theirs,[1,3,\"$base\",8192]]"
+check_equal "by host" "$(hosts b)" "[\"this host\",\"${address[a]}:$port\"]"
+since()
+{
+	on "$1" failback status --json | jq "$2"
+}
+check "since when each may run the VM" eval '[ "$(since a ".split_brain[0].since_us < .split_brain[1].since_us and .split_brain[0].since_us > 0")" = true ]'
+on b failback status >"$TMPDIR/out"
+check "status prints them as a table" grep -qE 'this host +Replica +Recovered .* 20 KiB' "$TMPDIR/out"
+check "and says how to choose" grep -q 'failback yield vm1.*failback revert vm1' "$TMPDIR/out"
+check_equal "the replica's health is critical" "$(vm_property b ReplicationHealth)" 3
+down
+restore split
+up a
+up b
+check_fails "a reverse of the replica is refused" 17 'Split brain.*yield' on b failback reverse vm1
+check_equal "both know of it" "$(on a failback status --json | jq '.split_brain | length') $(on b failback status --json | jq '.split_brain | length')" "2 2"
+check_equal "nothing has changed" "$(role a), $(role b)" "1 3, 2 5"
+
+# --- the primary loses ---
+
+: >"$TMPDIR/a.kernel/vm1-disk0/open"
+check_fails "who yields has the VM shut down first" 16 'is open' on a failback yield vm1
+rm "$TMPDIR/a.kernel/vm1-disk0/open"
+check "the primary is chosen as the loser, and told what it gives up" grep -q '8 KiB' <(on a failback yield vm1 2>&1)
+check_equal "the VM does not find its disk there any more" "$(faces a || echo none)" none
+check_equal "there is one host then" "$(on a failback status --json | jq -c .split_brain)" null
+check_fails "it cannot go on by itself" 17 'yielded' on a failback resume vm1
+check_fails "nor send all of its disks" 17 'yielded' on a failback resync vm1
+plan=$(on b failback plan --json vm1)
+check_equal "the winner's plan says what is lost" "$(jq .lost_bytes <<<"$plan")" 8192
+check "the winner reverses" on b failback reverse --consent "$(jq -r .digest <<<"$plan")" vm1
+check_equal "and the roles are settled" "$(role a), $(role b)" "2 3, 1 3"
+check "and the disks are identical" wait_for 10 cmp -s "$a0" "$b0"
+check_equal "and nobody speaks of it any more" "$(on b failback status --json | jq -c '[.split_brain, .last_error]')" '[null,""]'
+down
+
+# --- the replica loses ---
+
+restore split
+up a
+up b
+on a failback resume vm1 >/dev/null 2>&1 || true
+cp "$TMPDIR/a.disk0" "$TMPDIR/kept"
+check "the replica is chosen as the loser, and told what it gives up" grep -q '20 KiB' <(on b failback revert vm1 2>&1)
+check_equal "the VM does not find its disk there any more" "$(faces b || echo none)" none
+check_equal "there is one host then" "$(on b failback status --json | jq -c .split_brain)" null
+check_fails "no delta makes it equal" 12 'resync' on a failback resume vm1
+check "a comparison does" on a failback resync vm1
+check "the disks are identical" wait_for 10 cmp -s "$a0" "$b0"
+check "and nothing of the winner's is lost" cmp "$a0" "$TMPDIR/kept"
+check_equal "and the roles are settled" "$(role a), $(role b)" "1 3, 2 3"
