@@ -94,6 +94,15 @@ connection_is_tested()
 }
 check "the connection is tested" wait_for 10 connection_is_tested
 check_fails "start says that it needs --force" 15 'give --force' on a failback start vm1
+statistics()
+{
+	on "$1" failback status --json vm1 | jq -c "$2"
+}
+check_equal "statistics count what was sent" \
+	"$(statistics a '.statistics | [.ReplicationSuccessCount > 5, .MaxReplicationSize, .NetworkFailureCount, .ReplicationHealth]')" "[true,$size,0,1]"
+check_equal "and as failed what the suspended replica refused" "$(statistics a '.statistics.ReplicationFailureCount > 0')" true
+check_equal "and what was received" "$(statistics b '.statistics | [.ReplicationSuccessCount > 5, has("PendingReplicationSize")]')" '[true,false]'
+check_equal "anyone may ask" "$(call a GetReplicationStatistics o $vm_path | cut -c1-7)" 'uso 0 "'
 on a timeout 2 failback watch --json >"$TMPDIR/watched" || true
 check_equal "watch prints objects with a schema" "$(jq -s 'map(.schema) | unique | .[0]' "$TMPDIR/watched")" 1
 check "the log has what ran" grep -q 'resynchronising: completed' <(on a failback log)

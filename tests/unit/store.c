@@ -65,6 +65,7 @@ static struct relationship_record example(struct disk_record *disks)
 		.nr_aborted = 2,
 		.settings = (char *)"{\"a\":1}",
 		.last_replication_us = UINT64_C(1) << 50,
+		.role_since_us = UINT64_C(1) << 49,
 		.last_error = "it failed",
 		.disks = disks,
 		.nr_disks = 2,
@@ -116,6 +117,7 @@ TEST_F(store, a_relationship_is_loaded_as_it_was_put)
 	EXPECT_TRUE(uuid_equal(&put.aborted[1], &all[0].aborted[1]));
 	EXPECT_STREQ(put.settings, all[0].settings);
 	EXPECT_EQ(put.last_replication_us, all[0].last_replication_us);
+	EXPECT_EQ(put.role_since_us, all[0].role_since_us);
 	EXPECT_STREQ(put.last_error, all[0].last_error);
 	ASSERT_EQ(2, all[0].nr_disks);
 	EXPECT_EQ(0, memcmp(disks, all[0].disks, sizeof(disks)));
@@ -191,6 +193,37 @@ TEST_F(store, jobs_that_did_not_end_are_settled_and_others_are_not)
 	ASSERT_EQ(0, store_load_jobs(self->store, 1, &jobs, &nr, &self->f));
 	EXPECT_EQ(1, nr);
 	free(jobs);
+}
+
+static void note_start(void *context, const struct job_record *job)
+{
+	uint64_t *seen = context;
+
+	*seen = *seen * 100 + job->started_us;
+}
+
+TEST_F(store, jobs_of_one_vm_are_visited_in_the_order_of_their_starts)
+{
+	static const uint64_t starts[] = { 30, 10, 20, 40 };
+	struct uuid one = { { 1 } };
+	struct uuid other = { { 2 } };
+	uint64_t since = 15;
+	uint64_t seen = 0;
+
+	for (unsigned int i = 0; i < 4; i++) {
+		struct job_record job = { .id = { { (uint8_t)(i + 1) } }, .vm = i == 3 ? other : one,
+					  .started_us = starts[i], .ended_us = 50 };
+
+		ASSERT_EQ(0, store_put_job(self->store, &job, &self->f));
+	}
+	ASSERT_EQ(0, store_visit_jobs(self->store, &one, &since, note_start, &seen, &self->f));
+	EXPECT_EQ(2030, seen);
+	EXPECT_EQ(15, since);
+	seen = 0;
+	since = 3;
+	ASSERT_EQ(0, store_visit_jobs(self->store, &one, &since, note_start, &seen, &self->f));
+	EXPECT_EQ(102030, seen);
+	EXPECT_EQ(10, since); /* the history begins there */
 }
 
 TEST_F(store, only_the_newest_jobs_are_kept)

@@ -131,6 +131,21 @@ static int run_start(struct client *client, const struct options *o, struct fail
 	return act(client, o, "ForceStart", f);
 }
 
+static int print_status(struct client *client, const struct client_vm *vms, size_t nr, bool json,
+			struct failure *f)
+{
+	int rc = json ? 0 : print_vms(vms, nr, f);
+
+	for (size_t i = 0; json && !rc && i < nr; i++) {
+		cleanup_free char *statistics = NULL;
+
+		/* A VM whose record cannot be read has none, and is shown all the same. */
+		(void)client_statistics(client, vms[i].path, &statistics, NULL);
+		rc = print_vm_json(&vms[i], statistics, f);
+	}
+	return rc;
+}
+
 static int run_status(struct client *client, const struct options *o, struct failure *f)
 {
 	cleanup_free struct client_vm *vms = NULL;
@@ -141,12 +156,12 @@ static int run_status(struct client *client, const struct options *o, struct fai
 
 	if (!o->operand) {
 		rc = client_list_vms(client, &vms, &nr, f);
-		return rc ? rc : print_vms(vms, nr, o->json, f);
+		return rc ? rc : print_status(client, vms, nr, o->json, f);
 	}
 	rc = client_find_vm(client, o->operand, path, f);
 	if (!rc)
 		rc = client_get_vm(client, path, &vm, f);
-	return rc ? rc : print_vms(&vm, 1, o->json, f);
+	return rc ? rc : print_status(client, &vm, 1, o->json, f);
 }
 
 static int run_jobs(struct client *client, const struct options *o, struct failure *f)

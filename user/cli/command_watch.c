@@ -61,7 +61,9 @@ int command_wait(struct client *client, const struct options *o, struct failure 
 					   (unsigned long long)state);
 		(void)nanosleep(&pause_time, NULL);
 	}
-	return rc ? rc : print_vms(&vm, 1, o->json, f);
+	if (rc)
+		return rc;
+	return o->json ? print_vm_json(&vm, NULL, f) : print_vms(&vm, 1, f);
 }
 
 /* --- watch --- */
@@ -98,7 +100,7 @@ static bool is_news(struct seen *seen, const char *path, const char *state)
 static int show_vm(const struct client_vm *vm, bool json, struct failure *f)
 {
 	if (json)
-		return print_vm_json(vm, f);
+		return print_vm_json(vm, NULL, f);
 	(void)printf("%s: %s, state %u %s, health %s%s%s\n", vm->name, vm->mode_name, vm->state,
 		     vm->state_name, vm->health_name, vm->last_error[0] ? ": " : "",
 		     vm->last_error);

@@ -55,7 +55,7 @@ static void add_known(struct json_object *object, const char *name, uint64_t num
 		json_add_uint(object, name, number);
 }
 
-int print_vm_json(const struct client_vm *vm, struct failure *f)
+int print_vm_json(const struct client_vm *vm, const char *statistics, struct failure *f)
 {
 	cleanup_json struct json_object *object = output_document();
 
@@ -83,6 +83,8 @@ int print_vm_json(const struct client_vm *vm, struct failure *f)
 	if (vm->split_brain[0])
 		(void)json_object_object_add(object, "split_brain",
 					     json_tokener_parse(vm->split_brain));
+	if (statistics)
+		(void)json_object_object_add(object, "statistics", json_tokener_parse(statistics));
 	return output_print(object, f);
 }
 
@@ -229,19 +231,12 @@ static int print_vm_table(const struct client_vm *vms, size_t nr, struct failure
 	return rc ? failure_set(f, CODE_OUT_OF_MEMORY, rc, "Out of memory.") : 0;
 }
 
-int print_vms(const struct client_vm *vms, size_t nr, bool json, struct failure *f)
+int print_vms(const struct client_vm *vms, size_t nr, struct failure *f)
 {
-	int rc = 0;
-
-	if (!json && !nr) {
-		(void)printf("This host has no relationships; `failback apply FILE` makes them.\n");
-		return 0;
-	}
-	if (!json)
+	if (nr)
 		return print_vm_table(vms, nr, f);
-	for (size_t i = 0; !rc && i < nr; i++)
-		rc = print_vm_json(&vms[i], f);
-	return rc;
+	(void)printf("This host has no relationships; `failback apply FILE` makes them.\n");
+	return 0;
 }
 
 static int compare_jobs(const void *a, const void *b)

@@ -8,9 +8,10 @@
 
 #include "lib/client.h"
 
-int print_vms(const struct client_vm *vms, size_t nr, bool json, struct failure *f);
+int print_vms(const struct client_vm *vms, size_t nr, struct failure *f);
 
-int print_vm_json(const struct client_vm *vm, struct failure *f);
+/** print_vm_json - @statistics: JSON, or NULL. */
+int print_vm_json(const struct client_vm *vm, const char *statistics, struct failure *f);
 
 /** print_jobs - the oldest first; sorts @jobs. */
 int print_jobs(struct client_job *jobs, size_t nr, bool json, struct failure *f);

@@ -10,6 +10,7 @@
 #include "daemon/apply.h"
 #include "daemon/job.h"
 #include "daemon/service_methods.h"
+#include "daemon/statistics.h"
 #include "daemon/vm.h"
 #include "lib/bus.h"
 #include "lib/json.h"
@@ -85,6 +86,36 @@ static int get_job_history(sd_bus_message *message, void *context, sd_bus_error 
 	return text ? sd_bus_reply_method_return(message, "s", text) : -ENOMEM;
 }
 
+/* Who may read needs no privilege; a success has no job. */
+static int get_statistics(sd_bus_message *message, void *context, sd_bus_error *error)
+{
+	cleanup_free char *text = NULL;
+	struct daemon *d = context;
+	char path[BUS_PATH_MAX];
+	const struct job *job;
+	struct failure why;
+	struct vm *vm = NULL;
+	const char *name;
+	int rc;
+
+	(void)error;
+	rc = sd_bus_message_read(message, "o", &name);
+	if (rc < 0)
+		return rc;
+	rc = vm_find_by_path(d, name, &vm, &why);
+	if (!rc)
+		rc = vm_check_readable(vm, &why);
+	if (!rc)
+		rc = statistics_to_json(vm, &text, &why);
+	if (!rc)
+		return sd_bus_reply_method_return(message, "uso", CODE_COMPLETED, text, "/");
+	job = job_refuse(d, vm, JOB_STATISTICS, &why);
+	if (!job)
+		return -ENOMEM;
+	return sd_bus_reply_method_return(message, "uso", why.code, "",
+					  bus_path(BUS_JOB_PREFIX, &job->r.id, path));
+}
+
 #define SIMPLE_METHOD(name)                                                       \
 	SD_BUS_METHOD_WITH_ARGS(name, SD_BUS_ARGS("o", ComputerSystem),           \
 				SD_BUS_RESULT("u", ReturnValue, "o", Job),        \
@@ -127,6 +158,9 @@ static const sd_bus_vtable vtable[] = {
 				SD_BUS_RESULT("u", ReturnValue, "o", Job),
 				method_test_connection,
 				SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_METHOD_WITH_ARGS("GetReplicationStatistics", SD_BUS_ARGS("o", ComputerSystem),
+				SD_BUS_RESULT("u", ReturnValue, "s", Statistics, "o", Job),
+				get_statistics, SD_BUS_VTABLE_UNPRIVILEGED),
 	SIMPLE_METHOD("StartReplication"),
 	SIMPLE_METHOD("Resynchronize"),
 	SIMPLE_METHOD("RevertFailover"),

@@ -591,6 +591,36 @@ int client_export(struct client *client, char **ret, struct failure *f)
 	return *ret ? 0 : failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
 }
 
+int client_statistics(struct client *client, const char *vm_path, char **ret, struct failure *f)
+{
+	_cleanup_(unref_message_at) sd_bus_message *message = NULL;
+	_cleanup_(unref_message_at) sd_bus_message *reply = NULL;
+	struct client_job refused;
+	uint32_t code = 0;
+	const char *text;
+	const char *job;
+	int rc;
+
+	rc = new_service_call(client, "GetReplicationStatistics", &message, f);
+	if (rc)
+		return rc;
+	rc = sd_bus_message_append(message, "o", vm_path);
+	if (rc < 0)
+		return explain_reply(rc, f);
+	rc = call(client, message, &reply, f);
+	if (rc)
+		return rc;
+	rc = sd_bus_message_read(reply, "uso", &code, &text, &job);
+	if (rc < 0)
+		return explain_reply(rc, f);
+	if (code) {
+		rc = client_get_job(client, job, &refused, f);
+		return rc ? rc : failure_set(f, (enum code)code, -EREMOTEIO, "%s", refused.text);
+	}
+	*ret = strdup(text);
+	return *ret ? 0 : failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+}
+
 int client_history(struct client *client, uint32_t max, char **ret, struct failure *f)
 {
 	_cleanup_(unref_message_at) sd_bus_message *message = NULL;

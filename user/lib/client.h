@@ -121,6 +121,9 @@ int client_apply(struct client *client, const char *json, bool *ret_changed, cha
 /** client_export - JSON, malloc()ed. */
 int client_export(struct client *client, char **ret, struct failure *f);
 
+/** client_statistics - of a VM, as a JSON object (daemon/statistics.h), malloc()ed. */
+int client_statistics(struct client *client, const char *vm_path, char **ret, struct failure *f);
+
 /** client_history - the newest @max jobs as a JSON array, malloc()ed. */
 int client_history(struct client *client, uint32_t max, char **ret, struct failure *f);
 

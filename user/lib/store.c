@@ -617,3 +617,45 @@ int store_load_jobs(struct store *store, size_t max, struct job_record **ret, si
 	*ret_nr = nr;
 	return 0;
 }
+
+/* When the oldest job was started that is remembered; 0: none is. */
+static int find_oldest_job(struct store *store, uint64_t *ret, struct failure *f)
+{
+	_cleanup_(finalize_at) sqlite3_stmt *stmt = NULL;
+	int rc = prepare(store, "SELECT min(started_us) FROM jobs", &stmt, f);
+
+	if (rc)
+		return rc;
+	if (sqlite3_step(stmt) != SQLITE_ROW)
+		return explain(store, -EIO, f);
+	*ret = column_number(stmt, 0);
+	return 0;
+}
+
+int store_visit_jobs(struct store *store, const struct uuid *vm, uint64_t *since_us,
+		     store_job_fn fn, void *context, struct failure *f)
+{
+	_cleanup_(finalize_at) sqlite3_stmt *stmt = NULL;
+	uint64_t oldest_us = 0;
+	int rc = find_oldest_job(store, &oldest_us, f);
+
+	if (!rc)
+		rc = prepare(store,
+			     "SELECT * FROM jobs WHERE vm = ?1 AND started_us >= ?2"
+			     " ORDER BY started_us",
+			     &stmt, f);
+	if (rc)
+		return rc;
+	*since_us = max_of(*since_us, oldest_us);
+	bind_uuid(stmt, 1, vm);
+	bind_number(stmt, 2, *since_us);
+	while ((rc = sqlite3_step(stmt)) == SQLITE_ROW) {
+		struct job_record job = { 0 };
+
+		rc = load_job(store, stmt, &job, f);
+		if (rc)
+			return rc;
+		fn(context, &job);
+	}
+	return rc == SQLITE_DONE ? 0 : explain(store, -EIO, f);
+}

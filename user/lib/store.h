@@ -127,4 +127,13 @@ int store_settle_jobs(struct store *store, const struct job_record *outcome, siz
 int store_load_jobs(struct store *store, size_t max, struct job_record **ret, size_t *ret_nr,
 		    struct failure *f);
 
+typedef void (*store_job_fn)(void *context, const struct job_record *job);
+
+/**
+ * store_visit_jobs - those of @vm, in the order in which they were started, from *@since_us on; it becomes
+ * later where the history does not reach back so far.
+ */
+int store_visit_jobs(struct store *store, const struct uuid *vm, uint64_t *since_us,
+		     store_job_fn fn, void *context, struct failure *f);
+
 #endif
