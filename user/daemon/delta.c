@@ -44,6 +44,7 @@
 #include "daemon/schedule.h"
 #include "daemon/trackers.h"
 #include "daemon/transfer_plan.h"
+#include "daemon/vm_control.h"
 #include "daemon/worker.h"
 
 /* Less is over before it has its speed. */
@@ -56,6 +57,7 @@ struct delta {
 	struct conn *conn;
 	struct worker *worker;
 	struct tracker_info *infos; /* as of the freeze, in the order of the disks */
+	struct vm_control *stopping; /* of the VM, before it connects */
 	struct map_import *import; /* before the freeze */
 	bool *all; /* of which disks: what the peer's hold is not known */
 	bool *compare; /* of these, which: something is there */
@@ -75,6 +77,7 @@ static void delta_free_at(struct delta **at)
 		return;
 	conn_free_at(&delta->conn);
 	worker_free_at(&delta->worker);
+	vm_control_free_at(&delta->stopping);
 	map_import_free_at(&delta->import);
 	retry_clear(&delta->retry);
 	free(delta->all);
@@ -652,6 +655,53 @@ static void on_connected(void *context, int error, const struct failure *why, co
 	}
 }
 
+static void connect_peer(struct delta *delta)
+{
+	struct failure why;
+
+	job_set_status(delta->job, "connecting to %s", delta->vm->r.peer);
+	if (peer_connect(delta->daemon, delta->vm->r.peer, on_connected, delta, &delta->conn, &why))
+		fail(delta, &why);
+}
+
+/* Nothing has the disks open that are to be sent for the last time. */
+static void connect_if_closed(struct delta *delta)
+{
+	struct failure why;
+
+	if (trackers_check_closed(&delta->vm->r, &why))
+		fail(delta, &why);
+	else
+		connect_peer(delta);
+}
+
+static void on_vm_stopped(void *context, const struct failure *why)
+{
+	struct delta *delta = context;
+	struct failure copy;
+
+	if (why)
+		copy = *why;
+	vm_control_free_at(&delta->stopping);
+	if (why)
+		fail(delta, &copy);
+	else
+		connect_if_closed(delta);
+}
+
+static void stop_vm(struct delta *delta)
+{
+	struct failure why;
+	int rc = vm_control_stop(delta->vm, on_vm_stopped, delta, &delta->stopping, &why);
+
+	if (rc < 0)
+		fail(delta, &why);
+	else if (rc)
+		connect_if_closed(delta);
+	else
+		job_set_status(delta->job, "shutting the VM down");
+}
+
 /* Before the workers run, the end is near anyway: the calls have a time-out. */
 static void on_cancel(void *context)
 {
@@ -716,7 +766,8 @@ static int check(struct delta *delta, enum job_type type, struct failure *f)
 	choose_all(delta, type);
 	if (!rc)
 		rc = trackers_check(&vm->r, delta->infos, delta->all, f);
-	if (!rc && type == JOB_PREPARE)
+	/* Else it is stopped first. */
+	if (!rc && type == JOB_PREPARE && !vm->daemon->config.vm_running[0])
 		rc = trackers_check_closed(&vm->r, f);
 	return rc;
 }
@@ -765,10 +816,9 @@ struct job *delta_start(struct vm *vm, enum job_type type, struct failure *f)
 	job->operation = delta;
 	job->cancel = on_cancel;
 	delta->job = job;
-	job_set_status(job, "connecting to %s", vm->r.peer);
-	if (peer_connect(delta->daemon, vm->r.peer, on_connected, delta, &delta->conn, &why))
-		fail(steal_ptr(delta), &why);
+	if (type == JOB_PREPARE)
+		stop_vm(steal_ptr(delta));
 	else
-		(void)steal_ptr(delta);
+		connect_peer(steal_ptr(delta));
 	return job;
 }

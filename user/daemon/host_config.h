@@ -30,6 +30,10 @@ struct host_config {
 	uint64_t max_connections;
 	uint64_t call_timeout; /* seconds */
 	uint64_t resume_for; /* seconds */
+	char vm_running[512];
+	char vm_stop[512];
+	char vm_start[512];
+	uint64_t vm_timeout; /* seconds */
 	uint64_t guard_timeout; /* seconds */
 	char guard_policy[16];
 	uint64_t max_transfers;

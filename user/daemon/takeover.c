@@ -16,12 +16,14 @@
 #include "daemon/journals.h"
 #include "daemon/talk.h"
 #include "daemon/trackers.h"
+#include "daemon/vm_control.h"
 
 struct takeover {
 	struct vm *vm;
 	struct job *job; /* NULL: nobody waits for it */
 	struct talk *talk;
 	struct settling *settling; /* before it talks */
+	struct vm_control *starting; /* of the VM, in the end */
 	enum swap_ask ask;
 	struct swap_call call;
 	bool force;
@@ -35,6 +37,7 @@ static void takeover_free_at(struct takeover **at)
 		return;
 	talk_free_at(&t->talk);
 	settling_free_at(&t->settling);
+	vm_control_free_at(&t->starting);
 	free(t);
 }
 
@@ -184,6 +187,35 @@ static void finish(struct takeover *t, const struct failure *why)
 		log_notice("VM %s: the peer confirms that it may run here", owned->vm->r.name);
 }
 
+static void on_vm_started(void *context, const struct failure *why)
+{
+	struct takeover *t = context;
+	struct failure told;
+
+	if (why)
+		(void)failure_set(&told, (enum code)why->code, 0,
+				  "VM %.64s is failed over and may run here, but it was not started: "
+				  "%.300s",
+				  t->vm->r.name, why->text);
+	finish(t, why ? &told : NULL);
+}
+
+/* Its device is there; who configured it wants the VM too. */
+static void start_vm(struct takeover *t)
+{
+	struct failure why;
+	int rc = t->ask == SWAP_FAILOVER ?
+			 vm_control_start(t->vm, on_vm_started, t, &t->starting, &why) :
+			 1;
+
+	if (rc < 0)
+		on_vm_started(t, &why);
+	else if (rc)
+		finish(t, NULL);
+	else
+		job_set_status(t->job, "starting the VM");
+}
+
 static void on_end(void *context, const struct failure *why, const struct reply *reply, bool asked)
 {
 	struct takeover *t = context;
@@ -207,7 +239,10 @@ static void on_end(void *context, const struct failure *why, const struct reply 
 	} else {
 		rc = take(t, reply, &failure);
 	}
-	finish(t, rc ? &failure : NULL);
+	if (rc)
+		finish(t, &failure);
+	else
+		start_vm(t);
 }
 
 /* --- the question --- */
