@@ -101,14 +101,14 @@ fail_over()
 	on b timeout 30 failback failover --force vm1 >"$TMPDIR/out" 2>&1
 }
 
-# cut_receiver <program> <option>...: at each step of it, or in the short run at every third, from a
-# random one on; counts in $old, $new, $refused and $bad.
+# cut_receiver <stride> <program> <option>...: at each step of it, or in the short run at one of so many,
+# from a random one on; counts in $old, $new, $refused and $bad.
 cut_receiver()
 {
-	local program=$1 stride step reached=1 acknowledged
-	shift
+	local stride program=$2 step reached=1 acknowledged
 
-	stride=$(required 3 1)
+	stride=$(required "$1" 1)
+	shift 2
 	[ "$stride" -gt 1 ] && step=$((RANDOM % stride - stride + 1)) || step=0
 
 	old=0 new=0 refused=0 bad=""
@@ -143,13 +143,13 @@ cut_receiver()
 	diag "$program $*: $step steps, $old old, $new new, $refused refused"
 }
 
-cut_receiver failbackd
+cut_receiver 4 failbackd
 check_equal "failbackd is cut at steps of receiving: the old epoch or the new one is there, this when it was acknowledged" "$bad, $refused" ", 0"
 check "both occur" test $old -gt 0 -a $new -gt 0
-cut_receiver failback-receive
+cut_receiver 12 failback-receive
 check_equal "so are it and its worker at the worker's steps" "$bad, $refused" ", 0"
 check "both occur" test $old -gt 0 -a $new -gt 0
-cut_receiver failback-receive --receive-mode direct
+cut_receiver 12 failback-receive --receive-mode direct
 check_equal "in place, what is neither cannot be failed over to" "$bad" ""
 check "that occurs" test $refused -gt 0
 

@@ -163,11 +163,17 @@ all_sent()
 	[ "$(on a failback status --json | jq -s 'map(select(.last_replication_us > 0)) | length')" = 21 ]
 }
 check "21 relationships replicate by themselves" wait_for 60 all_sent
-start=${EPOCHREALTIME/[.,]/}
-on a failback status >"$TMPDIR/status"
-took=$((${EPOCHREALTIME/[.,]/} - start))
-check_equal "status has one line for each" "$(grep -c '^vm' "$TMPDIR/status")" 21
-diag "status of 21 relationships: $((took / 1000)) ms"
+# status_is_quick: once, however busy this machine is otherwise
+status_is_quick()
+{
+	local start=${EPOCHREALTIME/[.,]/} took
+	on a failback status >"$TMPDIR/status"
+	took=$((${EPOCHREALTIME/[.,]/} - start))
+	diag "status of 21 relationships with 44 disks: $((took / 1000)) ms"
+	[ $took -lt 1000000 ]
+}
+if wait_for 20 status_is_quick; then ok "status takes less than a second while they do"; else not_ok "status takes less than a second while they do"; fi
+check_equal "and has one line for each" "$(grep -c '^vm' "$TMPDIR/status")" 21
 at_once()
 {
 	on a failback jobs --json | jq -s 'map(select(.type == 105)) | map([.start_us, .start_us + .elapsed_us]) |
