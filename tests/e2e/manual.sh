@@ -15,7 +15,7 @@ export MANWIDTH=120
 check_equal "groff neither" "$(for page in "${pages[@]}"; do man --warnings -E UTF-8 -l -Tutf8 -Z "$page" 2>&1 >/dev/null; done)" ""
 
 # text <page>: without hyphenation or emphasis.
-text() { mandoc -T utf8 -O width=120 "$top/build/man/$1" | col -b; }
+text() { mandoc -T utf8 -O width=120 "$top/build/man/$1" | col -bx; }
 
 named()
 {
@@ -31,16 +31,17 @@ for path in "$top"/build/bin/* "$top"/user/libexec/* "$top"/user/systemd/*.servi
 done | sort >"$TMPDIR/programs"
 check_equal "every program and unit has a page with its name" "$(comm -23 "$TMPDIR/programs" <(named))" ""
 
-# missing <page> <words on standard input>: those that the page lacks.
+# missing <page> <words on standard input>: those that no paragraph of the page begins with.
 missing()
 {
 	local word
 	text "$1" >"$TMPDIR/text"
 	while read -r word; do
-		grep -qE -- "(^|[^a-z-])$word([^a-z-]|\$)" "$TMPDIR/text" || echo "$word"
+		grep -qE -- "^ +$word( |\$)" "$TMPDIR/text" || echo "$word"
 	done
 }
-options() { grep -oE '^  --[a-z-]+' | tr -d ' '; }
+# --help and --version stand in the synopsis
+options() { grep -oE '^  --[a-z-]+' | tr -d ' ' | grep -vE -- '^--(help|version)$'; }
 check_equal "every command of failback stands in failback(1)" \
 	"$(failback --help | sed -nE 's/^  ([a-z-]+) .*/\1/p' | missing failback.1)" ""
 check_equal "and every option" "$(failback --help | options | missing failback.1)" ""
@@ -50,7 +51,7 @@ check_equal "and every option of each" "$(for command in $(cbtctl --help | sed -
 	cbtctl "$command" --help | options
 done | sort -u | missing cbtctl.8)" ""
 check_equal "every setting of failbackd in failbackd.conf(5)" \
-	"$(failbackd --help | options | grep -vE -- '--(help|version)' | sed 's/^--//' | missing failbackd.conf.5)" ""
+	"$(failbackd --help | options | sed 's/^--//' | missing failbackd.conf.5)" ""
 for page in "${pages[@]}"; do
 	sed -nE 's/^\.Xr ((failback|cbt|dm-cbt)[a-z.-]*) ([0-9]).*/\1.\3/p' "$page"
 done | sort -u >"$TMPDIR/references"
