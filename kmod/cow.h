@@ -61,7 +61,7 @@ struct cbt_cow_params {
 	struct block_device *origin;
 	struct block_device *diff;
 	sector_t diff_start;
-	unsigned long nr_slots;
+	u32 nr_slots;			/* what bitmaps of the kernel count in */
 	u64 size_sectors;
 	u32 block_shift;		/* sectors per block, as a power of two */
 	dev_t dev;

@@ -547,20 +547,45 @@ int cbt_abort(struct cbt_tracker *const *trackers, u32 nr, const uuid_t *epoch,
  * Release
  */
 
-int cbt_release(struct cbt_tracker *t, const uuid_t *epoch, u64 first, u64 last,
+/* Once over the disk is as much as one request may take of the control lock, or of the worker. */
+static int check_ranges(const struct cbt_tracker *t, const struct cbt_range *ranges, u32 nr,
+			struct cbt_refusal *why)
+{
+	u64 left = t->active->nr_blocks;
+	u32 i;
+
+	for (i = 0; i < nr; i++) {
+		u64 nr_blocks = ranges[i].last - ranges[i].first + 1;
+
+		if (ranges[i].first > ranges[i].last || ranges[i].last >= t->active->nr_blocks)
+			return refuse(why, -ERANGE, 0, "a range is not inside the disk");
+		if (nr_blocks > left)
+			return refuse(why, -ERANGE, 0, "the ranges overlap: they have more blocks than the disk");
+		left -= nr_blocks;
+	}
+	return 0;
+}
+
+int cbt_release(struct cbt_tracker *t, const uuid_t *epoch, const struct cbt_range *ranges, u32 nr,
 		struct cbt_refusal *why)
 {
 	enum cbt_broken broken = cbt_cow_broken(t->cow);
+	u32 i;
+	int error;
 
 	if (!holds_frozen(t, epoch))
 		return refuse(why, -ENOENT, 0, "this epoch is not the frozen one");
-	if (first > last || last >= t->frozen->nr_blocks)
-		return refuse(why, -ERANGE, 0, "the tracker has no such blocks");
+	error = check_ranges(t, ranges, nr, why);
+	if (error)
+		return error;
 	if (broken)
 		return refuse(why, -ECANCELED, 0, cbt_broken_text(broken));
-	if (cbt_cow_release(t->cow, first, last))
-		return refuse(why, -ENOMEM, 0, "out of memory: release them again");
-	cbt_stats_add(&t->stats, CBT_STATS_A_RELEASED_BLOCKS, last - first + 1);
+	for (i = 0; i < nr; i++) {
+		if (cbt_cow_release(t->cow, ranges[i].first, ranges[i].last))
+			return refuse(why, -ENOMEM, 0, "out of memory: release them again");
+		cbt_stats_add(&t->stats, CBT_STATS_A_RELEASED_BLOCKS,
+			      ranges[i].last - ranges[i].first + 1);
+	}
 	return 0;
 }
 
@@ -645,10 +670,11 @@ int cbt_mark(struct cbt_tracker *t, const struct cbt_range *ranges, u32 nr,
 	struct mark_request *request;
 	bool done;
 	u32 i;
+	int error;
 
-	for (i = 0; i < nr; i++)
-		if (ranges[i].first > ranges[i].last || ranges[i].last >= t->active->nr_blocks)
-			return refuse(why, -ERANGE, i, "the range is not inside the disk");
+	error = check_ranges(t, ranges, nr, why);
+	if (error)
+		return error;
 	request = kvzalloc(struct_size(request, marks, nr), GFP_KERNEL);
 	if (!request)
 		return refuse(why, -ENOMEM, 0, "out of memory: try again");
@@ -712,19 +738,32 @@ static int wait_saved(struct cbt_tracker *t, u64 ticket, struct cbt_refusal *why
 	return error ? refuse(why, error, 0, "the store failed, the tracker is lost") : 0;
 }
 
+/* What is lost begins a generation too, if the store says so. */
+static int bypass_lost(struct cbt_tracker *t, struct cbt_refusal *why)
+{
+	bool told;
+
+	unlock_pinned(&t, 1);
+	told = cbt_store_tell_lost(&t->store, command_deadline());
+	lock_unpinned(&t, 1);
+	if (!told)
+		return refuse(why, -EIO, 0,
+			      "the store failed and cannot say that its map is lost: format it before it is used again");
+	t->bypassed = true;
+	return 0;
+}
+
 int cbt_bypass(struct cbt_tracker *t, struct cbt_refusal *why)
 {
-	int error = check_store(t, why);
-	u64 ticket;
+	int error;
 
+	if (is_lost(t))
+		return bypass_lost(t, why);
+	error = check_store(t, why);
 	if (error)
 		return error;
 	t->bypassed = true;
-	spin_lock(&t->store.lock);
-	t->store.super.flags |= CBT_DISK_BYPASSED;
-	ticket = cbt_store_save(&t->store);
-	spin_unlock(&t->store.lock);
-	error = wait_saved(t, ticket, why);
+	error = wait_saved(t, cbt_store_flag(&t->store, CBT_DISK_BYPASSED), why);
 	if (!error)
 		cbt_tracker_event(t, CBT_EVENT_STATE, NULL, "bypassed");
 	return error;

@@ -159,20 +159,9 @@ static int ranges_doit(struct sk_buff *skb, struct genl_info *info, bool with_ep
 	return cbt_genl_end(&req, info, error);
 }
 
-static int release_ranges(struct cbt_tracker *t, const uuid_t *epoch,
-			  const struct cbt_range *ranges, u32 nr, struct cbt_refusal *why)
-{
-	int error = 0;
-	u32 i;
-
-	for (i = 0; i < nr && !error; i++)
-		error = cbt_release(t, epoch, ranges[i].first, ranges[i].last, why);
-	return error;
-}
-
 static int release_doit(struct sk_buff *skb, struct genl_info *info)
 {
-	return ranges_doit(skb, info, true, release_ranges);
+	return ranges_doit(skb, info, true, cbt_release);
 }
 
 static int mark_ranges(struct cbt_tracker *t, const uuid_t *epoch, const struct cbt_range *ranges,

@@ -99,6 +99,8 @@ static bool txn_begin(struct cbt_store *store)
 		txn->sequence = log->sequence;
 		txn->epoch = log->epoch;
 		txn->stamp = log->hot.stamp;
+		/* ORDER: with the sequence, or a checkpoint would retire a half that is held. */
+		txn->state = CBT_TXN_FILLING;
 		if (!log->since)
 			log->since = jiffies | 1;
 	}
@@ -111,7 +113,6 @@ static bool txn_begin(struct cbt_store *store)
 		return false;
 	cbt_log_begin(txn_block(txn), &store->super.id, txn->sequence, position, txn->epoch);
 	txn->nr_regions = 0;
-	txn->state = CBT_TXN_FILLING;
 	return true;
 }
 

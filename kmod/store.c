@@ -133,6 +133,17 @@ u64 cbt_store_save(struct cbt_store *store)
 	return ticket;
 }
 
+u64 cbt_store_flag(struct cbt_store *store, u32 flag)
+{
+	u64 ticket;
+
+	spin_lock(&store->lock);
+	store->super.flags |= flag;
+	ticket = cbt_store_save(store);
+	spin_unlock(&store->lock);
+	return ticket;
+}
+
 static void super_submit(struct cbt_store *store)
 {
 	struct cbt_super_io *s = &store->super_io;
@@ -145,10 +156,8 @@ static void super_submit(struct cbt_store *store)
 static void super_begin(struct cbt_store *store)
 {
 	struct cbt_super_io *s = &store->super_io;
-	int mode = READ_ONCE(store->mode);
 
-	if (s->io.state != CBT_IO_IDLE || s->dead ||
-	    (mode != CBT_STORE_OPEN && mode != CBT_STORE_FAILING))
+	if (s->io.state != CBT_IO_IDLE || s->dead || READ_ONCE(store->mode) == CBT_STORE_RAM)
 		return;
 	spin_lock(&store->lock);
 	if (s->wanted == s->durable) {
@@ -180,6 +189,14 @@ static bool super_reads_back(struct cbt_store *store)
 	return !memcmp(s->io.buffer, s->check.buffer, CBT_DISK_BLOCK);
 }
 
+/* Until it is revived, which then has one try. */
+static void super_give_up(struct cbt_store *store)
+{
+	store->super_io.nr_failures = 2;
+	WRITE_ONCE(store->super_io.dead, true);
+	wake_up_all(&store->wait);
+}
+
 static void super_failed(struct cbt_store *store)
 {
 	struct cbt_super_io *s = &store->super_io;
@@ -192,7 +209,7 @@ static void super_failed(struct cbt_store *store)
 	if (READ_ONCE(store->mode) == CBT_STORE_OPEN)
 		s->nr_failures = 1;
 	else
-		s->dead = true;
+		super_give_up(store);
 	cbt_store_fail(store, "the store failed to write the superblock");
 }
 
@@ -235,7 +252,7 @@ int cbt_store_wait_saved(struct cbt_store *store, u64 ticket, unsigned long dead
  */
 
 /* A store that is lost and could not note it: remembered at least until the module goes. */
-struct lost_store {
+struct cbt_lost_store {
 	struct list_head link;
 	u8 uuid[16];
 	u64 generation;
@@ -244,20 +261,24 @@ struct lost_store {
 static LIST_HEAD(lost_stores);		/* LOCK: lost_lock */
 static DEFINE_SPINLOCK(lost_lock);
 
-static void remember_lost(const struct cbt_store *store)
+static void remember_lost(struct cbt_store *store)
 {
-	struct lost_store *lost = kmalloc(sizeof(*lost), GFP_NOIO | __GFP_NOFAIL);
+	struct cbt_lost_store *lost;
 
-	memcpy(lost->uuid, store->super.id.uuid, sizeof(lost->uuid));
-	lost->generation = store->super.generation;
 	spin_lock(&lost_lock);
-	list_add(&lost->link, &lost_stores);
+	lost = store->lost;
+	store->lost = NULL;
+	if (lost) {
+		memcpy(lost->uuid, store->super.id.uuid, sizeof(lost->uuid));
+		lost->generation = store->super.generation;
+		list_add(&lost->link, &lost_stores);
+	}
 	spin_unlock(&lost_lock);
 }
 
 static bool is_remembered_lost(const struct cbt_super *super)
 {
-	struct lost_store *lost;
+	struct cbt_lost_store *lost;
 	bool found = false;
 
 	spin_lock(&lost_lock);
@@ -270,7 +291,7 @@ static bool is_remembered_lost(const struct cbt_super *super)
 
 static void forget_lost(void)
 {
-	struct lost_store *lost, *next;
+	struct cbt_lost_store *lost, *next;
 
 	list_for_each_entry_safe(lost, next, &lost_stores, link)
 		kfree(lost);
@@ -318,6 +339,27 @@ void cbt_store_fail(struct cbt_store *store, const char *why)
 	mod_delayed_work(workers, &store->watch, 0);
 }
 
+/* What is lost and could not say so tries again, in the slot that failed. */
+static void super_revive(struct cbt_store *store)
+{
+	if (!READ_ONCE(store->super_io.dead) || !store->settled || READ_ONCE(store->closing))
+		return;
+	WRITE_ONCE(store->super_io.dead, false);
+	cbt_store_kick(store);
+}
+
+bool cbt_store_tell_lost(struct cbt_store *store, unsigned long deadline)
+{
+	if (!store->settled)
+		return false;
+	super_revive(store);
+	wait_event_timeout(store->wait,
+			   cbt_store_is_saved(store, store->lost_ticket) ||
+				   READ_ONCE(store->super_io.dead),
+			   max(1L, (long)(deadline - jiffies)));
+	return cbt_store_is_saved(store, store->lost_ticket);
+}
+
 void cbt_store_ack_lost(struct cbt_store *store)
 {
 	if (READ_ONCE(store->mode) == CBT_STORE_FAILING)
@@ -341,6 +383,17 @@ static bool is_late(const struct cbt_store *store)
 	       io_is_late(&store->super_io.check) || io_is_late(&store->checkpoint.flush);
 }
 
+static unsigned long watch_interval(const struct cbt_store *store)
+{
+	switch (READ_ONCE(store->mode)) {
+	case CBT_STORE_FAILING:
+		return HZ / 20;
+	case CBT_STORE_LOST:
+		return msecs_to_jiffies(CBT_STORE_RETRY_MS);
+	}
+	return HZ / 2;
+}
+
 /* Looks after deadlines, old log records, and the time for which writes may be held. */
 static void store_watch(struct work_struct *work)
 {
@@ -357,10 +410,12 @@ static void store_watch(struct work_struct *work)
 		 (cbt_store_is_saved(store, store->lost_ticket) ||
 		  time_after(jiffies, store->failing_since + msecs_to_jiffies(CBT_STORE_HOLD_MS))))
 		become_lost(store);
-	if (READ_ONCE(store->mode) == CBT_STORE_LOST || READ_ONCE(store->closing))
+	else if (mode == CBT_STORE_LOST)
+		super_revive(store);
+	if (mode == CBT_STORE_LOST && cbt_store_is_saved(store, store->lost_ticket))
 		return;
-	queue_delayed_work(workers, &store->watch,
-			   READ_ONCE(store->mode) == CBT_STORE_FAILING ? HZ / 20 : HZ / 2);
+	if (!READ_ONCE(store->closing))
+		queue_delayed_work(workers, &store->watch, watch_interval(store));
 }
 
 static void store_work(struct work_struct *work)
@@ -406,24 +461,35 @@ static int buffers_alloc(struct open_buffers *b)
 	return b->blocks && b->block && b->slots ? 0 : -ENOMEM;
 }
 
-static int check_super(struct cbt_store *store, const struct cbt_opening *o, const char **why)
+static u64 nr_leaves_of(const struct cbt_store *store, u64 size_sectors)
 {
 	struct cbt_geometry geo = store->super.geo;
 
-	if (bdev_nr_sectors(store->bdev) / CBT_DISK_SECTORS < geo.store_blocks) {
+	geo.size_sectors = size_sectors;
+	return DIV_ROUND_UP(cbt_geometry_nr_blocks(&geo), (u64)CBT_DISK_LEAF_BLOCKS);
+}
+
+int cbt_store_has_room(const struct cbt_store *store, u64 size_sectors, const char **why)
+{
+	if (nr_leaves_of(store, size_sectors) <= store->super.geo.nr_leaves)
+		return 0;
+	*why = "the origin is larger than what the store was formatted for: format a new one";
+	return -ENOSPC;
+}
+
+static int check_super(struct cbt_store *store, const struct cbt_opening *o, const char **why)
+{
+	const struct cbt_geometry *geo = &store->super.geo;
+
+	if (bdev_nr_sectors(store->bdev) / CBT_DISK_SECTORS < geo->store_blocks) {
 		*why = "the store device is smaller than the store on it";
 		return -EINVAL;
 	}
-	if (o->block_sectors && o->block_sectors != geo.block_sectors) {
+	if (o->block_sectors && o->block_sectors != geo->block_sectors) {
 		*why = "the store was formatted with another block size";
 		return -EINVAL;
 	}
-	geo.size_sectors = o->size_sectors;
-	if (DIV_ROUND_UP(cbt_geometry_nr_blocks(&geo), (u64)CBT_DISK_LEAF_BLOCKS) > geo.nr_leaves) {
-		*why = "the origin is larger than what the store was formatted for: format a new one";
-		return -ENOSPC;
-	}
-	return 0;
+	return cbt_store_has_room(store, o->size_sectors, why);
 }
 
 /* Whether what the store says of the origin cannot be relied on. */
@@ -622,6 +688,7 @@ static void store_free(struct cbt_store *store)
 	cbt_log_exit(store);
 	cbt_store_io_exit(&store->super_io.io);
 	cbt_store_io_exit(&store->super_io.check);
+	kfree(store->lost);
 }
 
 /* Nobody begins anything new: until what is under way has ended. */
@@ -629,27 +696,27 @@ static void store_drain(struct cbt_store *store)
 {
 	WRITE_ONCE(store->closing, true);
 	cancel_delayed_work_sync(&store->watch);
-	if (store->mode == CBT_STORE_OPEN || store->mode == CBT_STORE_FAILING)
-		WRITE_ONCE(store->mode, CBT_STORE_LOST);
+	spin_lock(&store->lock);
+	/* No superblock is written any more, and no failure is told. */
+	WRITE_ONCE(store->super_io.dead, true);
+	WRITE_ONCE(store->mode, CBT_STORE_LOST);
+	spin_unlock(&store->lock);
 	rcu_barrier();
-	while (atomic_read_acquire(&store->nr_in_flight))
-		msleep(20);
-	cancel_work_sync(&store->work);
+	do {
+		while (atomic_read_acquire(&store->nr_in_flight))
+			msleep(20);
+		/* ORDER: the client lets go of the transaction, and then the store's own work. */
+		store->client->settle(store);
+		cancel_work_sync(&store->work);
+		/* What was just beginning when the mode changed. */
+	} while (atomic_read_acquire(&store->nr_in_flight));
+	/* Asked for by who failed the store meanwhile; it finds nothing to do. */
+	cancel_delayed_work_sync(&store->watch);
 }
 
-int cbt_store_grow(struct cbt_store *store, u64 size_sectors, const char **why)
+void cbt_store_grow(struct cbt_store *store, u64 size_sectors)
 {
-	struct cbt_geometry geo = store->super.geo;
-	u64 nr_leaves;
-
-	geo.size_sectors = size_sectors;
-	nr_leaves = DIV_ROUND_UP(cbt_geometry_nr_blocks(&geo), (u64)CBT_DISK_LEAF_BLOCKS);
-	if (nr_leaves > geo.nr_leaves) {
-		*why = "the origin is larger than what the store was formatted for: format a new one";
-		return -ENOSPC;
-	}
-	WRITE_ONCE(store->nr_leaves, nr_leaves);
-	return 0;
+	WRITE_ONCE(store->nr_leaves, nr_leaves_of(store, size_sectors));
 }
 
 u64 cbt_store_note_size(struct cbt_store *store, u64 size_sectors, u64 generation)
@@ -677,7 +744,8 @@ int cbt_store_open(struct cbt_store *store, struct block_device *bdev,
 	store->client = client;
 	store->stats = opening->stats;
 	*why = "out of memory";
-	error = buffers_alloc(&b);
+	store->lost = kmalloc(sizeof(*store->lost), GFP_KERNEL);
+	error = store->lost ? buffers_alloc(&b) : -ENOMEM;
 	if (!error)
 		error = cbt_store_io_init(&store->super_io.io, store, CBT_DISK_BLOCK, cbt_store_kick);
 	if (!error)
@@ -703,6 +771,8 @@ void cbt_store_close(struct cbt_store *store, u64 seed, u64 fingerprint)
 
 	if (store->mode == CBT_STORE_RAM)
 		return;
+	if (store->mode != CBT_STORE_OPEN)
+		(void)cbt_store_tell_lost(store, deadline);
 	if (seed && !cbt_checkpoint_wait(store, deadline)) {
 		spin_lock(&store->lock);
 		store->super.flags |= CBT_DISK_CLEAN;

@@ -31,6 +31,7 @@
 
 #define CBT_STORE_DEADLINE_MS	5000	/* I/O that takes longer has failed */
 #define CBT_STORE_HOLD_MS	3000	/* `lost` must be known to somebody within, or writes go */
+#define CBT_STORE_RETRY_MS	10000	/* a store that could not say that it is lost is tried again */
 #define CBT_HOT_REGIONS		1024
 #define CBT_CHECKPOINT_MS	30000	/* at most this old becomes what the log covers */
 #define CBT_HEAT_AHEAD		4	/* regions that a sequential writer gets at once */
@@ -43,6 +44,7 @@ enum cbt_store_mode {
 };
 
 struct cbt_store;
+struct cbt_lost_store;
 
 /**
  * struct cbt_store_client - what a store needs of its tracker.
@@ -54,6 +56,7 @@ struct cbt_store;
  *	into @block, in one view with the running epoch. Return: that epoch.
  * checkpointed: a checkpoint that began at @started ended, or the store failed during it: @error;
  *	from a worker, under no lock.
+ * settle: return when what wake() began has ended; called from cbt_store_close().
  */
 struct cbt_store_client {
 	void (*wake)(struct cbt_store *store);
@@ -61,6 +64,7 @@ struct cbt_store_client {
 	bool (*leaf_is_clean)(struct cbt_store *store, u64 leaf);
 	u64 (*capture)(struct cbt_store *store, u64 number, struct cbt_disk_bits *block);
 	void (*checkpointed)(struct cbt_store *store, u64 nr_leaves, ktime_t started, int error);
+	void (*settle)(struct cbt_store *store);
 };
 
 enum cbt_io_state {
@@ -176,6 +180,7 @@ struct cbt_store {
 	unsigned long failing_since;
 	u64 lost_ticket;
 	bool settled;			/* writes may have gone: failure means `lost` */
+	struct cbt_lost_store *lost;	/* to remember it by, should it come to that */
 	bool closing;
 };
 
@@ -229,14 +234,16 @@ int cbt_store_open(struct cbt_store *store, struct block_device *bdev,
  */
 void cbt_store_close(struct cbt_store *store, u64 seed, u64 fingerprint);
 
+/** cbt_store_has_room - whether a disk of this size fits: 0, or -ENOSPC and a sentence. */
+int cbt_store_has_room(const struct cbt_store *store, u64 size_sectors, const char **why);
+
 /**
- * cbt_store_grow - the disk is larger now; the maps of the client are too.
+ * cbt_store_grow - the disk is larger now, which the store has room for; the client's maps are too.
  *
  * Called with no write on its way. The client then marks the added blocks, touches their leaves and
  * waits for a checkpoint, notes the size, and only then lets writes go.
- * Return: 0; -ENOSPC the store has no room for so many leaves.
  */
-int cbt_store_grow(struct cbt_store *store, u64 size_sectors, const char **why);
+void cbt_store_grow(struct cbt_store *store, u64 size_sectors);
 
 /**
  * cbt_store_note_size - have the superblock say the new size and generation.
@@ -256,6 +263,9 @@ u64 cbt_store_note_size(struct cbt_store *store, u64 size_sectors, u64 generatio
  */
 u64 cbt_store_save(struct cbt_store *store);
 
+/** cbt_store_flag - have the superblock say @flag (CBT_DISK_...) too. Return: a ticket. Context: any. */
+u64 cbt_store_flag(struct cbt_store *store, u32 flag);
+
 /** cbt_store_is_saved - whether what the ticket stands for is durable. */
 static inline bool cbt_store_is_saved(const struct cbt_store *store, u64 ticket)
 {
@@ -274,6 +284,14 @@ int cbt_store_wait_saved(struct cbt_store *store, u64 ticket, unsigned long dead
 
 /** cbt_store_fail - give the store up, for a reason. Context: process. */
 void cbt_store_fail(struct cbt_store *store, const char *why);
+
+/**
+ * cbt_store_tell_lost - a store that is lost and could not say so is tried once more.
+ *
+ * It is also tried every CBT_STORE_RETRY_MS, and when it is closed. Waits for I/O, at most until
+ * @deadline (jiffies). Return: whether the store says so durably.
+ */
+bool cbt_store_tell_lost(struct cbt_store *store, unsigned long deadline);
 
 /** cbt_store_ack_lost - somebody has noted durably that the tracker is lost: writes may go. */
 void cbt_store_ack_lost(struct cbt_store *store);

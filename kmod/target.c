@@ -2,8 +2,8 @@
 /*
  * Reads pass. A write-type bio of any kind (discard, write zeroes and secure erase too) marks
  * every block that it touches, first to last, before it goes down. map() never sleeps, allocates,
- * waits or splits: max_io_len stays unset and whatever would wait is queued, or refused with
- * EAGAIN when the bio asked for that.
+ * waits or splits: max_io_len stays unset and whatever would wait is queued, also what asked not to
+ * wait (NOWAIT): its submitter does not.
  */
 #include <linux/bio.h>
 #include <linux/blkdev.h>

@@ -13,13 +13,29 @@
 #include "event.h"
 #include "faults.h"
 #include "fingerprint.h"
+#include "probe.h"
 #include "trace.h"
 #include "write.h"
 
 static DEFINE_MUTEX(control);
 static LIST_HEAD(registry);		/* LOCK: control */
 static u32 registry_sequence = 1;	/* LOCK: control */
+static u64 nr_trackers_ever;		/* LOCK: control */
+static unsigned int control_noio;	/* LOCK: control */
 static DECLARE_WAIT_QUEUE_HEAD(unpinned);
+
+/* Whoever resumes a suspended device waits for it, so its holder's allocations must not wait for I/O. */
+void cbt_control_lock(void)
+{
+	mutex_lock(&control);
+	control_noio = memalloc_noio_save();
+}
+
+void cbt_control_unlock(void)
+{
+	memalloc_noio_restore(control_noio);
+	mutex_unlock(&control);
+}
 
 /*--------------------------------------------------------------------------------------------------
  * What the store asks
@@ -110,12 +126,18 @@ static void checkpointed(struct cbt_store *store, u64 nr_leaves, ktime_t started
 	cbt_stats_record_since(&t->stats, CBT_STATS_A_CHECKPOINT_TIME, started);
 }
 
+static void store_settle(struct cbt_store *store)
+{
+	flush_work(&store_tracker(store)->work);
+}
+
 static const struct cbt_store_client store_client = {
 	.wake = store_wake,
 	.failed = store_failed,
 	.leaf_is_clean = leaf_is_clean,
 	.capture = capture,
 	.checkpointed = checkpointed,
+	.settle = store_settle,
 };
 
 /*--------------------------------------------------------------------------------------------------
@@ -172,6 +194,8 @@ static struct cbt_tracker *tracker_new(const struct cbt_tracker_params *params)
 	t->size_sectors = params->size_sectors;
 	t->block_shift = ilog2(params->block_sectors ?: CBT_BLOCK_SECTORS_MIN);
 	t->nr_users = 1;
+	/* No number comes twice for a UUID, which outlives its trackers. */
+	t->nr_changes = ++nr_trackers_ever << 32;
 	spin_lock_init(&t->maps_lock);
 	cbt_write_init(t);
 	cbt_epoch_init(t);
@@ -212,12 +236,13 @@ static struct cbt_tracker *tracker_find(const struct cbt_tracker_params *params,
 			return ERR_PTR(-EBUSY);
 		}
 		if (t->origin == params->origin && t->owner == params->owner &&
-		    t->store_dev == store) {
+		    t->store_dev == store && !t->stopping) {
 			found = t;
 			continue;
 		}
 		if (t->origin == params->origin || (store && t->store_dev == store)) {
-			*why = "the origin or the store belongs to another tracker: remove that one first";
+			*why = t->stopping ? "the origin or the store belongs to a tracker that is being removed: try again" :
+					     "the origin or the store belongs to another tracker: remove that one first";
 			return ERR_PTR(-EBUSY);
 		}
 		if (t->owner == params->owner) {
@@ -226,6 +251,18 @@ static struct cbt_tracker *tracker_find(const struct cbt_tracker_params *params,
 		}
 	}
 	return found;
+}
+
+/* Asked when a table is loaded and again when it is resumed, where a refusal leaves the device suspended. */
+static int check_growth(const struct cbt_tracker *t, u64 size_sectors, const char **why)
+{
+	if (size_sectors <= t->size_sectors)
+		return 0;
+	if (t->frozen) {
+		*why = "an epoch is frozen, and a larger disk begins a generation: commit or abort it first";
+		return -EBUSY;
+	}
+	return t->store.mode == CBT_STORE_RAM ? 0 : cbt_store_has_room(&t->store, size_sectors, why);
 }
 
 static int tracker_check(const struct cbt_tracker_params *params, const struct cbt_tracker *t,
@@ -247,7 +284,7 @@ static int tracker_check(const struct cbt_tracker_params *params, const struct c
 		*why = "the block size differs from the running tracker's: remove the device first";
 		return -EINVAL;
 	}
-	return 0;
+	return t->started ? check_growth(t, params->size_sectors, why) : 0;
 }
 
 struct cbt_tracker *cbt_tracker_get(const struct cbt_tracker_params *params, const char **why)
@@ -255,7 +292,7 @@ struct cbt_tracker *cbt_tracker_get(const struct cbt_tracker_params *params, con
 	struct cbt_tracker *t;
 	int error;
 
-	mutex_lock(&control);
+	cbt_control_lock();
 	t = tracker_find(params, why);
 	error = PTR_ERR_OR_ZERO(t);
 	if (!error)
@@ -271,7 +308,7 @@ struct cbt_tracker *cbt_tracker_get(const struct cbt_tracker_params *params, con
 			registry_changed();
 		}
 	}
-	mutex_unlock(&control);
+	cbt_control_unlock();
 	return error ? ERR_PTR(error) : t;
 }
 
@@ -343,33 +380,32 @@ static void take_history(struct cbt_store *store)
 	}
 }
 
-/* Copy-before-write needs a diff area. */
-static int cow_start(struct cbt_tracker *t, struct block_device *store_bdev)
+/* Copy-before-write needs a diff area; without one *@ret is NULL. */
+static int cow_new(struct cbt_tracker *t, struct block_device *store_bdev, u64 size_sectors,
+		   struct cbt_cow **ret)
 {
 	const struct cbt_geometry *geo = &t->store.super.geo;
 	const struct cbt_cow_params params = {
 		.origin = t->origin_bdev,
 		.diff = store_bdev,
 		.diff_start = geo->diff_start * CBT_DISK_SECTORS,
-		.nr_slots = geo->nr_diff_slots,
-		.size_sectors = t->size_sectors,
+		.nr_slots = min_t(u64, geo->nr_diff_slots, INT_MAX),
+		.size_sectors = size_sectors,
 		.block_shift = t->block_shift,
 		.dev = cbt_tracker_dev(t),
 		.ops = &cbt_write_cow_ops,
 		.owner = t,
 	};
 
-	if (!geo->nr_diff_slots)
-		return 0;
-	t->cow = cbt_cow_new(&params);
-	return t->cow ? 0 : -ENOMEM;
+	*ret = geo->nr_diff_slots ? cbt_cow_new(&params) : NULL;
+	return *ret || !geo->nr_diff_slots ? 0 : -ENOMEM;
 }
 
-static void cow_end(struct cbt_tracker *t)
+static void cow_replace(struct cbt_tracker *t, struct cbt_cow *cow)
 {
 	cbt_cow_stop(t->cow);
 	cbt_cow_put(t->cow);
-	t->cow = NULL;
+	t->cow = cow;
 }
 
 static int start_with_store(struct cbt_tracker *t, const struct cbt_tracker_params *params,
@@ -384,8 +420,13 @@ static int start_with_store(struct cbt_tracker *t, const struct cbt_tracker_para
 		.found = take_history,
 		.origin_changed = origin_changed,
 	};
-	int error = cbt_store_open(&t->store, params->store_bdev, &store_client, &opening, why);
+	int error;
 
+	*why = "the store does not answer: it hangs, or it is made of the device itself";
+	error = cbt_probe(params->store_bdev, CBT_STORE_DEADLINE_MS);
+	if (error)
+		return error;
+	error = cbt_store_open(&t->store, params->store_bdev, &store_client, &opening, why);
 	if (error) {
 		t->uuid = uuid_null;
 		maps_exit(t);
@@ -393,7 +434,7 @@ static int start_with_store(struct cbt_tracker *t, const struct cbt_tracker_para
 		return error;
 	}
 	*why = "out of memory for copies";
-	error = cow_start(t, params->store_bdev);
+	error = cow_new(t, params->store_bdev, t->size_sectors, &t->cow);
 	if (error) {
 		cbt_store_close(&t->store, 0, 0);
 		maps_exit(t);
@@ -423,14 +464,16 @@ static int tracker_start_first(struct cbt_tracker *t, const struct cbt_tracker_p
 	int error;
 
 	t->size_sectors = params->size_sectors;
+	/* As the table says that is resumed; another one may have been loaded before. */
+	t->block_shift = ilog2(params->block_sectors ?: CBT_BLOCK_SECTORS_MIN);
 	error = params->store_bdev ? start_with_store(t, params, why) : start_in_ram(t, why);
 	if (error)
 		return error;
 	t->store_sectors = t->size_sectors;
-	mutex_lock(&control);
+	cbt_control_lock();
 	t->started = true;
 	registry_changed();
-	mutex_unlock(&control);
+	cbt_control_unlock();
 	cbt_tracker_event(t, CBT_EVENT_ADDED, NULL, NULL);
 	return 0;
 }
@@ -497,34 +540,35 @@ static int tracker_grow(struct cbt_tracker *t, u64 size_sectors, const char **wh
 	u64 nr_blocks = DIV_ROUND_UP_ULL(size_sectors, 1U << t->block_shift);
 	u64 old_sectors = t->size_sectors;
 	struct cbt_leaf **tables[4];
+	struct cbt_cow *cow = NULL;
 	u32 i;
-	int error;
+	int error = check_growth(t, size_sectors, why);
 
-	if (t->frozen) {
-		*why = "an epoch is frozen, and a larger disk begins a generation: commit or abort it first";
-		return -EBUSY;
-	}
-	*why = "out of memory for the maps of the larger disk";
-	error = tables_alloc(tables, nr_blocks, nr_regions_of(t, nr_blocks));
 	if (error)
 		return error;
-	if (t->store.mode != CBT_STORE_RAM)
-		error = cbt_store_grow(&t->store, size_sectors, why);
-	if (!error) {
-		maps_grow(t, tables, nr_blocks, nr_regions_of(t, nr_blocks));
-		t->size_sectors = size_sectors;
-		t->generation++;
-		t->nr_changes++;
-		mark_added(t, old_sectors >> t->block_shift);
+	*why = "out of memory for the maps of the larger disk";
+	if (t->cow && cow_new(t, t->store.bdev, size_sectors, &cow))
+		return -ENOMEM;
+	error = tables_alloc(tables, nr_blocks, nr_regions_of(t, nr_blocks));
+	if (error) {
+		cbt_cow_put(cow);
+		return error;
 	}
+	maps_grow(t, tables, nr_blocks, nr_regions_of(t, nr_blocks));
+	/* ORDER: after the maps, in which a checkpoint looks for as many leaves. */
+	if (t->store.mode != CBT_STORE_RAM)
+		cbt_store_grow(&t->store, size_sectors);
+	t->size_sectors = size_sectors;
+	t->generation++;
+	t->nr_changes++;
+	mark_added(t, old_sectors >> t->block_shift);
+	cow_replace(t, cow);
+	/* The worker may be looking into the old ones for who writes in sequence. */
+	synchronize_rcu();
 	for (i = 0; i < 4; i++)
 		kvfree(tables[i]);
-	if (!error && t->cow) {
-		/* Without memory for a larger one there are no images; the tracker goes on. */
-		cow_end(t);
-		(void)cow_start(t, t->store.bdev);
-	}
-	return error;
+	cbt_tracker_event(t, CBT_EVENT_GENERATION, NULL, "the disk grew");
+	return 0;
 }
 
 /* CRASH: first pages for the added blocks, then the size; until both are durable no write goes. */
@@ -547,11 +591,10 @@ static int store_size(struct cbt_tracker *t, u64 size_sectors)
 static int tracker_adopt(struct cbt_tracker *t, const struct cbt_tracker_params *params,
 			 const char **why)
 {
-	unsigned int noio = memalloc_noio_save();
 	int error = 0;
 	u32 busy;
 
-	mutex_lock(&control);
+	cbt_control_lock();
 	t->origin_bdev = params->origin_bdev;
 	if (params->size_sectors > t->size_sectors) {
 		*why = "what is in flight did not end in time";
@@ -560,22 +603,29 @@ static int tracker_adopt(struct cbt_tracker *t, const struct cbt_tracker_params 
 			error = tracker_grow(t, params->size_sectors, why);
 		cbt_gates_open(&t, 1);
 	}
-	mutex_unlock(&control);
+	cbt_control_unlock();
 	if (!error && t->store.mode == CBT_STORE_OPEN && params->size_sectors != t->store_sectors) {
 		*why = "the store did not take the new size in time";
 		error = store_size(t, params->size_sectors);
 	}
-	memalloc_noio_restore(noio);
 	return error;
 }
 
 int cbt_tracker_start(struct cbt_tracker *t, const struct cbt_tracker_params *params,
 		      const char **why)
 {
-	if (t->started)
-		return tracker_adopt(t, params, why);
-	t->origin_bdev = params->origin_bdev;
-	return tracker_start_first(t, params, why);
+	/* The device is suspended: what memory is reclaimed by may wait for it. */
+	unsigned int noio = memalloc_noio_save();
+	int error;
+
+	if (t->started) {
+		error = tracker_adopt(t, params, why);
+	} else {
+		t->origin_bdev = params->origin_bdev;
+		error = tracker_start_first(t, params, why);
+	}
+	memalloc_noio_restore(noio);
+	return error;
 }
 
 /* CRASH: an origin that lost what the fingerprint saw would seem to have been written by others. */
@@ -586,11 +636,22 @@ static int take_fingerprint(struct cbt_tracker *t, u64 seed, u64 *ret)
 	return error ? error : cbt_fingerprint(t->origin_bdev, t->size_sectors, seed, ret);
 }
 
-static void tracker_stop(struct cbt_tracker *t)
+/* CRASH: what a few samples of the origin would hardly show is noted. */
+static void note_bypassed(struct cbt_tracker *t)
+{
+	unsigned long deadline = jiffies + msecs_to_jiffies(CBT_STORE_DEADLINE_MS);
+
+	(void)cbt_store_wait_saved(&t->store, cbt_store_flag(&t->store, CBT_DISK_BYPASSED), deadline);
+}
+
+/* @bypassed: the mapped device lives on, under a table without the tracker. */
+static void tracker_stop(struct cbt_tracker *t, bool bypassed)
 {
 	u64 seed = get_random_u64() | 1;
 	u64 fingerprint;
 
+	if (bypassed && t->store.mode == CBT_STORE_OPEN)
+		note_bypassed(t);
 	/* Without a fingerprint it is as after a crash, which loses nothing either. */
 	if (t->store.mode == CBT_STORE_OPEN && take_fingerprint(t, seed, &fingerprint))
 		seed = 0;
@@ -606,26 +667,29 @@ void cbt_tracker_unpin(struct cbt_tracker *t)
 /* Whoever was pinning it is done with it when the lock is had again. */
 static void wait_for_pins(struct cbt_tracker *t)
 {
-	mutex_lock(&control);
+	cbt_control_lock();
 	while (t->nr_pins) {
-		mutex_unlock(&control);
+		cbt_control_unlock();
 		wait_event(unpinned, !READ_ONCE(t->nr_pins));
-		mutex_lock(&control);
+		cbt_control_lock();
 	}
-	mutex_unlock(&control);
+	cbt_control_unlock();
 }
 
 void cbt_tracker_put(struct cbt_tracker *t)
 {
-	bool last;
+	char name[CBT_NAME_LEN + 1];
+	bool last, bypassed;
 
-	mutex_lock(&control);
+	cbt_control_lock();
 	last = --t->nr_users == 0;
+	/* A device that is being removed has no name any more. */
+	bypassed = last && !t->ops->name(t->owner, name);
 	if (last) {
-		list_del(&t->link);
+		t->stopping = true;
 		registry_changed();
 	}
-	mutex_unlock(&control);
+	cbt_control_unlock();
 	if (!last)
 		return;
 	wait_for_pins(t);
@@ -633,10 +697,15 @@ void cbt_tracker_put(struct cbt_tracker *t)
 	cbt_cow_stop(t->cow);
 	cbt_write_stop(t);
 	if (t->started) {
-		tracker_stop(t);
+		tracker_stop(t, bypassed);
 		cbt_tracker_event(t, CBT_EVENT_REMOVED, NULL, NULL);
 	}
 	flush_work(&t->work);
+	/* ORDER: only now may another one have the origin and the store. */
+	cbt_control_lock();
+	list_del(&t->link);
+	registry_changed();
+	cbt_control_unlock();
 	tracker_free(t);
 }
 
@@ -644,14 +713,10 @@ void cbt_tracker_put(struct cbt_tracker *t)
  * Looking up
  */
 
-void cbt_control_lock(void)
-{
-	mutex_lock(&control);
-}
 
-void cbt_control_unlock(void)
+static bool is_live(const struct cbt_tracker *t)
 {
-	mutex_unlock(&control);
+	return t->started && !t->stopping;
 }
 
 struct cbt_tracker *cbt_tracker_by_uuid(const uuid_t *uuid)
@@ -659,7 +724,7 @@ struct cbt_tracker *cbt_tracker_by_uuid(const uuid_t *uuid)
 	struct cbt_tracker *t;
 
 	list_for_each_entry(t, &registry, link)
-		if (t->started && uuid_equal(&t->uuid, uuid))
+		if (is_live(t) && uuid_equal(&t->uuid, uuid))
 			return t;
 	return NULL;
 }
@@ -670,7 +735,7 @@ struct cbt_tracker *cbt_tracker_by_name(const char *name)
 	struct cbt_tracker *t;
 
 	list_for_each_entry(t, &registry, link)
-		if (t->started && !t->ops->name(t->owner, own) && !strcmp(own, name))
+		if (is_live(t) && !t->ops->name(t->owner, own) && !strcmp(own, name))
 			return t;
 	return NULL;
 }
@@ -680,7 +745,7 @@ struct cbt_tracker *cbt_tracker_at(u32 index)
 	struct cbt_tracker *t;
 
 	list_for_each_entry(t, &registry, link)
-		if (t->started && index-- == 0)
+		if (is_live(t) && index-- == 0)
 			return t;
 	return NULL;
 }

@@ -133,6 +133,7 @@ struct cbt_tracker {
 	u32 nr_users;
 	u32 nr_pins;
 	bool started;			/* its device was resumed: the writes come through here */
+	bool stopping;			/* nobody finds it, but its devices are still its own */
 	bool bypassed;
 	u64 frozen_epoch;
 	uuid_t frozen_uuid;
@@ -307,16 +308,6 @@ int cbt_commit(struct cbt_tracker *const *trackers, u32 nr, const uuid_t *epoch,
 int cbt_abort(struct cbt_tracker *const *trackers, u32 nr, const uuid_t *epoch,
 	      struct cbt_refusal *why);
 
-/**
- * cbt_release - blocks @first to @last of the frozen @epoch are with the receiver: they need no
- * copy any more and their image is gone. They stay in the frozen map, for an abort.
- *
- * Return: -ENOENT the epoch is not the frozen one; -ERANGE a block past the end, or @first after
- * @last; -ECANCELED the epoch is broken; -ENOMEM: some may be released, it can be repeated.
- */
-int cbt_release(struct cbt_tracker *tracker, const uuid_t *epoch, u64 first, u64 last,
-		struct cbt_refusal *why);
-
 /** struct cbt_range - blocks @first to @last, both inclusive. */
 struct cbt_range {
 	u64 first;
@@ -324,10 +315,21 @@ struct cbt_range {
 };
 
 /**
+ * cbt_release - blocks of the frozen @epoch are with the receiver: they need no copy any more and
+ * their image is gone. They stay in the frozen map, for an abort.
+ *
+ * Return: -ENOENT the epoch is not the frozen one; -ERANGE a block past the end, @first after
+ * @last, or more blocks in all than the disk has; -ECANCELED the epoch is broken; -ENOMEM: some may
+ * be released, it can be repeated.
+ */
+int cbt_release(struct cbt_tracker *tracker, const uuid_t *epoch, const struct cbt_range *ranges,
+		u32 nr, struct cbt_refusal *why);
+
+/**
  * cbt_mark - dirty blocks that nobody wrote: what is known from elsewhere to differ from the base.
  *
  * Returns when they are covered durably. Lets go of the control lock while it waits.
- * Return: 0; -ERANGE past the end, nothing was marked; -ENOMEM; -EINPROGRESS some may be marked:
+ * Return: 0; -ERANGE as for cbt_release(), nothing was marked; -ENOMEM; -EINPROGRESS some may be marked:
  * repeat it.
  */
 int cbt_mark(struct cbt_tracker *t, const struct cbt_range *ranges, u32 nr,
@@ -344,8 +346,9 @@ int cbt_checkpoint(struct cbt_tracker *t, struct cbt_refusal *why);
 /**
  * cbt_bypass - note on the store that writes are about to go past the tracker.
  *
- * A new generation begins when the store is used again. Lets go of the control lock while it waits.
- * Return: 0, -EINPROGRESS, -EIO, -ENODEV there is no store.
+ * A new generation begins when the store is used again, and also when it says that it is lost.
+ * Lets go of the control lock while it waits.
+ * Return: 0; -EINPROGRESS; -EIO it is lost and cannot say so; -ENODEV there is no store.
  */
 int cbt_bypass(struct cbt_tracker *t, struct cbt_refusal *why);
 

@@ -171,7 +171,7 @@ bool cancel_work_sync(struct work_struct *work);
 
 #define INIT_WORK(w, f) (*(w) = (struct work_struct){ .fn = (f) })
 #define INIT_DELAYED_WORK(w, f) INIT_WORK(&(w)->work, f)
-#define queue_delayed_work(queue, w, delay) ((void)(w))
+#define queue_delayed_work(queue, w, delay) ((void)(w), (void)(delay))
 #define mod_delayed_work(queue, w, delay) ((void)(w))
 #define cancel_delayed_work_sync(w) ((void)(w))
 #define alloc_workqueue(name, flags, max) ((struct workqueue_struct *)calloc(1, 1))

@@ -147,7 +147,13 @@ static void checkpointed(struct cbt_store *store, u64 nr_leaves, ktime_t started
 	(void)error;
 }
 
-static const struct cbt_store_client client = { wake, failed, leaf_is_clean, capture, checkpointed };
+static void settle_worker(struct cbt_store *store)
+{
+	(void)store;
+}
+
+static const struct cbt_store_client client = { wake,	 failed,       leaf_is_clean,
+						capture, checkpointed, settle_worker };
 
 /*--------------------------------------------------------------------------------------------------
  * Writes: kmod/track.c
@@ -320,14 +326,12 @@ static void map_grow(struct cbt_map *map, u64 nr_blocks)
 static void grow(void)
 {
 	u64 nr_regions = NR_BLOCKS / cbt_geometry_region_blocks(&t.store.super.geo);
-	const char *why;
 
 	for (u32 i = 0; i < 2; i++) {
 		map_grow(&t.maps[i], NR_BLOCKS);
 		map_grow(&t.suspects[i], nr_regions);
 	}
-	if (cbt_store_grow(&t.store, NR_BLOCKS * 8, &why))
-		abort();
+	cbt_store_grow(&t.store, NR_BLOCKS * 8);
 	mark(t.active, t.nr_blocks, NR_BLOCKS - 1);
 	for (u64 leaf = t.nr_blocks / CBT_LEAF_BLOCKS; leaf < NR_LEAVES; leaf++)
 		cbt_log_touch_leaf(&t.store, leaf);

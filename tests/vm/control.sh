@@ -41,7 +41,7 @@ check "blocks are marked" cbtctl mark vm1 100+5 200+1
 check_equal "... and are dirty" "$(cbtctl map vm1)" $'10 2\n100 5\n200 1'
 check_equal "... on the store, too" \
 	"$(cbtctl store-dump --extents /dev/vdb | awk '$1 <= 10 && $1 + $2 >= 12' | wc -l)" 1
-check_fails "a range past the end marks nothing" 15 'vm1: the range is not inside' \
+check_fails "a range past the end marks nothing" 15 'vm1: a range is not inside' \
 	cbtctl mark vm1 300+1 16384+1
 check_equal "... not even the others" "$(field .blocks map vm1 --totals)" 8
 check_fails "a range without blocks is wrong usage" 2 'START\+NUMBER' cbtctl mark vm1 5+0
@@ -68,8 +68,11 @@ epoch=$(cbtctl freeze vm1)
 check "frozen blocks are released" cbtctl release --epoch "$epoch" vm1 100+5 10+1
 check_fails "... of the frozen epoch only" 17 'not the frozen one' \
 	cbtctl release --epoch "$uuid" vm1 100+5
-check_fails "... and inside the disk" 15 'no such blocks|not inside' \
+check_fails "... and inside the disk" 15 'not inside' \
 	cbtctl release --epoch "$epoch" vm1 16380+5
+check_fails "... and not more blocks than there are" 15 'overlap' \
+	cbtctl release --epoch "$epoch" vm1 0+16384 0+1
+check_fails "the same of marks" 15 'overlap' cbtctl mark vm1 0+16384 0+1
 check_equal "they stay frozen, for an abort" "$(field .tracker.frozen.blocks show vm1)" 8
 cbtctl commit --epoch "$epoch" vm1
 seen() { jq -se "any(.event == \"$1\" and .epoch_uuid == \"$epoch\")" "$TMPDIR/events" >/dev/null; }

@@ -63,7 +63,8 @@
  *	pay to compare them before they are sent.
  *	ENODEV		no such tracker
  *	ENOENT		CBT_MAP_FROZEN alone was asked for and nothing is frozen, or another epoch is
- *	ESTALE		(ends the dump) an epoch was frozen, committed or aborted, or the tracker went away, during the dump
+ *	ESTALE		(ends the dump) an epoch was frozen, committed or aborted, or the tracker went away
+ *			or was started anew, during the dump
  *
  * CBT_CMD_RELEASE
  *	One CBT_A_TRACKER selector, CBT_A_EPOCH_UUID and CBT_A_RANGES: these blocks of the frozen
@@ -71,14 +72,16 @@
  *	from now on. They need no copy when they are overwritten, and their copies are dropped. They
  *	stay frozen, for ABORT. Reply: CBT_A_TRACKER.
  *	ENOENT		the epoch is not the frozen one
- *	ERANGE		a range is not inside the disk; those before it are released
+ *	ERANGE		a range is not inside the disk, or all of them have more blocks than it has: they
+ *			overlap; nothing was released
+ *	ENOMEM		some may be released: repeat it
  *	ECANCELED	the epoch is broken
  *
  * CBT_CMD_MARK
  *	One CBT_A_TRACKER selector and CBT_A_RANGES: blocks that differ from the base, as is known
  *	from elsewhere, become dirty in the running epoch. Reply, when that is durable:
  *	CBT_A_TRACKER.
- *	ERANGE		a range is not inside the disk; nothing was marked
+ *	ERANGE		as for RELEASE; nothing was marked
  *	EIO		the store failed: the tracker is lost
  *
  * CBT_CMD_CHECKPOINT

@@ -135,9 +135,13 @@ static int run_bypass(const struct cbtctl_command *c, const struct cbtctl_option
 	err = dm_table_load(info.name, &table, f);
 	if (err < 0)
 		return err;
-	/* A store that has failed says so already, or nobody can make it. */
-	if (info.has_store && info.state != CBT_STATE_LOST)
+	if (info.has_store)
 		err = nl_bypass(nl, name, f);
+	/* Whoever wants to be rid of a dead store is not held up by it. */
+	if (err < 0 && info.state == CBT_STATE_LOST) {
+		(void)fprintf(stderr, "cbtctl: warning: %s\n", f->text);
+		err = 0;
+	}
 	if (err < 0) {
 		dm_table_drop(info.name);
 		return err;

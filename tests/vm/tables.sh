@@ -1,0 +1,197 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Tables that are loaded, swapped and removed in orders that nobody planned, and a store that is away
+# for a while: no history goes on over writes that nobody saw (invariants I1, I2), no two trackers
+# have one store, and no refusal leaves the device suspended.
+#
+# vm: disk=512M disk=64M timeout=240
+# vm-allow: blk_update_request|I/O error, dev dm-|Buffer I/O error on dev|cannot start
+. "$(dirname "$0")/../lib.sh"
+requires jq
+
+insmod_cbt
+modprobe -a dm-delay
+cleanup_fn eval 'for d in t t2 upper v store origin disk disk2; do dmsetup remove --retry $d 2>/dev/null || true; done'
+
+small=262144 large=1048576 # sectors
+capacity=393216 # what the store has room for, up to the end of a leaf
+dmsetup create disk --table "0 $small linear /dev/vda 0"
+dmsetup create origin --table "0 $small linear /dev/vda 0"
+dmsetup create store --table "0 $(blockdev --getsz /dev/vdb) linear /dev/vdb 0"
+dmsetup mknodes
+cbt="0 $small cbt /dev/mapper/origin /dev/mapper/store"
+
+# swap <device> <table>
+swap()
+{
+	dmsetup load "$1" --table "$2" && dmsetup resume "$1" && dmsetup mknodes
+}
+
+format() { cbtctl format --force --capacity "$((capacity / 2))K" /dev/mapper/origin /dev/mapper/store >/dev/null; }
+
+# start: a tracker t with a base, and nothing dirty
+start()
+{
+	local epoch
+
+	format
+	dmsetup create t --table "$cbt"
+	dmsetup mknodes
+	write_block t 1000
+	epoch=$(cbtctl freeze t)
+	cbtctl commit --epoch "$epoch" t >/dev/null
+}
+
+write_block() { dd if=/dev/urandom of=/dev/mapper/"$1" bs=4k count=1 seek="$2" oflag=direct status=none; }
+tracker() { cbtctl show t --json | jq -r ".tracker$1"; }
+said() { dmesg | grep -qE "$1"; }
+
+# refused <claim> <regex> <command>...: and the kernel log says why
+refused()
+{
+	local claim=$1 why=$2
+	shift 2
+	dmesg --clear
+	check_fails "$claim" any . "$@"
+	check "... and the log says why" said "$why"
+}
+
+goes_on() { check "$1" timeout 20 dd if=/dev/zero of=/dev/mapper/t bs=4k count=1 oflag=direct status=none; }
+
+# --- one store, one tracker ---
+
+format
+swap origin "0 $small delay /dev/mapper/disk 0 0 /dev/mapper/disk 0 0 /dev/mapper/disk 0 4000"
+dmsetup create t --table "$cbt"
+dmsetup mknodes
+write_block t 10
+dmsetup remove t &
+removal=$!
+wait_for 3 eval '! dmsetup info t >/dev/null 2>&1'
+refused "a store is not given away while its tracker is stopping" 'being removed: try again' \
+	dmsetup create t2 --table "$cbt"
+dmsetup remove t2 2>/dev/null || true
+wait $removal
+check "... and is when it has stopped" dmsetup create t --table "$cbt"
+check_equal "... with what it knew" "$(cbtctl map t | grep -c '^10 1')" 1
+dmsetup remove t
+swap origin "0 $small linear /dev/vda 0"
+
+# --- writes past the tracker ---
+
+start
+swap t "0 $small linear /dev/mapper/origin 0"
+write_block t 20000
+swap t "$cbt"
+check_equal "a device that was given another table meanwhile begins a generation" \
+	"$(tracker .generation)" 2
+check_equal "... without a base" "$(tracker .base_uuid)" null
+swap t "$cbt"
+check_equal "... but not when it goes from one of ours to the next" "$(tracker .generation)" 2
+dmsetup remove t
+
+# --- a store that comes back ---
+
+start
+swap store "0 $(blockdev --getsz /dev/vdb) error"
+write_block t 20000
+check "without its store the tracker is lost" wait_for 20 eval '[ "$(tracker .state)" = lost ]'
+swap store "0 $(blockdev --getsz /dev/vdb) linear /dev/vdb 0"
+write_block t 30000
+check "it can be bypassed when the store is back" cbtctl bypass t
+check "... and restored" cbtctl restore t /dev/mapper/store
+check_equal "... which begins a generation" "$(tracker .generation)" 2
+dmsetup remove t
+
+start
+swap store "0 $(blockdev --getsz /dev/vdb) error"
+write_block t 20000
+check "it is lost again" wait_for 20 eval '[ "$(tracker .state)" = lost ]'
+swap store "0 $(blockdev --getsz /dev/vdb) linear /dev/vdb 0"
+dmsetup remove t
+rmmod dm_cbt
+insmod "$(cbt_module)"
+dmsetup create t --table "$cbt"
+check_equal "one that is removed when the store is back begins a generation, too" \
+	"$(tracker .generation)" 2
+
+# --- growth that is refused ---
+
+epoch=$(cbtctl freeze t)
+swap origin "0 $((small + 8192)) linear /dev/vda 0"
+refused "a larger table is refused while an epoch is frozen" 'commit or abort it first' \
+	dmsetup load t --table "0 $((small + 8192)) cbt /dev/mapper/origin /dev/mapper/store"
+goes_on "... and the device goes on"
+cbtctl abort --epoch "$epoch" t >/dev/null
+swap origin "0 $large linear /dev/vda 0"
+refused "a larger table is refused when the store has no room" 'larger than what the store' \
+	dmsetup load t --table "0 $large cbt /dev/mapper/origin /dev/mapper/store"
+goes_on "... and the device goes on, too"
+swap origin "0 $capacity linear /dev/vda 0"
+check "it grows as far as the store has room" \
+	swap t "0 $capacity cbt /dev/mapper/origin /dev/mapper/store"
+goes_on "... and goes on"
+check_equal "... as a generation" "$(tracker .generation)" 3
+dmsetup remove t
+
+# --- the table that is resumed counts ---
+
+swap origin "0 $small linear /dev/vda 0"
+dmsetup create t --notable
+dmsetup load t --table "0 $small cbt /dev/mapper/origin - 2 block_size 8"
+dmsetup load t --table "0 $small cbt /dev/mapper/origin - 2 block_size 64"
+dmsetup resume t
+check_equal "of two tables the block size of the second is taken" "$(dmsetup status t | cut -d' ' -f8)" 64
+dmsetup remove t
+
+# --- a store that is made of the device itself ---
+
+start
+dmsetup remove t
+dmsetup create v --table "0 $small linear /dev/mapper/origin 0"
+dmsetup mknodes
+dmsetup create upper --table "0 $(blockdev --getsz /dev/vdb) linear /dev/mapper/v 0"
+dmsetup mknodes
+dd if=/dev/mapper/store of=/dev/mapper/upper bs=1M oflag=direct status=none
+dmsetup load v --table "0 $small cbt /dev/mapper/origin /dev/mapper/upper"
+refused "a store that is made of the device itself is refused, though late" 'made of the device itself' \
+	timeout 60 dmsetup resume v
+swap v "0 $small linear /dev/mapper/origin 0"
+dmsetup remove upper
+dmsetup remove v
+
+# --- a map that is read over a restart ---
+
+nr_leaves=64 nr_runs=400 # more than the sockets and the pipe hold
+dmsetup create disk2 --table "0 $((nr_leaves * small)) zero"
+dmsetup mknodes
+cbtctl format --force /dev/mapper/disk2 /dev/mapper/store >/dev/null
+dmsetup create t --table "0 $((nr_leaves * small)) cbt /dev/mapper/disk2 /dev/mapper/store"
+for ((i = 0; i < nr_leaves; i++)); do
+	seq -f '%.0f+1' $((i * 32768)) 2 $((i * 32768 + 2 * nr_runs - 1))
+done | xargs -n 4000 cbtctl mark t >/dev/null
+mkfifo "$TMPDIR/pipe"
+cbtctl map t >"$TMPDIR/pipe" 2>"$TMPDIR/stderr" &
+reader=$!
+exec 8<"$TMPDIR/pipe"
+read -r _ <&8
+cbtctl bypass t
+cbtctl restore t /dev/mapper/store
+cat <&8 >"$TMPDIR/map"
+exec 8<&-
+rc=0
+wait $reader || rc=$?
+check "a map that is read while its tracker is started anew is not taken for whole" test $rc != 0
+check "... and the reason is said" grep -q 'start again' "$TMPDIR/stderr"
+diag "$(wc -l <"$TMPDIR/map") of $((nr_leaves * nr_runs)) extents"
+
+# --- hibernation ---
+
+if grep -qw disk /sys/power/state 2>/dev/null; then
+	dmesg --clear
+	check_fails "hibernation is refused while a tracker has a store" any busy bash -c 'echo disk >/sys/power/state'
+	check "... and the log says why" said 'no hibernation'
+else
+	skip "hibernation is refused while a tracker has a store" "this kernel has none"
+fi
+dmsetup remove t
