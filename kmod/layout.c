@@ -260,17 +260,6 @@ void cbt_super_add_outcome(struct cbt_super *super, const u8 epoch_uuid[16], u64
 	o->result = result;
 }
 
-u32 cbt_super_find_outcome(const struct cbt_super *super, const u8 epoch_uuid[16])
-{
-	u32 i;
-
-	for (i = 0; i < CBT_DISK_OUTCOMES; i++)
-		if (super->outcomes[i].result &&
-		    !memcmp(super->outcomes[i].epoch_uuid, epoch_uuid, 16))
-			return super->outcomes[i].result;
-	return 0;
-}
-
 /*--------------------------------------------------------------------------------------------------
  * Log
  */

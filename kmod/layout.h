@@ -106,13 +106,9 @@ static inline u64 cbt_super_slot(u64 sequence)
 	return sequence % CBT_DISK_SUPER_SLOTS * CBT_DISK_SUPER_STRIDE;
 }
 
-/**
- * cbt_super_add_outcome, cbt_super_find_outcome - the memory of how the last epochs ended.
- * Return: the result, 0 when the epoch is not among them.
- */
+/** cbt_super_add_outcome - remember how an epoch ended; the last CBT_DISK_OUTCOMES are kept. */
 void cbt_super_add_outcome(struct cbt_super *super, const u8 epoch_uuid[16], u64 epoch,
 			   u32 result);
-u32 cbt_super_find_outcome(const struct cbt_super *super, const u8 epoch_uuid[16]);
 
 /*--------------------------------------------------------------------------------------------------
  * Log

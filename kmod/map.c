@@ -389,17 +389,6 @@ void cbt_map_merge_leaf(struct cbt_map *into, struct cbt_map *from, u64 index)
 	atomic64_add(-nr_before, &from->nr_dirty);
 }
 
-void cbt_map_merge(struct cbt_map *into, struct cbt_map *from)
-{
-	u64 i;
-
-	for (i = 0; i < from->nr_leaves; i++) {
-		cbt_map_merge_leaf(into, from, i);
-		if (!(i & 1023))
-			cond_resched();
-	}
-}
-
 /*--------------------------------------------------------------------------------------------------
  * Reading
  */

@@ -7,7 +7,7 @@
  * that memory follows what was written, and a discard of a whole disk costs none.
  *
  * Bits only ever go from clean to dirty until the whole map is cleared. That is what makes
- * marking lock-free: any number of cbt_map_mark() and one cbt_map_merge() into the map may run at
+ * marking lock-free: any number of cbt_map_mark() and one cbt_map_merge_leaf() into the map may run at
  * once, from any context, with any reader. Everything else needs the map to itself, as stated.
  */
 #ifndef CBT_MAP_H
@@ -108,14 +108,11 @@ static inline bool cbt_map_leaf_is_clean(const struct cbt_map *map, u64 leaf)
 }
 
 /**
- * cbt_map_merge - dirty in @into what is dirty in @from, and clear @from.
+ * cbt_map_merge_leaf - dirty in a leaf of @into what is dirty in that of @from, and clear that.
  *
- * Pages move where @into has none, so merging allocates nothing. Marks may run on @into
- * meanwhile; @from belongs to the caller. Both are of the same size. May sleep.
+ * A page moves where @into has none, so merging allocates nothing. Marks may run on @into
+ * meanwhile; @from belongs to the caller. Both maps are of the same size. Does not sleep.
  */
-void cbt_map_merge(struct cbt_map *into, struct cbt_map *from);
-
-/** cbt_map_merge_leaf - one leaf of the same; does not sleep. */
 void cbt_map_merge_leaf(struct cbt_map *into, struct cbt_map *from, u64 leaf);
 
 /** cbt_spares_fill - try to have both pages at hand. */

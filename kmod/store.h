@@ -259,11 +259,11 @@ u64 cbt_store_note_size(struct cbt_store *store, u64 size_sectors, u64 generatio
 
 /**
  * cbt_store_save - have store->super written as it is now. Under store->lock.
- * Return: a ticket for cbt_store_is_saved(). Context: any.
+ * Return: a ticket for cbt_store_is_saved(). Context: any but interrupts.
  */
 u64 cbt_store_save(struct cbt_store *store);
 
-/** cbt_store_flag - have the superblock say @flag (CBT_DISK_...) too. Return: a ticket. Context: any. */
+/** cbt_store_flag - have the superblock say @flag (CBT_DISK_...) too. Return: a ticket. */
 u64 cbt_store_flag(struct cbt_store *store, u32 flag);
 
 /** cbt_store_is_saved - whether what the ticket stands for is durable. */
@@ -381,12 +381,12 @@ void cbt_log_touch_leaf(struct cbt_store *store, u64 leaf);
  * Checkpoint
  */
 
-/** cbt_checkpoint_start - have one begin soon. Context: any. */
+/** cbt_checkpoint_start - have one begin soon. Context: any but interrupts. */
 void cbt_checkpoint_start(struct cbt_store *store);
 
 /**
  * cbt_checkpoint_request - have one begin that sees all that was marked before.
- * Return: a ticket for cbt_checkpoint_is_done(). Context: any.
+ * Return: a ticket for cbt_checkpoint_is_done(). Context: any but interrupts.
  */
 u64 cbt_checkpoint_request(struct cbt_store *store);
 

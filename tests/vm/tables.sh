@@ -96,6 +96,8 @@ start
 swap store "0 $(blockdev --getsz /dev/vdb) error"
 write_block t 20000
 check "without its store the tracker is lost" wait_for 20 eval '[ "$(tracker .state)" = lost ]'
+cbtctl map t >/dev/null 2>"$TMPDIR/stderr"
+check "... and whoever reads its map is warned" grep -q 'warning: t is lost' "$TMPDIR/stderr"
 swap store "0 $(blockdev --getsz /dev/vdb) linear /dev/vdb 0"
 write_block t 30000
 check "it can be bypassed when the store is back" cbtctl bypass t

@@ -153,6 +153,9 @@ static int run_map(const struct cbtctl_command *c, const struct cbtctl_options *
 	err = read_state_and_map(nl, o, &out, f);
 	for (int again = MAP_ATTEMPTS - 1; again && epochs_moved_on(o, &out, err); again--)
 		err = read_state_and_map(nl, o, &out, f);
+	if (err == 0 && out.info.state == CBT_STATE_LOST)
+		(void)fprintf(stderr, "cbtctl: warning: %s is lost: the map leaves out what was written since\n",
+			      o->operands[0]);
 	return err < 0 ? err : map_print_end(&out, f);
 }
 

@@ -88,7 +88,7 @@ static void print_help(void)
 	printf("\n`cbtctl COMMAND --help` tells more, `cbtctl --version` the version.\n\n"
 	       "Exit status: 0 done, 2 wrong usage, 10 failed, 11 access denied, 12 not supported,\n"
 	       "14 timeout, 15 no such tracker or other invalid parameter, 16 in use, 17 invalid\n"
-	       "state, 19 dm-cbt is not loaded, 20 out of memory.\n");
+	       "state, 19 dm-cbt is not loaded, 20 out of memory, 21 no such file.\n");
 }
 
 static int usage_error(const char *command, const char *fmt, ...) printf_like(2, 3);
