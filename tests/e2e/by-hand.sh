@@ -146,13 +146,15 @@ python3 -c "import socket; socket.create_connection(('127.0.0.1', ${at##*:})).se
 end_receive
 check "who speaks another protocol is told apart" grep -q 'does not start with the magic number' "$TMPDIR/receive"
 
-# the sender is stopped while it waits for its extents: opening the pipe tells that it does
+# the sender is stopped while it waits for its extents: opening the pipe tells that it does. They come
+# all the same, or nothing would be left to be stopped.
 mkfifo "$TMPDIR/slow"
 start_receive "$target"
 failback send "$source" --extents "$TMPDIR/slow" --to "$at" >"$TMPDIR/send" 2>&1 &
 sender=$!
 exec 7>"$TMPDIR/slow"
 kill $sender
+echo "0 $(stat -c %s "$source")" >&7
 exec 7>&-
 send_status=0
 wait $sender || send_status=$?
@@ -193,6 +195,7 @@ make_tracker vm1-disk0 "$from"
 check_fails "a tracker without a frozen epoch has nothing to send" 17 'has no frozen epoch: .cbtctl freeze vm1-disk0' \
 	failback send vm1-disk0 --tracker --to 127.0.0.1
 echo $epoch >"$FAKE_KERNEL/vm1-disk0/epoch"
+cp "$source" "$FAKE_KERNEL/vm1-disk0/image"
 printf '1 2\n256 16\n' >"$FAKE_KERNEL/vm1-disk0/frozen"
 check_fails "a tracker's epoch is its own" 15 'it has an epoch' failback send vm1-disk0 --tracker --epoch $epoch --to 127.0.0.1
 cp "$before" "$TMPDIR/base"

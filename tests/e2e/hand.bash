@@ -22,9 +22,10 @@ start_receive()
 	wait_for 10 grep -q "${at##*:}" "$TMPDIR/receive" || bail "the receiver does not listen: $(<"$TMPDIR/receive")"
 }
 
-# end_receive: its exit status in $receive_status.
+# end_receive: its exit status in $receive_status. It waits for ever for a sender that never came.
 end_receive()
 {
+	wait_for 60 eval "! kill -0 $receiver 2>/dev/null" || kill $receiver
 	receive_status=0
 	wait $receiver || receive_status=$?
 }
