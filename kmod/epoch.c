@@ -750,6 +750,7 @@ static int bypass_lost(struct cbt_tracker *t, struct cbt_refusal *why)
 		return refuse(why, -EIO, 0,
 			      "the store failed and cannot say that its map is lost: format it before it is used again");
 	t->bypassed = true;
+	cbt_tracker_event(t, CBT_EVENT_STATE, NULL, "bypassed");
 	return 0;
 }
 

@@ -713,7 +713,6 @@ void cbt_tracker_put(struct cbt_tracker *t)
  * Looking up
  */
 
-
 static bool is_live(const struct cbt_tracker *t)
 {
 	return t->started && !t->stopping;
