@@ -395,6 +395,8 @@ static void commit_finish(struct cbt_tracker *t)
 	struct cbt_map *suspects = cbt_tracker_suspects(t, t->frozen);
 	struct cbt_map *frozen = t->frozen;
 
+	outcome_add(t, &t->frozen_uuid, t->frozen_epoch, true);
+	t->base_uuid = t->frozen_uuid;
 	copies_end(t);
 	touch_excess(t, frozen);
 	frozen_detach(t);
@@ -413,19 +415,23 @@ static int commit_origin(struct cbt_tracker *t)
 	return cbt_fault_skips(CBT_FAULT_ORIGIN_FLUSH) ? 0 : blkdev_issue_flush(t->origin_bdev);
 }
 
-/* Under the control lock, but for the wait. */
+/*
+ * Under the control lock, but for the wait. The tracker itself has the new base only when this is
+ * durable; nobody else fills the superblock while the epoch is `committing`.
+ */
 static int commit_store(struct cbt_tracker *t)
 {
+	struct cbt_super *super = &t->store.super;
 	u64 ticket;
 	int error;
 
-	outcome_add(t, &t->frozen_uuid, t->frozen_epoch, true);
-	t->base_uuid = t->frozen_uuid;
 	if (!cbt_store_limits(&t->store))
 		return is_lost(t) ? -EIO : 0;
 	spin_lock(&t->store.lock);
-	t->store.super.committed = t->frozen_epoch;
-	fill_super(t, &t->store.super);
+	super->committed = t->frozen_epoch;
+	fill_super(t, super);
+	export_uuid(super->base_uuid, &t->frozen_uuid);
+	cbt_super_add_outcome(super, super->base_uuid, t->frozen_epoch, CBT_DISK_COMMITTED);
 	ticket = cbt_store_save(&t->store);
 	spin_unlock(&t->store.lock);
 	cbt_control_unlock();

@@ -78,6 +78,7 @@ static struct relationship_record example(struct disk_record *disks)
 	disks[0].size_bytes = UINT64_C(1) << 46;
 	disks[0].tracker_uuid = (struct uuid){ { 7 } };
 	disks[0].tracker_generation = 8;
+	disks[0].map_lost = true;
 	disks[0].send = SEND_BOTH;
 	(void)strcpy(disks[1].name, "a");
 	return r;

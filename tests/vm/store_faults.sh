@@ -88,6 +88,7 @@ goes_on()
 	if [ "$step" = commit ]; then
 		check_fails "$1: ... its outcome is not known" any committed \
 			cbtctl abort --epoch "$epoch" t
+		check_equal "$1: ... and not shown as the base" "$(field base)" null
 	else
 		[ "$(field frozen)" = null ] || cbtctl abort --epoch "$(field frozen.uuid)" t
 		check_fails "$1: ... which a freeze says" any lost cbtctl freeze t

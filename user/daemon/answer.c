@@ -115,6 +115,7 @@ static void forget_trackers(const struct call *call, struct disk_record *disks, 
 			continue;
 		memset(&disks[i].tracker_uuid, 0, sizeof(disks[i].tracker_uuid));
 		disks[i].tracker_generation = 0;
+		disks[i].map_lost = false;
 	}
 }
 

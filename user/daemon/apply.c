@@ -205,6 +205,7 @@ static void keep_trackers(const struct relationship_record *from, struct relatio
 				continue;
 			to->disks[i].tracker_uuid = from->disks[j].tracker_uuid;
 			to->disks[i].tracker_generation = from->disks[j].tracker_generation;
+			to->disks[i].map_lost = from->disks[j].map_lost;
 		}
 	}
 }

@@ -23,6 +23,7 @@
 #include "daemon/job.h"
 #include "daemon/journals.h"
 #include "daemon/listener.h"
+#include "daemon/losses.h"
 #include "daemon/objects.h"
 #include "daemon/peer.h"
 #include "daemon/schedule.h"
@@ -38,6 +39,7 @@ static void daemon_clear(struct daemon *d)
 {
 	listener_stop(d);
 	schedule_stop(d);
+	losses_stop(d);
 	for (struct vm *vm = d->vms; vm; vm = vm->next)
 		takeover_forget(vm);
 	job_free_all(d);
@@ -319,7 +321,8 @@ static int start(struct daemon *d, struct failure *f)
 		journal_sweep(vm);
 		receive_settle(vm);
 	}
-	return schedule_start(d, f);
+	rc = losses_start(d, f);
+	return rc ? rc : schedule_start(d, f);
 }
 
 int daemon_run(const struct host_config *config, struct failure *f)

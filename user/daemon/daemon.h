@@ -8,7 +8,7 @@
  *						operations: one at a time on a VM, with a job
  *	schedule				begins deltas when they are due
  *	peer, talk, listener, worker, journals, trackers, images, map_import,
- *	fence
+ *	fence, losses
  *						what operations talk to
  *	vm, job					what is remembered
  *	relationship, role_swap, reverse_plan, calls, progress
@@ -31,6 +31,7 @@
 
 struct job;
 struct listener;
+struct losses;
 struct schedule;
 struct vm;
 
@@ -50,6 +51,7 @@ struct daemon {
 	char boot[BOOT_TEXT_MAX]; /* of this boot of the host */
 	uint64_t session; /* of this start of the daemon */
 	struct schedule *schedule;
+	struct losses *losses;
 	bool stopping; /* what runs may end, nothing starts */
 };
 

@@ -525,7 +525,7 @@ static int freeze(struct delta *delta, struct failure *f)
 	rc = vm_copy_disks(delta->vm, &next.disks, f);
 	if (rc)
 		return rc;
-	trackers_note(next.disks, next.nr_disks, delta->infos);
+	trackers_note(next.disks, next.nr_disks, delta->infos, delta->all);
 	rc = vm_change(delta->vm, &next, f);
 	if (rc) {
 		free(next.disks);

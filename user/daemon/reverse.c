@@ -183,7 +183,7 @@ static int become_primary(struct reverse *rev, const struct reply *reply, struct
 		rc = vm_copy_disks(vm, &next.disks, f);
 	if (rc)
 		return rc;
-	trackers_note(next.disks, next.nr_disks, rev->infos);
+	trackers_note(next.disks, next.nr_disks, rev->infos, NULL);
 	for (size_t i = 0; !rev->plan.planned && i < next.nr_disks; i++)
 		next.disks[i].send = send_of(rev->plan.disks[i].method);
 	vm_put_swap(vm, &to, &next);

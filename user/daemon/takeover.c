@@ -66,7 +66,7 @@ static int note_trackers(struct vm *vm, struct relationship_record *next, struct
 	if (!rc)
 		rc = vm_copy_disks(vm, &next->disks, f);
 	if (!rc)
-		trackers_note(next->disks, next->nr_disks, infos);
+		trackers_note(next->disks, next->nr_disks, infos, NULL);
 	return rc;
 }
 

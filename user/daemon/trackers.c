@@ -94,7 +94,7 @@ static bool reaches_back(const struct relationship_record *r, const struct disk_
 	if (info->state == CBT_STATE_LOST || info->state == CBT_STATE_BYPASSED)
 		return false;
 	if (!uuid_is_nil(&disk->tracker_uuid))
-		return is_noted(disk, info);
+		return is_noted(disk, info) && !disk->map_lost;
 	if (r->mode != MODE_PRIMARY || uuid_is_nil(&r->base))
 		return true;
 	return info->has_base && uuid_equal(&info->base_uuid, &r->base);
@@ -150,12 +150,31 @@ int trackers_check(const struct relationship_record *r, const struct tracker_inf
 	return rc;
 }
 
-void trackers_note(struct disk_record *disks, size_t nr, const struct tracker_info *infos)
+void trackers_note(struct disk_record *disks, size_t nr, const struct tracker_info *infos,
+		   const bool *all)
 {
 	for (size_t i = 0; i < nr; i++) {
+		disks[i].map_lost = infos[i].state == CBT_STATE_LOST ||
+				    (trackers_is_noted_lost(&disks[i], &infos[i]) &&
+				     !(all && all[i]));
 		disks[i].tracker_uuid = infos[i].uuid;
 		disks[i].tracker_generation = infos[i].generation;
 	}
+}
+
+/* Of a disk for which another tracker was noted, this one's map proves nothing anyway. */
+void trackers_note_lost(struct disk_record *disk, const struct tracker_info *info)
+{
+	if (!uuid_is_nil(&disk->tracker_uuid) && !is_noted(disk, info))
+		return;
+	disk->tracker_uuid = info->uuid;
+	disk->tracker_generation = info->generation;
+	disk->map_lost = true;
+}
+
+bool trackers_is_noted_lost(const struct disk_record *disk, const struct tracker_info *info)
+{
+	return disk->map_lost && is_noted(disk, info);
 }
 
 int trackers_freeze(const struct relationship_record *r, const struct uuid *epoch,
@@ -358,8 +377,8 @@ int trackers_map(const struct relationship_record *r, size_t i, uint64_t start,
 		rc = nl_tracker_get(nl, fence_name(&r->disks[i], name), &info, f);
 	if (rc)
 		return rc;
-	if (!is_noted(&r->disks[i], &info) || info.state == CBT_STATE_LOST ||
-	    info.state == CBT_STATE_BYPASSED)
+	if (!is_noted(&r->disks[i], &info) || r->disks[i].map_lost ||
+	    info.state == CBT_STATE_LOST || info.state == CBT_STATE_BYPASSED)
 		return failure_set(f, CODE_NOT_SUPPORTED, -ESTALE,
 				   "The map of tracker %s was started anew, and does not say what was "
 				   "written to disk %s.",

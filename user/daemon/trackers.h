@@ -31,8 +31,17 @@ int trackers_check(const struct relationship_record *r, const struct tracker_inf
 int trackers_check_sizes(const struct relationship_record *r, const struct tracker_info *infos,
 			 struct failure *f);
 
-/** trackers_note - into @disks: from now on these are the trackers to be found. */
-void trackers_note(struct disk_record *disks, size_t nr, const struct tracker_info *infos);
+/**
+ * trackers_note - into @disks: from now on these are the trackers to be found. Of a map that was noted
+ * to be lost nothing better is known by that.
+ * @all: NULL, or of which disks all is sent: their maps begin anew
+ */
+void trackers_note(struct disk_record *disks, size_t nr, const struct tracker_info *infos,
+		   const bool *all);
+
+/** trackers_note_lost - into @disk: this tracker's map misses writes, whatever it says itself. */
+void trackers_note_lost(struct disk_record *disk, const struct tracker_info *info);
+bool trackers_is_noted_lost(const struct disk_record *disk, const struct tracker_info *info);
 
 /** trackers_freeze - all in one instant; @ret: their state then, as trackers_get() gives it. */
 int trackers_freeze(const struct relationship_record *r, const struct uuid *epoch,

@@ -66,6 +66,7 @@ int nl_listener_fd(const struct nl_listener *listener);
 /**
  * nl_listener_take - give what has come to @fn; blocks for the first when there is none.
  * -ENOBUFS: some were lost, which their sequence numbers show as well; listening goes on.
+ * -EPIPE: the module was unloaded; nothing will come any more.
  */
 int nl_listener_take(struct nl_listener *listener, nl_event_fn fn, void *context,
 		     struct failure *f);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Events, on a socket that has joined the family's group. The kernel drops what a full socket does
- * not take, so there is room for a burst.
+ * not take, so there is room for a burst. When the module goes, so does the group, without a word: the
+ * family controller's group tells of it.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -28,12 +29,28 @@ struct nl_listener {
 
 static const struct nl_subject about = { .verb = "listen to events" };
 
+/* The family controller told: was it of the end of ours? */
+static bool is_the_end(struct nlmsghdr *hdr)
+{
+	struct genlmsghdr *genl = nlmsg_data(hdr);
+	struct nlattr *name;
+
+	if (genl->cmd != CTRL_CMD_DELFAMILY)
+		return false;
+	name = nla_find(genlmsg_attrdata(genl, 0), genlmsg_attrlen(genl, 0), CTRL_ATTR_FAMILY_NAME);
+	return name && nla_strcmp(name, CBT_GENL_NAME) == 0;
+}
+
 static int on_event(struct nl_msg *msg, void *arg)
 {
 	struct nlmsghdr *hdr = nlmsg_hdr(msg);
 	struct nl_listener *l = arg;
 	struct tracker_event event;
 
+	if (genlmsg_valid_hdr(hdr, 0) && hdr->nlmsg_type == GENL_ID_CTRL) {
+		l->error = is_the_end(hdr) ? -EPIPE : 0;
+		return l->error ? NL_STOP : NL_OK;
+	}
 	if (!genlmsg_valid_hdr(hdr, 0) ||
 	    ((struct genlmsghdr *)nlmsg_data(hdr))->cmd != CBT_CMD_EVENT)
 		return NL_OK;
@@ -46,15 +63,20 @@ static int on_event(struct nl_msg *msg, void *arg)
 
 static int join(struct nl_listener *l)
 {
-	int group;
+	int ends;
+	int events;
 	int err = genl_connect(l->socket);
 
 	if (!err)
 		err = nl_socket_set_buffer_size(l->socket, RECEIVE_BYTES, 0);
 	if (err)
 		return err;
-	group = genl_ctrl_resolve_grp(l->socket, CBT_GENL_NAME, CBT_GENL_EVENTS);
-	return group < 0 ? group : nl_socket_add_membership(l->socket, group);
+	/* ORDER: both first, since what a group sends would mix with the answers. */
+	ends = genl_ctrl_resolve_grp(l->socket, "nlctrl", "notify");
+	if (ends < 0)
+		return ends;
+	events = genl_ctrl_resolve_grp(l->socket, CBT_GENL_NAME, CBT_GENL_EVENTS);
+	return events < 0 ? events : nl_socket_add_memberships(l->socket, ends, events, 0);
 }
 
 int nl_listen(struct nl_listener **ret, struct failure *f)

@@ -52,6 +52,7 @@ static const struct reason {
 	{ ECANCELED, CODE_INVALID_STATE, "the epoch was aborted", NULL },
 	{ EALREADY, CODE_INVALID_STATE, "the epoch was committed already", NULL },
 	{ ESTALE, CODE_INVALID_STATE, "it changed meanwhile: start again", NULL },
+	{ EPIPE, CODE_NOT_AVAILABLE, "dm-cbt was unloaded", NULL },
 	{ ETIMEDOUT, CODE_TIMEOUT, "writes in flight did not end in time: try again", NULL },
 	{ EINPROGRESS, CODE_TIMEOUT, "the store is slow: it is not durable yet", "ask again" },
 	{ ERANGE, CODE_INVALID_PARAMETER, "a range is not inside the disk", NULL },

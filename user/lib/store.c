@@ -50,6 +50,7 @@ static const char *const migrations[] = {
 	"ALTER TABLE relationships ADD COLUMN instant INTEGER NOT NULL DEFAULT 0;",
 	"ALTER TABLE disks ADD COLUMN send INTEGER NOT NULL DEFAULT 0;",
 	"ALTER TABLE relationships ADD COLUMN role_since_us INTEGER NOT NULL DEFAULT 0;",
+	"ALTER TABLE disks ADD COLUMN map_lost INTEGER NOT NULL DEFAULT 0;",
 };
 
 /* --- SQLite --- */
@@ -343,7 +344,7 @@ static int put_disk(struct store *store, const struct uuid *vm, size_t position,
 		    const struct disk_record *d, struct failure *f)
 {
 	_cleanup_(finalize_at) sqlite3_stmt *stmt = NULL;
-	int rc = prepare(store, "INSERT INTO disks VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9)", &stmt, f);
+	int rc = prepare(store, "INSERT INTO disks VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10)", &stmt, f);
 
 	if (rc)
 		return rc;
@@ -356,6 +357,7 @@ static int put_disk(struct store *store, const struct uuid *vm, size_t position,
 	bind_uuid(stmt, 7, &d->tracker_uuid);
 	bind_number(stmt, 8, d->tracker_generation);
 	bind_number(stmt, 9, d->send);
+	bind_number(stmt, 10, d->map_lost);
 	return step_to_end(store, stmt, f);
 }
 
@@ -394,7 +396,7 @@ static int load_disks(struct store *store, struct relationship_record *r, struct
 	_cleanup_(finalize_at) sqlite3_stmt *stmt = NULL;
 	int rc = prepare(store,
 			 "SELECT name, tracker, path, size_bytes, tracker_uuid, tracker_generation,"
-			 " send FROM disks WHERE vm = ?1 ORDER BY position",
+			 " send, map_lost FROM disks WHERE vm = ?1 ORDER BY position",
 			 &stmt, f);
 
 	if (rc)
@@ -414,6 +416,7 @@ static int load_disks(struct store *store, struct relationship_record *r, struct
 		d->size_bytes = column_number(stmt, 3);
 		d->tracker_generation = column_number(stmt, 5);
 		d->send = (enum disk_send)column_number(stmt, 6);
+		d->map_lost = column_number(stmt, 7) != 0;
 		if (column_uuid(stmt, 4, &d->tracker_uuid) || d->send >= NR_DISK_SENDS)
 			return failure_set(f, CODE_STATUS_UNKNOWN, -EBADMSG,
 					   "The record of disk %s in %s cannot be read.", d->name,

@@ -48,6 +48,7 @@ struct disk_record {
 	/* The tracker whose map is known to start at the base; nil: none was noted yet. */
 	struct uuid tracker_uuid;
 	uint64_t tracker_generation;
+	bool map_lost; /* and misses writes, whatever it says itself */
 	enum disk_send send; /* as a primary */
 };
 
