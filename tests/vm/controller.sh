@@ -93,6 +93,23 @@ mount /dev/mapper/home-disk0 "$TMPDIR/mnt"
 head -c 3M /dev/urandom >"$TMPDIR/mnt/at-home"
 umount "$TMPDIR/mnt"
 check "a delta goes through the tracker of the replica" on a failback resume vm1
+check_equal "and is all that was written there" "$(vm_property b DirtyBytes), $(vm_property b LastError)" '0, ""'
+
+stray() { vm_property b LastError | grep -q 'Something but failbackd wrote to the replica: 8 KiB'; }
+
+dd if=/dev/urandom of=/dev/mapper/vm1-disk0.replica bs=4k seek=$((size / 4096 - 2)) oflag=direct status=none || true
+mount /dev/mapper/home-disk0 "$TMPDIR/mnt"
+head -c 1M /dev/urandom >"$TMPDIR/mnt/at-home"
+umount "$TMPDIR/mnt"
+check "a delta arrives at a replica that somebody else wrote to" on a failback resume vm1
+check "... which its host tells" stray
+check_equal "... as a warning" "$(vm_property b ReplicationHealth)" 2
+check_equal "... and its map keeps" "$(vm_property b DirtyBytes)" 8192
+on a failback suspend vm1
+check "a resynchronisation repairs it" on a failback resync vm1
+blockdev --flushbufs /dev/vda /dev/vdb
+check "... so that the disks are identical" cmp /dev/vda /dev/vdb
+check_equal "... and nobody has anything to tell" "$(vm_property b DirtyBytes), $(vm_property b LastError)" '0, ""'
 check "the last delta is sent from home" on a failback prepare vm1
 blockdev --flushbufs /dev/vda /dev/vdb
 check "the disks are identical" cmp /dev/vda /dev/vdb

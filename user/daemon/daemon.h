@@ -7,7 +7,7 @@
  *	reverse, takeover, delta, delta_receive, answer
  *						operations: one at a time on a VM, with a job
  *	schedule				begins deltas when they are due
- *	peer, talk, listener, worker, journals, trackers, images, map_import,
+ *	peer, talk, listener, worker, journals, received, trackers, images, map_import,
  *	fence, losses
  *						what operations talk to
  *	vm, job					what is remembered

@@ -30,6 +30,7 @@
 #include "base/realtime.h"
 #include "daemon/job.h"
 #include "daemon/journals.h"
+#include "daemon/received.h"
 #include "daemon/split_brain.h"
 #include "daemon/trackers.h"
 #include "daemon/transfer_plan.h"
@@ -48,6 +49,7 @@ struct receive {
 	bool resumes; /* the journal has a part of it already */
 	struct failure why; /* the worker's, while the journal is settled */
 	int fds[CALL_DISKS_MAX + 1]; /* of the disks, and the journal; -1 from there on */
+	int covered; /* received.h; -1 before the worker was started */
 };
 
 static void close_disks(int *disks, size_t nr)
@@ -65,6 +67,7 @@ static void receive_free_at(struct receive **at)
 	worker_free_at(&receive->worker);
 	settling_free_at(&receive->settling);
 	close_disks(receive->fds, ARRAY_SIZE(receive->fds));
+	(void)close_fd(receive->covered);
 	free(receive);
 }
 
@@ -174,40 +177,21 @@ static void fail(struct receive *receive, const struct failure *why)
 	job_end(owned->job, why);
 }
 
-/*
- * Trackers that do not follow keep more than they need: the next reverse sends it in vain, and
- * nothing is missed.
- */
-static void note_trackers(const struct vm *vm, const struct uuid *epoch)
-{
-	struct failure why;
-
-	for (size_t i = 0; i < vm->r.nr_disks; i++) {
-		char device[PATH_MAX];
-
-		trackers_device(&vm->r.disks[i], device);
-		if (!device[0])
-			return;
-	}
-	if (trackers_note_received(&vm->r, epoch, &why))
-		log_warning("VM %s: the trackers of the replica keep what was received as dirty: %s",
-			    vm->r.name, why.text);
-}
-
-int receive_record(struct vm *vm, const struct uuid *epoch, struct failure *f)
+int receive_record(struct vm *vm, const struct call *call, int covered, struct failure *f)
 {
 	struct relationship_record next = vm->r;
+	char stray[RECEIVED_TEXT_LEN];
 
 	/* What was suspended since, stays so. */
 	(void)vm_apply_event(vm, EVENT_RECEIVED, &next, NULL);
-	note_trackers(vm, epoch);
-	next.base = *epoch;
+	received_note(vm, call, covered, stray);
+	next.base = call->epoch;
 	next.nr_aborted = 0;
 	memset(&next.epoch, 0, sizeof(next.epoch));
 	next.journal[0] = '\0';
 	next.inconsistent = !vm->r.instant;
-	next.health = HEALTH_OK;
-	next.last_error[0] = '\0';
+	next.health = stray[0] ? HEALTH_WARNING : HEALTH_OK;
+	(void)snprintf(next.last_error, sizeof(next.last_error), "%s", stray);
 	next.last_replication_us = realtime_us();
 	return vm_change(vm, &next, f);
 }
@@ -221,7 +205,7 @@ static void succeed(struct receive *receive)
 	int rc;
 
 	memcpy(journal, receive->vm->r.journal, sizeof(journal));
-	rc = receive_record(receive->vm, &receive->call.epoch, &why);
+	rc = receive_record(receive->vm, &receive->call, receive->covered, &why);
 	if (!rc)
 		journal_remove(journal);
 	job_end(owned->job, rc ? &why : NULL);
@@ -352,6 +336,7 @@ void receive_settle(struct vm *vm)
 	if (!receive)
 		return;
 	memset(receive->fds, -1, sizeof(receive->fds));
+	receive->covered = -1;
 	receive->vm = vm;
 	receive->job = job_start(vm, JOB_RECEIVE, &why);
 	if (!receive->job) {
@@ -477,6 +462,7 @@ int receive_prepare(struct vm *vm, const struct call *call, struct receive **ret
 	if (!receive)
 		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
 	memset(receive->fds, -1, sizeof(receive->fds));
+	receive->covered = -1;
 	receive->vm = vm;
 	receive->call = *call;
 	if (holds_already(vm, call)) {
@@ -520,15 +506,21 @@ void receive_start(struct receive *receive, int fd, enum protection protection)
 	cleanup_fd int connection = fd;
 	cleanup_free char *plan = NULL;
 	size_t nr_fds = receive->call.nr_disks + receive->has_journal;
+	int fds[ARRAY_SIZE(receive->fds) + 1];
 	const struct vm *vm = receive->vm;
 	struct failure why;
 	int rc;
 
-	rc = receive_plan(&receive->call, receive->call.full ? &receive->call.base : &vm->r.base,
-			  WORKER_DISK_FD, receive->has_journal, &plan, &why);
+	rc = received_file(&receive->covered, &why);
 	if (!rc)
-		rc = worker_start(vm->daemon, "failback-receive", plan, connection, receive->fds,
-				  nr_fds, &events, receive, &receive->worker, &why);
+		rc = receive_plan(&receive->call,
+				  receive->call.full ? &receive->call.base : &vm->r.base,
+				  WORKER_DISK_FD, receive->has_journal, &plan, &why);
+	memcpy(fds, receive->fds, nr_fds * sizeof(*fds));
+	fds[nr_fds] = receive->covered;
+	if (!rc)
+		rc = worker_start(vm->daemon, "failback-receive", plan, connection, fds, nr_fds + 1,
+				  &events, receive, &receive->worker, &why);
 	if (rc) {
 		receive_abandon(receive, &why);
 		return;

@@ -34,10 +34,11 @@ int receive_prepare(struct vm *vm, const struct call *call, struct receive **ret
 void receive_start(struct receive *receive, int fd, enum protection protection);
 
 /**
- * receive_record - @epoch has arrived whole and is on the disks: it is the base, and no journal of it
- * is needed any more.
+ * receive_record - the epoch of @call has arrived whole and is on the disks: it is the base, and no
+ * journal of it is needed any more.
+ * @covered: as for received_note()
  */
-int receive_record(struct vm *vm, const struct uuid *epoch, struct failure *f);
+int receive_record(struct vm *vm, const struct call *call, int covered, struct failure *f);
 
 /** receive_settle - start the job that settles the journal of @vm, if it has one and is idle. */
 void receive_settle(struct vm *vm);

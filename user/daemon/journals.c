@@ -20,6 +20,7 @@
 #include "base/macro.h"
 #include "base/size.h"
 #include "daemon/delta_receive.h"
+#include "daemon/received.h"
 #include "daemon/transfer_plan.h"
 #include "daemon/worker.h"
 #include "lib/journal.h"
@@ -198,6 +199,7 @@ struct settling {
 	sd_event_source *deferred; /* instead of a worker, where none is needed */
 	enum holds holds;
 	struct uuid held; /* what the disks hold afterwards */
+	int covered; /* received.h; -1: no worker was needed */
 };
 
 void settling_free_at(struct settling **at)
@@ -208,6 +210,7 @@ void settling_free_at(struct settling **at)
 		return;
 	worker_free_at(&s->worker);
 	(void)sd_event_source_disable_unref(s->deferred);
+	(void)close_fd(s->covered);
 	free(s);
 }
 
@@ -237,14 +240,17 @@ static int record_gone(struct vm *vm, struct failure *f)
 }
 
 /* The delta is on the disks, or nothing of it. */
-static int record_settled(struct vm *vm, const struct uuid *held, struct failure *f)
+static int record_settled(struct vm *vm, const struct uuid *held, int covered, struct failure *f)
 {
 	static const struct uuid nil;
 	struct relationship_record next = vm->r;
+	struct call call;
 	int rc;
 
-	if (uuid_equal(held, &vm->r.epoch))
-		return receive_record(vm, &vm->r.epoch, f);
+	if (uuid_equal(held, &vm->r.epoch)) {
+		call_of_relationship(CALL_RECEIVE, &vm->r, &call);
+		return receive_record(vm, &call, covered, f);
+	}
 	next.journal[0] = '\0';
 	next.epoch = nil;
 	rc = vm_change(vm, &next, f);
@@ -260,7 +266,7 @@ int journal_drop(struct vm *vm, struct failure *f)
 	int rc;
 
 	memcpy(path, vm->r.journal, sizeof(path));
-	rc = record_settled(vm, &nil, f);
+	rc = record_settled(vm, &nil, -1, f);
 	if (!rc)
 		journal_remove(path);
 	return rc;
@@ -293,7 +299,7 @@ static void finish(struct settling *s)
 	int rc;
 
 	memcpy(path, s->vm->r.journal, sizeof(path));
-	rc = s->holds == HOLDS_UNKNOWN ? record_gone(s->vm, &why) : record_settled(s->vm, &s->held, &why);
+	rc = s->holds == HOLDS_UNKNOWN ? record_gone(s->vm, &why) : record_settled(s->vm, &s->held, s->covered, &why);
 	if (!rc)
 		journal_remove(path);
 	s->done(s->context, rc ? &why : NULL);
@@ -332,19 +338,23 @@ static int start_worker(struct settling *s, int journal, struct failure *f)
 {
 	const struct relationship_record *r = &s->vm->r;
 	cleanup_free char *plan = NULL;
-	int fds[CALL_DISKS_MAX + 1];
+	int fds[CALL_DISKS_MAX + 2];
 	struct call call;
 	int rc;
 
+	rc = received_file(&s->covered, f);
+	if (rc)
+		return rc;
 	call_of_relationship(CALL_RECEIVE, r, &call);
 	rc = receive_open_disks(s->vm, &call, fds, f);
 	if (rc)
 		return rc;
 	fds[call.nr_disks] = journal;
+	fds[call.nr_disks + 1] = s->covered;
 	rc = receive_plan(&call, &r->base, WORKER_DISK_FD, true, &plan, f);
 	if (!rc)
 		rc = worker_start(s->vm->daemon, "failback-receive", plan, -1, fds,
-				  call.nr_disks + 1, &events, s, &s->worker, f);
+				  call.nr_disks + 2, &events, s, &s->worker, f);
 	for (size_t i = 0; i < call.nr_disks; i++)
 		(void)close_fd(fds[i]);
 	return rc;
@@ -368,6 +378,7 @@ int journal_settle(struct vm *vm, void (*done)(void *context, const struct failu
 
 	if (!s)
 		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+	s->covered = -1;
 	s->vm = vm;
 	s->done = done;
 	s->context = context;

@@ -394,12 +394,81 @@ int trackers_map(const struct relationship_record *r, size_t i, uint64_t start,
 	return 0;
 }
 
-int trackers_note_received(const struct relationship_record *r, const struct uuid *epoch,
-			   struct failure *f)
-{
-	int rc = trackers_freeze(r, epoch, NULL, f);
+struct frozen_map {
+	uint64_t block_bytes;
+	struct extent_list list;
+};
 
-	return rc ? rc : trackers_commit(r, epoch, f);
+static int take_frozen(void *context, uint64_t first_block, uint64_t nr_blocks)
+{
+	struct frozen_map *map = context;
+
+	return extent_push(&map->list, first_block * map->block_bytes, nr_blocks * map->block_bytes);
+}
+
+static int mark_blocks(struct nl *nl, const char *tracker, const struct extent_list *list,
+		       uint64_t bytes, struct failure *f)
+{
+	cleanup_free struct cbt_blocks *blocks = calloc(max_of(list->nr, (size_t)1), sizeof(*blocks));
+
+	if (!blocks)
+		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+	for (size_t i = 0; i < list->nr; i++) {
+		blocks[i].start = list->extents[i].offset / bytes;
+		blocks[i].nr = list->extents[i].length / bytes;
+	}
+	return nl_mark(nl, tracker, blocks, list->nr, f);
+}
+
+/* Blocks that are frozen and not covered are dirty in the next epoch, too. */
+static int keep_strays(struct nl *nl, const struct tracker_info *info, const struct uuid *epoch,
+		       const struct extent_list *covered, uint64_t *ret_stray, struct failure *f)
+{
+	_cleanup_(extent_list_free) struct extent_list strays = { 0 };
+	_cleanup_(extent_list_free) struct extent_list wide = { 0 };
+	struct frozen_map frozen = { .block_bytes = block_bytes(info) };
+	int rc = nl_map_get(nl, info->name, CBT_MAP_FROZEN, epoch, 0, take_frozen, &frozen, NULL, f);
+
+	if (!rc && (extent_widen(covered, frozen.block_bytes, &wide) ||
+		    extent_combine(&frozen.list, EXTENT_MINUS, &wide, &strays)))
+		rc = failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+	extent_list_free(&frozen.list);
+	*ret_stray = strays.total;
+	return rc || !strays.nr ? rc : mark_blocks(nl, info->name, &strays, frozen.block_bytes, f);
+}
+
+static int keep_all_strays(const struct relationship_record *r, const struct tracker_info *infos,
+			   const struct uuid *epoch, const struct extent_list *covered,
+			   uint64_t *ret_stray, struct failure *f)
+{
+	_cleanup_(nl_close_at) struct nl *nl = NULL;
+	int rc = nl_open(&nl, f);
+
+	for (size_t i = 0; !rc && i < r->nr_disks; i++)
+		rc = keep_strays(nl, &infos[i], epoch, &covered[i], &ret_stray[i], f);
+	return rc;
+}
+
+int trackers_note_received(const struct relationship_record *r, const struct uuid *epoch,
+			   const struct extent_list *covered, uint64_t *ret_stray, struct failure *f)
+{
+	cleanup_free struct tracker_info *infos =
+		calloc(max_of(r->nr_disks, (size_t)1), sizeof(*infos));
+	int rc;
+
+	memset(ret_stray, 0, r->nr_disks * sizeof(*ret_stray));
+	if (!infos)
+		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+	rc = trackers_freeze(r, epoch, infos, f);
+	if (rc)
+		return rc;
+	if (covered)
+		rc = keep_all_strays(r, infos, epoch, covered, ret_stray, f);
+	/* ORDER: they are dirty again, durably, before they are let go. */
+	if (!rc)
+		return trackers_commit(r, epoch, f);
+	(void)trackers_abort(r, epoch, NULL);
+	return rc;
 }
 
 void trackers_device(const struct disk_record *disk, char ret[PATH_MAX])

@@ -81,9 +81,13 @@ void trackers_facts(const struct relationship_record *r, const struct disk_recor
 
 /**
  * trackers_note_received - the disks were written through their trackers, up to @epoch: it becomes
- * their base, and what they recorded meanwhile is dropped.
+ * their base, and what they recorded meanwhile is dropped. But for what was not the delta's: that
+ * stays dirty.
+ * @covered: NULL when it is not known, or what the delta speaks for, a list for each disk
+ * @ret_stray: bytes of each disk that stay so
  */
 int trackers_note_received(const struct relationship_record *r, const struct uuid *epoch,
+			   const struct extent_list *covered, uint64_t *ret_stray,
 			   struct failure *f);
 
 /**

@@ -132,5 +132,6 @@ int receive_plan(const struct call *call, const struct uuid *base, int first_fd,
 		json_add_uint(journal, "mark_interval", mark_interval(call->bytes));
 		(void)json_object_object_add(plan, "journal", journal);
 	}
+	json_add_uint(plan, "covered_fd", (uint64_t)first_fd + call->nr_disks + with_journal);
 	return plan_text(plan, ret, f);
 }

@@ -23,6 +23,7 @@ int send_plan(const struct relationship_record *r, const struct tracker_info *in
  * disks.
  * @base: what the disks hold now
  * @with_journal: the descriptor after theirs is its journal
+ * The last descriptor, after these, is for what it covers (lib/covered.h).
  */
 int receive_plan(const struct call *call, const struct uuid *base, int first_fd, bool with_journal,
 		 char **ret, struct failure *f);

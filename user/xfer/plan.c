@@ -179,8 +179,9 @@ static int take_plan(struct json_object *object, enum plan_role role, struct pla
 	static const char *const send_names[] = { "version", "vm", "epoch", "base", "disks", "verify",
 						  "aborted", "compress", "rate" };
 	static const char *const receive_names[] = { "version", "vm", "epoch", "base", "disks", "verify",
-						     "journal" };
+						     "journal", "covered_fd" };
 	struct json_object *journal = NULL;
+	uint64_t covered_fd = 0;
 	uint64_t version;
 	int rc;
 
@@ -215,6 +216,11 @@ static int take_plan(struct json_object *object, enum plan_role role, struct pla
 		rc = take_aborted(object, &plan->begin, f);
 	if (!rc && role == PLAN_RECEIVE && json_object_object_get_ex(object, "journal", &journal))
 		rc = take_journal(journal, &plan->journal, f);
+	plan->covered_fd = -1;
+	if (!rc && has(object, "covered_fd")) {
+		rc = json_get_uint("plan", object, "covered_fd", true, INT_MAX, &covered_fd, f);
+		plan->covered_fd = (int)covered_fd;
+	}
 	return rc ? rc : take_disks(object, role, plan, f);
 }
 

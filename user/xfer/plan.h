@@ -44,6 +44,7 @@ struct plan {
 	bool compress; /* send only */
 	uint64_t rate; /* send only; bytes per second, 0: no limit */
 	struct plan_journal journal; /* receive only */
+	int covered_fd; /* receive only; -1: nobody wants to know */
 	struct plan_disk disks[CBT_WIRE_DISKS_MAX]; /* as begin.disks */
 };
 

@@ -23,6 +23,7 @@
 
 #include "base/cleanup.h"
 #include "base/macro.h"
+#include "lib/covered.h"
 #include "lib/pack.h"
 #include "lib/session.h"
 #include "xfer/apply.h"
@@ -151,6 +152,8 @@ static void hash_arrived(struct receiver *r, struct slot *slot)
 		slot->bytes += slot->extents[i].length;
 	r->nr_busy++;
 	r->bytes_hashes += r->in.header.body_len;
+	/* What is found to be equal already was written with a delta that broke. */
+	covered_add(r->t->covered, r->in.header.disk, slot->extents, r->in.header.nr_extents);
 	hash_target_start(r->hash_target, (unsigned int)(slot - r->slots), &r->in.header,
 			  slot->extents, slot->body);
 }

@@ -20,6 +20,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "lib/covered.h"
 #include "lib/keep_alive.h"
 #include "lib/record_io.h"
 #include "lib/sandbox.h"
@@ -181,6 +182,8 @@ static int run_transfer(struct transfer *t, enum plan_role role, transfer_run_fn
 	rc = open_disks(t, role, f);
 	if (!rc && t->plan->journal.used)
 		rc = journal_file_open(&t->plan->journal, &t->journal, f);
+	if (!rc && t->plan->covered_fd >= 0 && covered_open(t->plan->covered_fd, &t->covered))
+		rc = failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "out of memory");
 	if (!rc && confined)
 		rc = sandbox_drop(f);
 	if (!rc)
@@ -189,12 +192,16 @@ static int run_transfer(struct transfer *t, enum plan_role role, transfer_run_fn
 		rc = sandbox_filter(f);
 	if (!rc)
 		rc = run(t, f);
+	/* Where it cannot be written it is not whole, and says nothing. */
+	if (!rc && t->covered)
+		(void)covered_end(t->covered);
 	if (t->ring)
 		ring_drain(t->ring);
 	if (rc)
 		leave(t, rc, f);
 	ring_close_at(&t->ring);
 	journal_file_close_at(&t->journal);
+	covered_close_at(&t->covered);
 	while (t->nr_open_disks)
 		disk_close(&t->disks[--t->nr_open_disks]);
 	return rc;

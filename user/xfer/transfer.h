@@ -36,11 +36,13 @@
 #define FILE_SIGNAL	1U
 #define FILE_JOURNAL	2U /* -1: there is none */
 
+struct covered;
 struct journal_file;
 
 struct transfer {
 	int connection; /* -1: only the journal is applied */
 	struct journal_file *journal; /* NULL: direct mode, or sending */
+	struct covered *covered; /* NULL: nobody wants to know */
 	int signal_fd;
 	struct report report;
 	struct plan *plan;

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/macro.h"
+#include "lib/covered.h"
 
 /* One request to a device, so that a terminated transfer ends soon. */
 #define FALLOCATE_MAX ((uint64_t)1 << 30)
@@ -100,6 +101,7 @@ void writer_start(struct writer *w, struct write_job *job, const struct wire_hea
 	job->disk = record->disk;
 	job->nr_writing = record->nr_extents;
 	job->bytes = 0;
+	covered_add(w->t->covered, record->disk, extents, record->nr_extents);
 	if (record->type == CBT_WIRE_DATA)
 		data_start(w, job, extents, body);
 	else
