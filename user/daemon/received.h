@@ -12,7 +12,7 @@
 /** received_file - for a worker to say what its delta covers (lib/covered.h); the caller's. */
 int received_file(int *ret_fd, struct failure *f);
 
-#define RECEIVED_TEXT_LEN 400
+#define RECEIVED_TEXT_LEN 480
 
 /**
  * received_note - the epoch of @call is on the disks of @vm.
