@@ -486,30 +486,39 @@ const char *cbt_broken_text(enum cbt_broken why)
 	return NULL;
 }
 
-/* Drops copies from @first to @last, some in a go. Return: where to go on, past @last at the end. */
-static u64 release_copies(struct cbt_cow *cow, u64 first, u64 last)
+/* The block up to which to go in one go: not too many copies are there. */
+static u64 release_end(struct cow_epoch *e, u64 first, u64 last)
 {
-	struct cow_epoch *e = cow->epoch;
 	unsigned long block, nr = 0;
 	void *entry;
 
-	xa_for_each_range(&e->index, block, entry, first, last) {
+	xa_for_each_range(&e->index, block, entry, first, last)
 		if (nr++ == ERASE_BATCH)
-			return block;
+			return block - 1;
+	return last;
+}
+
+static void release_copies(struct cbt_cow *cow, u64 first, u64 last)
+{
+	struct cow_epoch *e = cow->epoch;
+	unsigned long block;
+	void *entry;
+
+	xa_for_each_range(&e->index, block, entry, first, last) {
 		xa_erase(&e->index, block);
 		if (xa_is_value(entry))
 			slots_free(e, xa_to_value(entry), 1);
 		else
 			buffer_forget(cow, entry);
 	}
-	return last + 1;
 }
 
 /* Within one leaf of the map. */
 static int release_part(struct cbt_cow *cow, u64 first, u64 last, struct cbt_spares *spares)
 {
 	unsigned long flags;
-	bool done = false;
+	bool done;
+	u64 end;
 
 	while (first <= last) {
 		spin_lock_irqsave(&cow->lock, flags);
@@ -517,15 +526,20 @@ static int release_part(struct cbt_cow *cow, u64 first, u64 last, struct cbt_spa
 			spin_unlock_irqrestore(&cow->lock, flags);
 			return 0;
 		}
-		/* Done before the copies go: in between, no write may take one for missing. */
-		done = done || mark_done(cow->epoch, first, last, spares);
+		end = release_end(cow->epoch, first, last);
+		/*
+		 * LOCK: both in one go. Who finds a block done and its copy there takes it for copied,
+		 * and who finds neither copies it.
+		 */
+		done = mark_done(cow->epoch, first, end, spares);
 		if (done)
-			first = release_copies(cow, first, last);
+			release_copies(cow, first, end);
 		cow->nr_releases++;
 		cow_wake_copy(cow);
 		spin_unlock_irqrestore(&cow->lock, flags);
 		if (!done)
 			return -ENOMEM;
+		first = end + 1;
 		cond_resched();
 	}
 	return 0;

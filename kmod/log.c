@@ -19,6 +19,8 @@
  *  - No block is written twice in a half, so a torn write damages only records that nobody was
  *    told about. A half is used again only after the superblock that retires it is durable.
  */
+#include <linux/blkdev.h>
+
 #include "faults.h"
 #include "store.h"
 
@@ -119,12 +121,13 @@ static bool txn_begin(struct cbt_store *store)
 static void txn_add(struct cbt_store *store, u64 start, u64 nr, bool region)
 {
 	unsigned long *stale = store->log.stale[store->log.txn.sequence & 1];
-	u64 end = min(start + nr, cbt_geometry_nr_blocks(&store->super.geo)) - 1;
 	u64 leaf = start >> CBT_LEAF_SHIFT;
+	u64 end = DIV_ROUND_UP(start + nr, (u64)CBT_LEAF_BLOCKS);
 
 	WARN_ON_ONCE(!cbt_log_add(txn_block(&store->log.txn), start, nr, region));
 	spin_lock(&store->lock);
-	for (; leaf <= end >> CBT_LEAF_SHIFT; leaf++)
+	/* Of the disk as it is, also while the store is only being told of its size. */
+	for (; leaf < min(end, READ_ONCE(store->nr_leaves)); leaf++)
 		__set_bit(leaf, stale);
 	store->log.nr_regions += region;
 	spin_unlock(&store->lock);
@@ -170,6 +173,7 @@ static void txn_count(const struct cbt_store *store)
 
 void cbt_log_commit(struct cbt_store *store)
 {
+	blk_opf_t at_once = bdev_nowait(store->bdev) ? REQ_NOWAIT : 0;
 	struct cbt_txn *txn = &store->log.txn;
 
 	if (txn->state != CBT_TXN_FILLING)
@@ -180,7 +184,8 @@ void cbt_log_commit(struct cbt_store *store)
 	cbt_store_submit(&txn->io,
 			 CBT_DISK_LOG_START + (txn->sequence & 1) * store->super.geo.log_half_blocks +
 				 le32_to_cpu(txn_block(txn)->position),
-			 1, REQ_OP_WRITE | REQ_SYNC | REQ_META | cbt_fault_fua(CBT_FAULT_LOG_FUA));
+			 1, REQ_OP_WRITE | REQ_SYNC | REQ_IDLE | REQ_META | at_once |
+				    cbt_fault_fua(CBT_FAULT_LOG_FUA));
 }
 
 enum cbt_log_result cbt_log_result(struct cbt_store *store)

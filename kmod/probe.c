@@ -3,12 +3,16 @@
 #include <linux/completion.h>
 #include <linux/jiffies.h>
 #include <linux/mm.h>
+#include <linux/module.h>
 #include <linux/refcount.h>
 #include <linux/slab.h>
 
 #include "probe.h"
 
-/* Whoever waits may be gone when the answer comes: the last of both frees it. */
+/*
+ * Whoever waits may be gone when the answer comes: the last of both frees it. Until then the module
+ * stays.
+ */
 struct probe {
 	struct bio bio;
 	struct bio_vec vec;
@@ -24,6 +28,7 @@ static void probe_put(struct probe *p)
 	bio_uninit(&p->bio);
 	__free_page(p->page);
 	kfree(p);
+	module_put(THIS_MODULE);
 }
 
 static void probe_end(struct bio *bio)
@@ -45,6 +50,7 @@ static struct probe *probe_new(void)
 		kfree(p);
 		return NULL;
 	}
+	__module_get(THIS_MODULE);
 	init_completion(&p->answered);
 	refcount_set(&p->users, 2);
 	return p;

@@ -12,6 +12,9 @@
  * one more superblock, or the controller, or at the latest after CBT_STORE_HOLD_MS. Then LOST:
  * writes go without coverage, and nothing that the maps say outlives a crash. A hung store fails
  * at the deadline; its buffers stay the I/O's until it ends.
+ *
+ * A store that hangs may have no room for one more request, and then holds who submits it. So nobody
+ * submits but a work that has nothing else to do; a log block tries first whether it can go at once.
  */
 #include <linux/blkdev.h>
 #include <linux/delay.h>
@@ -24,10 +27,14 @@
 #include "store.h"
 
 static struct workqueue_struct *workers;
+static struct workqueue_struct *watchers;
+static struct workqueue_struct *submitters;
 
 /*--------------------------------------------------------------------------------------------------
  * I/O
  */
+
+static void io_submit(struct work_struct *work);
 
 int cbt_store_io_init(struct cbt_store_io *io, struct cbt_store *store, u32 buffer_size,
 		      void (*done)(struct cbt_store *store))
@@ -36,6 +43,7 @@ int cbt_store_io_init(struct cbt_store_io *io, struct cbt_store *store, u32 buff
 	io->done = done;
 	io->state = CBT_IO_IDLE;
 	io->buffer_size = buffer_size;
+	INIT_WORK(&io->submit, io_submit);
 	if (!buffer_size)
 		return 0;
 	io->buffer = alloc_pages_exact(buffer_size, GFP_KERNEL | __GFP_ZERO);
@@ -55,6 +63,12 @@ static void io_end(struct bio *bio)
 	struct cbt_store *store = io->store;
 	void (*done)(struct cbt_store *store) = io->done;
 
+	if (io->opf & REQ_NOWAIT &&
+	    (bio->bi_status == BLK_STS_AGAIN || bio->bi_status == BLK_STS_NOTSUPP)) {
+		bio_uninit(bio);
+		queue_work(submitters, &io->submit);
+		return;
+	}
 	cbt_stats_record_since(store->stats, CBT_STATS_A_STORE_WAIT, io->started);
 	io->status = bio->bi_status;
 	bio_uninit(bio);
@@ -65,31 +79,52 @@ static void io_end(struct bio *bio)
 	atomic_dec_return_release(&store->nr_in_flight);
 }
 
+/* The last that is done to @io here: it may have ended when this returns. */
+static void io_start(struct cbt_store_io *io)
+{
+	struct bio *bio = &io->bio;
+
+	bio_init(bio, io->store->bdev, &io->vec, 1, io->opf);
+	bio->bi_iter.bi_sector = io->block * CBT_DISK_SECTORS;
+	bio->bi_end_io = io_end;
+	bio->bi_private = io;
+	if (io->nr)
+		__bio_add_page(bio, virt_to_page(io->buffer), io->nr * CBT_DISK_BLOCK,
+			       offset_in_page(io->buffer));
+	if (io->nr || op_is_flush(io->opf))
+		submit_bio(bio);
+	else
+		bio_endio(bio);
+}
+
+static void io_submit(struct work_struct *work)
+{
+	struct cbt_store_io *io = container_of(work, struct cbt_store_io, submit);
+
+	io->opf &= ~REQ_NOWAIT;
+	io_start(io);
+}
+
 void cbt_store_submit(struct cbt_store_io *io, u64 block, u32 nr, blk_opf_t opf)
 {
 	struct cbt_store *store = io->store;
-	struct bio *bio = &io->bio;
 
 	atomic_inc(&store->nr_in_flight);
 	io->started = ktime_get();
 	WRITE_ONCE(io->state, CBT_IO_BUSY);
-	bio_init(bio, store->bdev, &io->vec, 1, opf);
-	bio->bi_iter.bi_sector = block * CBT_DISK_SECTORS;
-	bio->bi_end_io = io_end;
-	bio->bi_private = io;
-	if (nr)
-		__bio_add_page(bio, virt_to_page(io->buffer), nr * CBT_DISK_BLOCK,
-			       offset_in_page(io->buffer));
-	if (nr && op_is_write(bio_op(bio))) {
+	io->block = block;
+	io->nr = nr;
+	io->opf = opf;
+	if (nr && op_is_write(opf)) {
 		cbt_stats_inc(store->stats, CBT_STATS_A_STORE_WRITES);
 		cbt_stats_add(store->stats, CBT_STATS_A_STORE_BYTES, nr * CBT_DISK_BLOCK);
 	}
 	if (op_is_flush(opf))
 		cbt_stats_inc(store->stats, CBT_STATS_A_STORE_FLUSHES);
-	if (nr || op_is_flush(opf))
-		submit_bio(bio);
+	if (opf & REQ_NOWAIT)
+		io_start(io);
 	else
-		bio_endio(bio);
+		queue_work(submitters, &io->submit);
 }
 
 bool cbt_store_io_done(struct cbt_store_io *io, blk_status_t *ret_status)
@@ -255,7 +290,7 @@ int cbt_store_wait_saved(struct cbt_store *store, u64 ticket, unsigned long dead
 struct cbt_lost_store {
 	struct list_head link;
 	u8 uuid[16];
-	u64 generation;
+	u64 lineage;			/* a growth that was not noted any more leaves it as it is */
 };
 
 static LIST_HEAD(lost_stores);		/* LOCK: lost_lock */
@@ -270,7 +305,7 @@ static void remember_lost(struct cbt_store *store)
 	store->lost = NULL;
 	if (lost) {
 		memcpy(lost->uuid, store->super.id.uuid, sizeof(lost->uuid));
-		lost->generation = store->super.generation;
+		lost->lineage = store->super.id.lineage;
 		list_add(&lost->link, &lost_stores);
 	}
 	spin_unlock(&lost_lock);
@@ -284,7 +319,7 @@ static bool is_remembered_lost(const struct cbt_super *super)
 	spin_lock(&lost_lock);
 	list_for_each_entry(lost, &lost_stores, link)
 		found |= !memcmp(lost->uuid, super->id.uuid, sizeof(lost->uuid)) &&
-			 lost->generation == super->generation;
+			 lost->lineage == super->id.lineage;
 	spin_unlock(&lost_lock);
 	return found;
 }
@@ -325,18 +360,20 @@ void cbt_store_fail(struct cbt_store *store, const char *why)
 	if (changed) {
 		store->failure = why;
 		store->failing_since = jiffies;
-		WRITE_ONCE(store->mode, CBT_STORE_FAILING);
 		/* Before the first write could go, what the store says is as true as ever. */
-		if (store->settled)
+		if (store->settled) {
 			store->super.flags |= CBT_DISK_LOST;
-		store->lost_ticket = store->settled ? cbt_store_save(store) : U64_MAX;
+			WRITE_ONCE(store->lost_ticket, cbt_store_save(store));
+		}
+		/* ORDER: who sees the mode sees the ticket of what tells of it. */
+		smp_store_release(&store->mode, CBT_STORE_FAILING);
 	}
 	spin_unlock(&store->lock);
 	if (!changed)
 		return;
 	store->client->failed(store);
 	wake_up_all(&store->wait);
-	mod_delayed_work(workers, &store->watch, 0);
+	mod_delayed_work(watchers, &store->watch, 0);
 }
 
 /* What is lost and could not say so tries again, in the slot that failed. */
@@ -399,7 +436,7 @@ static void store_watch(struct work_struct *work)
 {
 	struct cbt_store *store = container_of(to_delayed_work(work), struct cbt_store, watch);
 	unsigned long since = READ_ONCE(store->log.since);
-	int mode = READ_ONCE(store->mode);
+	int mode = smp_load_acquire(&store->mode);
 
 	if (mode == CBT_STORE_OPEN && is_late(store))
 		cbt_store_fail(store, "the store does not answer");
@@ -415,7 +452,7 @@ static void store_watch(struct work_struct *work)
 	if (mode == CBT_STORE_LOST && cbt_store_is_saved(store, store->lost_ticket))
 		return;
 	if (!READ_ONCE(store->closing))
-		queue_delayed_work(workers, &store->watch, watch_interval(store));
+		queue_delayed_work(watchers, &store->watch, watch_interval(store));
 }
 
 static void store_work(struct work_struct *work)
@@ -426,7 +463,7 @@ static void store_work(struct work_struct *work)
 	cbt_checkpoint_step(store);
 	/* What the checkpoint wants saved. */
 	super_step(store);
-	if (READ_ONCE(store->mode) == CBT_STORE_FAILING &&
+	if (smp_load_acquire(&store->mode) == CBT_STORE_FAILING &&
 	    cbt_store_is_saved(store, store->lost_ticket))
 		become_lost(store);
 }
@@ -593,7 +630,7 @@ static int settle(struct cbt_store *store)
 	c->started = ktime_get();
 	c->phase = CBT_CHECKPOINT_PAGES;
 	WRITE_ONCE(store->mode, CBT_STORE_OPEN);
-	queue_delayed_work(workers, &store->watch, HZ / 2);
+	queue_delayed_work(watchers, &store->watch, HZ / 2);
 	cbt_store_kick(store);
 	wait_event(store->wait, READ_ONCE(c->phase) == CBT_CHECKPOINT_IDLE ||
 				store->mode != CBT_STORE_OPEN);
@@ -670,6 +707,7 @@ static int open_maps(struct cbt_store *store, struct cbt_opening *o, struct open
 static void store_setup(struct cbt_store *store)
 {
 	memset(store, 0, sizeof(*store));
+	store->lost_ticket = U64_MAX;
 	spin_lock_init(&store->lock);
 	init_waitqueue_head(&store->wait);
 	INIT_WORK(&store->work, store_work);
@@ -701,12 +739,14 @@ static void store_drain(struct cbt_store *store)
 	WRITE_ONCE(store->super_io.dead, true);
 	WRITE_ONCE(store->mode, CBT_STORE_LOST);
 	spin_unlock(&store->lock);
-	rcu_barrier();
 	do {
 		while (atomic_read_acquire(&store->nr_in_flight))
 			msleep(20);
 		/* ORDER: the client lets go of the transaction, and then the store's own work. */
 		store->client->settle(store);
+		cancel_work_sync(&store->work);
+		/* The grace period of a checkpoint that was just beginning, which queues it again. */
+		rcu_barrier();
 		cancel_work_sync(&store->work);
 		/* What was just beginning when the mode changed. */
 	} while (atomic_read_acquire(&store->nr_in_flight));
@@ -764,7 +804,14 @@ int cbt_store_open(struct cbt_store *store, struct block_device *bdev,
 	return error;
 }
 
-void cbt_store_close(struct cbt_store *store, u64 seed, u64 fingerprint)
+/* The store does not say what it had to: nobody is to believe it. */
+static bool is_silent(const struct cbt_store *store, u64 note)
+{
+	return store->settled && !cbt_store_is_saved(store, note) &&
+	       !cbt_store_is_saved(store, store->lost_ticket);
+}
+
+void cbt_store_close(struct cbt_store *store, u64 seed, u64 fingerprint, u64 note)
 {
 	unsigned long deadline = jiffies + msecs_to_jiffies(2 * CBT_STORE_DEADLINE_MS);
 	u64 ticket;
@@ -782,18 +829,37 @@ void cbt_store_close(struct cbt_store *store, u64 seed, u64 fingerprint)
 		spin_unlock(&store->lock);
 		(void)cbt_store_wait_saved(store, ticket, deadline);
 	}
+	/* It may have failed only now. */
+	if (is_silent(store, note) && store->mode != CBT_STORE_OPEN)
+		(void)cbt_store_tell_lost(store, deadline);
 	store_drain(store);
+	if (is_silent(store, note))
+		remember_lost(store);
 	store_free(store);
 }
 
 int cbt_store_module_init(void)
 {
-	workers = alloc_workqueue("dm-cbt-store", WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
-	return workers ? 0 : -ENOMEM;
+	unsigned int flags = WQ_UNBOUND | WQ_MEM_RECLAIM;
+
+	/* One each: who hangs with a store keeps nobody from noticing that. */
+	workers = alloc_workqueue("dm-cbt-store", flags, 0);
+	watchers = alloc_workqueue("dm-cbt-store-watch", flags, 0);
+	submitters = alloc_workqueue("dm-cbt-store-io", flags, 0);
+	if (workers && watchers && submitters)
+		return 0;
+	cbt_store_module_exit();
+	return -ENOMEM;
 }
 
 void cbt_store_module_exit(void)
 {
-	destroy_workqueue(workers);
+	struct workqueue_struct *queues[] = { watchers, workers, submitters };
+	u32 i;
+
+	for (i = 0; i < ARRAY_SIZE(queues); i++)
+		if (queues[i])
+			destroy_workqueue(queues[i]);
+	workers = watchers = submitters = NULL;
 	forget_lost();
 }

@@ -80,6 +80,10 @@ struct cbt_store_io {
 	void *buffer;
 	u32 buffer_size;
 	ktime_t started;		/* while BUSY */
+	struct work_struct submit;
+	u64 block;
+	u32 nr;
+	blk_opf_t opf;
 	int state;			/* cbt_io_state; released by the completion */
 	blk_status_t status;
 	struct bio bio;
@@ -178,7 +182,7 @@ struct cbt_store {
 	wait_queue_head_t wait;		/* for tickets, checkpoints and modes */
 	atomic_t nr_in_flight;		/* I/O, until its completion has let go of the store */
 	unsigned long failing_since;
-	u64 lost_ticket;
+	u64 lost_ticket;		/* of the note that it is lost; before, never saved */
 	bool settled;			/* writes may have gone: failure means `lost` */
 	struct cbt_lost_store *lost;	/* to remember it by, should it come to that */
 	bool closing;
@@ -229,10 +233,11 @@ int cbt_store_open(struct cbt_store *store, struct block_device *bdev,
 /**
  * cbt_store_close - the end, when no write is on its way.
  * @fingerprint: of the origin; with @seed 0 the store is left as after a crash
+ * @note: ticket of what the store has to say from now on, else it is remembered as lost; 0: nothing
  *
  * Waits for I/O under way, however long it takes.
  */
-void cbt_store_close(struct cbt_store *store, u64 seed, u64 fingerprint);
+void cbt_store_close(struct cbt_store *store, u64 seed, u64 fingerprint, u64 note);
 
 /** cbt_store_has_room - whether a disk of this size fits: 0, or -ENOSPC and a sentence. */
 int cbt_store_has_room(const struct cbt_store *store, u64 size_sectors, const char **why);

@@ -436,7 +436,7 @@ static int start_with_store(struct cbt_tracker *t, const struct cbt_tracker_para
 	*why = "out of memory for copies";
 	error = cow_new(t, params->store_bdev, t->size_sectors, &t->cow);
 	if (error) {
-		cbt_store_close(&t->store, 0, 0);
+		cbt_store_close(&t->store, 0, 0, 0);
 		maps_exit(t);
 		cbt_store_init_ram(&t->store);
 		return error;
@@ -636,26 +636,29 @@ static int take_fingerprint(struct cbt_tracker *t, u64 seed, u64 *ret)
 	return error ? error : cbt_fingerprint(t->origin_bdev, t->size_sectors, seed, ret);
 }
 
-/* CRASH: what a few samples of the origin would hardly show is noted. */
-static void note_bypassed(struct cbt_tracker *t)
+/* CRASH: what a few samples of the origin would hardly show is noted. Return: a ticket. */
+static u64 note_bypassed(struct cbt_tracker *t)
 {
 	unsigned long deadline = jiffies + msecs_to_jiffies(CBT_STORE_DEADLINE_MS);
+	u64 note = cbt_store_flag(&t->store, CBT_DISK_BYPASSED);
 
-	(void)cbt_store_wait_saved(&t->store, cbt_store_flag(&t->store, CBT_DISK_BYPASSED), deadline);
+	if (t->store.mode == CBT_STORE_OPEN)
+		(void)cbt_store_wait_saved(&t->store, note, deadline);
+	return note;
 }
 
 /* @bypassed: the mapped device lives on, under a table without the tracker. */
 static void tracker_stop(struct cbt_tracker *t, bool bypassed)
 {
 	u64 seed = get_random_u64() | 1;
-	u64 fingerprint;
+	u64 fingerprint, note = 0;
 
-	if (bypassed && t->store.mode == CBT_STORE_OPEN)
-		note_bypassed(t);
+	if (bypassed && t->store.mode != CBT_STORE_RAM)
+		note = note_bypassed(t);
 	/* Without a fingerprint it is as after a crash, which loses nothing either. */
 	if (t->store.mode == CBT_STORE_OPEN && take_fingerprint(t, seed, &fingerprint))
 		seed = 0;
-	cbt_store_close(&t->store, seed, fingerprint);
+	cbt_store_close(&t->store, seed, fingerprint, note);
 }
 
 void cbt_tracker_unpin(struct cbt_tracker *t)

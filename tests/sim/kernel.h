@@ -7,7 +7,7 @@
  *
  * The device is an array of store blocks with writes that may be lost. A write is in flight until
  * its completion was chosen; it is durable when it was FUA and is complete, or was complete when a
- * flush was submitted that is complete.
+ * flush was submitted that is complete. What must not wait is refused now and then.
  */
 #ifndef FAILBACK_TESTS_SIM_KERNEL_H
 #define FAILBACK_TESTS_SIM_KERNEL_H
@@ -34,6 +34,9 @@ typedef struct {
 #define container_of(p, type, member) ((type *)((char *)(p) - offsetof(type, member)))
 #define swap(a, b) do { __typeof__(a) t_ = (a); (a) = (b); (b) = t_; } while (0)
 #define U64_MAX (~0ULL)
+#ifndef ARRAY_SIZE
+#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
+#endif
 #define GFP_NOIO 0
 #define __GFP_ZERO 0
 #define __GFP_NOFAIL 0
@@ -122,7 +125,7 @@ struct rcu_head {
 };
 typedef int wait_queue_head_t;
 
-#define SIM_WORKS 8
+#define SIM_WORKS 16
 #define SIM_BLOCKS 64
 #define SIM_WRITES 4096
 
@@ -174,7 +177,9 @@ bool cancel_work_sync(struct work_struct *work);
 #define queue_delayed_work(queue, w, delay) ((void)(w), (void)(delay))
 #define mod_delayed_work(queue, w, delay) ((void)(w))
 #define cancel_delayed_work_sync(w) ((void)(w))
-#define alloc_workqueue(name, flags, max) ((struct workqueue_struct *)calloc(1, 1))
+#define WQ_UNBOUND 0U
+#define WQ_MEM_RECLAIM 0U
+#define alloc_workqueue(name, flags, max) ((void)(flags), (struct workqueue_struct *)calloc(1, 1))
 #define destroy_workqueue(queue) free(queue)
 
 #define call_rcu(head, f) ((head)->fn = (f), sim.rcu = (head))
@@ -210,8 +215,12 @@ void rcu_barrier(void);
 #define REQ_OP_WRITE 1U
 #define REQ_SYNC 0U
 #define REQ_META 0U
+#define REQ_IDLE 0U
 #define REQ_FUA 8U
 #define REQ_PREFLUSH 16U
+#define REQ_NOWAIT 32U
+#define BLK_STS_AGAIN 12
+#define BLK_STS_NOTSUPP 1
 
 struct block_device {
 	int unused;
@@ -232,6 +241,7 @@ struct bio {
 	u32 nr_blocks;
 };
 
+#define bdev_nowait(bdev) ((void)(bdev), true)
 #define bio_op(bio) ((bio)->bi_opf & 1)
 #define op_is_write(op) ((op) & 1)
 #define op_is_flush(opf) ((opf) & (REQ_FUA | REQ_PREFLUSH))

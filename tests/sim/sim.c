@@ -69,9 +69,15 @@ static void add_write(u64 block, const u8 *data, bool fua)
 
 void submit_bio(struct bio *bio)
 {
-	struct sim_io *io = &sim.io[sim.nr_io++];
+	struct sim_io *io = &sim.io[sim.nr_io];
 	u32 i;
 
+	if (bio->bi_opf & REQ_NOWAIT && next_random(&sim.random) % 4 == 0) {
+		bio->bi_status = BLK_STS_AGAIN;
+		bio->bi_end_io(bio);
+		return;
+	}
+	sim.nr_io++;
 	WARN_ON_ONCE(sim.nr_io > 16);
 	*io = (struct sim_io){ .bio = bio, .first_write = sim.nr_writes };
 	sim.nr_submitted++;

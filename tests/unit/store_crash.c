@@ -519,7 +519,7 @@ static void end_life(void)
 	t.gate_closed = true;
 	for (u32 i = 0; i < NR_WRITERS; i++)
 		t.writers[i].state = WRITER_IDLE;
-	cbt_store_close(&t.store, 0, 0);
+	cbt_store_close(&t.store, 0, 0, 0);
 	(void)cancel_work_sync(&t.work);
 	for (u32 i = 0; i < 2; i++) {
 		cbt_map_exit(&t.maps[i]);

@@ -61,13 +61,13 @@ goes_on() { check "$1" timeout 20 dd if=/dev/zero of=/dev/mapper/t bs=4k count=1
 # --- one store, one tracker ---
 
 format
-swap origin "0 $small delay /dev/mapper/disk 0 0 /dev/mapper/disk 0 0 /dev/mapper/disk 0 4000"
+swap origin "0 $small delay /dev/mapper/disk 0 0 /dev/mapper/disk 0 0 /dev/mapper/disk 0 8000"
 dmsetup create t --table "$cbt"
 dmsetup mknodes
 write_block t 10
 dmsetup remove t &
 removal=$!
-wait_for 3 eval '! dmsetup info t >/dev/null 2>&1'
+wait_for 30 eval '! dmsetup info t >/dev/null 2>&1'
 refused "a store is not given away while its tracker is stopping" 'being removed: try again' \
 	dmsetup create t2 --table "$cbt"
 dmsetup remove t2 2>/dev/null || true
@@ -85,10 +85,42 @@ write_block t 20000
 swap t "$cbt"
 check_equal "a device that was given another table meanwhile begins a generation" \
 	"$(tracker .generation)" 2
-check_equal "... without a base" "$(tracker .base_uuid)" null
+check_equal "... without a base" "$(tracker .base)" null
 swap t "$cbt"
 check_equal "... but not when it goes from one of ours to the next" "$(tracker .generation)" 2
 dmsetup remove t
+
+# trusts_nothing <claim>: a tracker whose store could not be told that it was left
+trusts_nothing()
+{
+	swap store "0 $(blockdev --getsz /dev/vdb) linear /dev/vdb 0"
+	swap t "$cbt"
+	check_equal "$1 begins a generation" "$(tracker .generation)" 2
+	check_equal "... without a base" "$(tracker .base)" null
+	dmsetup remove t
+}
+
+start
+check_equal "a tracker has a base" "$([ "$(tracker .base)" = null ] || echo one)" one
+dmsetup suspend --nolockfs store
+dmsetup load t --table "0 $small linear /dev/mapper/origin 0"
+dmsetup resume t &
+swapping=$!
+wait_for 60 eval 'dmsetup table t 2>/dev/null | grep -q linear'
+write_block t 20000
+# long enough for everybody to give the store up
+sleep 12
+dmsetup load store --table "0 $(blockdev --getsz /dev/vdb) error"
+dmsetup resume store
+wait $swapping
+trusts_nothing "a device that was given another table while the store hung, and then failed,"
+
+start
+swap store "0 $(blockdev --getsz /dev/vdb) error"
+check_fails "a store fails, and no write needs it" any . timeout 20 cbtctl label t --set anything
+swap t "0 $small linear /dev/mapper/origin 0"
+write_block t 20000
+trusts_nothing "a device that was given another table right then"
 
 # --- a store that comes back ---
 
