@@ -55,7 +55,7 @@ start_bus()
 	dbus-daemon --config-file="$TMPDIR/$host.bus.conf" --nofork --nopidfile 2>"$TMPDIR/$host.bus.log" &
 	pid=$!
 	cleanup_fn stop_process $pid
-	wait_for 10 test -S "$TMPDIR/$host.bus" || bail "no bus: $(cat "$TMPDIR/$host.bus.log")"
+	wait_for 60 test -S "$TMPDIR/$host.bus" || bail "no bus: $(cat "$TMPDIR/$host.bus.log")"
 }
 
 # stop_process <pid> [<signal>]: and wait until it is gone.
@@ -80,7 +80,7 @@ start_daemon()
 		kill -0 "${daemon_pid[$host]}" || bail "failbackd on $host ended: $(cat "$TMPDIR/$host.log")"
 		on "$host" busctl call $service ExportRelationships >/dev/null 2>&1
 	}
-	wait_for 10 running ||
+	wait_for 60 running ||
 		bail "failbackd on $host does not answer: $(cat "$TMPDIR/$host.log")"
 }
 
