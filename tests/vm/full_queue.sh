@@ -23,6 +23,8 @@ wait_for 20 disk_name >/dev/null || bail "no disk"
 disk=$(disk_name)
 wait_for 20 test -b "/dev/$disk"
 echo 200 >"/sys/block/$disk/device/timeout"
+# a scheduler has room of its own for requests
+echo none >"/sys/block/$disk/queue/scheduler"
 
 # answers_after <seconds>: the store's disk, each of its requests; in ticks of Debian's kernels
 answers_after() { echo $(($1 * 250)) 2>/dev/null >$adapter/delay; }
