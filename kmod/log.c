@@ -173,11 +173,12 @@ static void txn_count(const struct cbt_store *store)
 
 void cbt_log_commit(struct cbt_store *store)
 {
-	blk_opf_t at_once = bdev_nowait(store->bdev) ? REQ_NOWAIT : 0;
 	struct cbt_txn *txn = &store->log.txn;
+	blk_opf_t at_once;
 
 	if (txn->state != CBT_TXN_FILLING)
 		return;
+	at_once = bdev_nowait(store->bdev) ? REQ_NOWAIT : 0;
 	cbt_log_seal(txn_block(txn));
 	txn->state = CBT_TXN_WRITING;
 	txn_count(store);
