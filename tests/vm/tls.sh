@@ -32,7 +32,7 @@ for worker in send receive; do
 	cat >"$TMPDIR/bin/failback-$worker" <<-SH
 		#!/bin/bash
 		rc=0
-		"$top/build/bin/failback-$worker" --connection 3 --report 6 6>"$TMPDIR/report.$worker" || rc=\$?
+		"$top/build/bin/failback-$worker" --connection 3 --report 20 20>"$TMPDIR/report.$worker" || rc=\$?
 		tee -a "$TMPDIR/reports" <"$TMPDIR/report.$worker" >&4
 		exit \$rc
 	SH
