@@ -248,6 +248,19 @@ TEST_F(one, image_of_released_blocks_fails_and_an_abort_still_has_them)
 	STOP();
 }
 
+/* A copy that is being written when its block is released leaves when the write has ended. */
+static uint64_t diff_used_in_the_end(struct nl *nl)
+{
+	struct tracker_info info = { .diff_used = UINT64_MAX };
+
+	for (int i = 0; info.diff_used && i < 200; i++) {
+		usleep(50000);
+		if (nl_tracker_get(nl, "t", &info, NULL))
+			break;
+	}
+	return info.diff_used;
+}
+
 TEST_F(one, released_blocks_leave_the_diff_area_to_others)
 {
 	struct tracker_info info;
@@ -257,8 +270,7 @@ TEST_F(one, released_blocks_leave_the_diff_area_to_others)
 	ASSERT_EQ(0, nl_tracker_get(self->s.nl, "t", &info, &self->s.f));
 	EXPECT_EQ(256ULL, info.diff_used);
 	EXPECT_EQ(0, release_blocks(self->s.nl, "t", &self->s.epoch, 0, 255));
-	ASSERT_EQ(0, nl_tracker_get(self->s.nl, "t", &info, &self->s.f));
-	EXPECT_EQ(0ULL, info.diff_used);
+	EXPECT_EQ(0ULL, diff_used_in_the_end(self->s.nl));
 	WRITE(SPAN / 2, SPAN / 2);
 	EXPECT_UNCHANGED(SPAN / 2, SPAN / 2);
 	EXPECT_STREQ("valid", image_state("image"));
