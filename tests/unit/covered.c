@@ -1,119 +1,128 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* user/lib/covered.c: what a worker says that its delta covers is read back as it was, or not at all. */
+/* user/lib/covered.c: what a worker says that its delta covers is what its daemon reads. */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/macro.h"
 #include "lib/covered.h"
 
+#include "../count.h"
 #include "kselftest_harness.h"
+
+#define UNIT  UINT64_C(4096)
+#define UNITS 203U
+
+static const uint64_t sizes[] = { 512, UNITS * UNIT - 512, UINT64_C(1) << 40 };
 
 FIXTURE(covered)
 {
 	int fd;
-	struct covered *out;
-	struct extent_list lists[2];
+	struct covered *out; /* the worker's */
+	struct covered *in; /* the daemon's */
 };
 
 FIXTURE_SETUP(covered)
 {
 	memset(self, 0, sizeof(*self));
-	self->fd = memfd_create("covered", MFD_CLOEXEC);
-	ASSERT_LE(0, self->fd);
-	ASSERT_EQ(0, covered_open(self->fd, &self->out));
+	ASSERT_EQ(0, covered_make(sizes, ARRAY_SIZE(sizes), &self->fd));
+	ASSERT_EQ(0, covered_open(self->fd, sizes, ARRAY_SIZE(sizes), &self->out));
+	ASSERT_EQ(0, covered_open(self->fd, sizes, ARRAY_SIZE(sizes), &self->in));
 }
 
 FIXTURE_TEARDOWN(covered)
 {
 	covered_close_at(&self->out);
-	extent_list_free(&self->lists[0]);
-	extent_list_free(&self->lists[1]);
+	covered_close_at(&self->in);
 	(void)close(self->fd);
 }
 
-static void add(struct covered *out, uint64_t disk, uint64_t offset, uint64_t length)
+static void add(struct covered *out, size_t disk, uint64_t offset, uint64_t length)
 {
 	const struct extent extent = { offset, length };
 
 	covered_add(out, disk, &extent, 1);
 }
 
-TEST_F(covered, extents_in_any_order_that_overlap_become_a_list)
+TEST_F(covered, an_extent_covers_every_unit_that_it_touches_and_no_other)
 {
-	add(self->out, 1, 8192, 4096);
-	add(self->out, 0, 65536, 512);
-	add(self->out, 1, 0, 4096);
-	add(self->out, 1, 2048, 8192);
-	add(self->out, 1, 4096, 512);
-	ASSERT_EQ(0, covered_end(self->out));
-	ASSERT_EQ(0, covered_read(self->fd, 2, self->lists));
-	ASSERT_EQ(1, self->lists[0].nr);
-	EXPECT_EQ(65536, self->lists[0].extents[0].offset);
-	EXPECT_EQ(512, self->lists[0].total);
-	ASSERT_EQ(1, self->lists[1].nr);
-	EXPECT_EQ(0, self->lists[1].extents[0].offset);
-	EXPECT_EQ(12288, self->lists[1].total);
+	add(self->out, 1, 3 * UNIT - 512, 1024);
+	EXPECT_FALSE(covered_has(self->in, 1, 0, 2 * UNIT));
+	EXPECT_TRUE(covered_has(self->in, 1, 2 * UNIT, 1));
+	EXPECT_TRUE(covered_has(self->in, 1, 3 * UNIT, UNIT));
+	EXPECT_FALSE(covered_has(self->in, 1, 4 * UNIT, 100 * UNIT));
+	EXPECT_TRUE(covered_has(self->in, 1, 0, 16 * UNIT));
 }
 
-TEST_F(covered, many_more_than_are_held_back_are_all_written)
+TEST_F(covered, disks_do_not_touch_each_other)
 {
-	for (uint64_t i = 0; i < 5000; i++)
-		add(self->out, i % 2, i * 8192, 4096);
-	ASSERT_EQ(0, covered_end(self->out));
-	ASSERT_EQ(0, covered_read(self->fd, 2, self->lists));
-	EXPECT_EQ(2500, self->lists[0].nr);
-	EXPECT_EQ(2500, self->lists[1].nr);
-	EXPECT_EQ(2500 * 4096, self->lists[1].total);
+	add(self->out, 1, 0, sizes[1]);
+	EXPECT_FALSE(covered_has(self->in, 0, 0, sizes[0]));
+	EXPECT_FALSE(covered_has(self->in, 2, 0, 1000 * UNIT));
+	for (uint64_t i = 0; i < UNITS; i++)
+		EXPECT_TRUE(covered_has(self->in, 1, i * UNIT, UNIT));
+	EXPECT_FALSE(covered_has(self->in, 1, UNITS * UNIT, 64 * UNIT));
+	add(self->out, 2, sizes[2] - UNIT, UNIT);
+	EXPECT_TRUE(covered_has(self->in, 2, sizes[2] - UNIT, UNIT));
+	EXPECT_FALSE(covered_has(self->in, 2, sizes[2] - 64 * UNIT, 63 * UNIT));
+	EXPECT_FALSE(covered_has(self->in, 0, 0, sizes[0]));
 }
 
-TEST_F(covered, a_delta_of_nothing_covers_nothing)
+TEST_F(covered, random_extents_are_as_a_byte_for_each_unit_says)
 {
-	ASSERT_EQ(0, covered_end(self->out));
-	ASSERT_EQ(0, covered_read(self->fd, 2, self->lists));
-	EXPECT_EQ(0, self->lists[0].nr + self->lists[1].nr);
+	uint64_t required = required_count(2000, 200000);
+	uint64_t seed = new_seed();
+	uint64_t random = seed;
+
+	TH_LOG("seed=%llu", (unsigned long long)seed);
+	for (uint64_t done = 0; done < required; done++) {
+		uint8_t units[UNITS] = { 0 };
+		struct covered *out = NULL;
+		int fd = -1;
+
+		ASSERT_EQ(0, covered_make(sizes, ARRAY_SIZE(sizes), &fd));
+		ASSERT_EQ(0, covered_open(fd, sizes, ARRAY_SIZE(sizes), &out));
+		for (uint64_t i = next_random(&random) % 4; i; i--) {
+			uint64_t first = next_random(&random) % UNITS;
+			uint64_t nr = 1 + next_random(&random) % (UNITS - first);
+
+			memset(units + first, 1, nr);
+			add(out, 1, first * UNIT, nr * UNIT);
+		}
+		for (uint64_t i = 0; i < UNITS; i++)
+			ASSERT_EQ(units[i], covered_has(out, 1, i * UNIT, UNIT));
+		covered_close_at(&out);
+		(void)close(fd);
+	}
 }
 
-TEST_F(covered, without_its_end_it_says_nothing)
+TEST_F(covered, a_terabyte_that_is_hardly_covered_takes_hardly_any_memory)
 {
-	EXPECT_EQ(-ENODATA, covered_read(self->fd, 2, self->lists));
-	for (uint64_t i = 0; i < 1025; i++)
-		add(self->out, 0, i * 8192, 4096);
-	/* The first thousand are in the file. */
-	EXPECT_LT(0, lseek(self->fd, 0, SEEK_CUR));
-	EXPECT_EQ(-ENODATA, covered_read(self->fd, 2, self->lists));
-	ASSERT_EQ(0, covered_end(self->out));
-	ASSERT_EQ(0, ftruncate(self->fd, lseek(self->fd, 0, SEEK_CUR) - 24));
-	EXPECT_EQ(-ENODATA, covered_read(self->fd, 2, self->lists));
-	EXPECT_EQ(0, self->lists[0].nr);
+	struct stat file;
+
+	for (uint64_t i = 0; i < 8; i++)
+		add(self->out, 2, i << 37, UNIT);
+	ASSERT_EQ(0, fstat(self->fd, &file));
+	EXPECT_LE(sizes[2] / UNIT / 8, (uint64_t)file.st_size);
+	EXPECT_GE(9 * 8, file.st_blocks); /* pages of eight sectors */
 }
 
-TEST_F(covered, a_disk_or_an_extent_that_cannot_be_is_refused)
+TEST_F(covered, a_file_for_other_disks_is_refused)
 {
-	add(self->out, 2, 0, 4096);
-	ASSERT_EQ(0, covered_end(self->out));
-	EXPECT_EQ(-EBADMSG, covered_read(self->fd, 2, self->lists));
+	struct covered *other = NULL;
+
+	EXPECT_EQ(-EINVAL, covered_open(self->fd, sizes, 2, &other));
+	EXPECT_EQ(NULL, other);
 }
 
-TEST_F(covered, an_extent_beyond_the_largest_offset_is_refused)
+TEST_F(covered, its_size_cannot_be_changed)
 {
-	add(self->out, 0, UINT64_MAX - 511, 4096);
-	ASSERT_EQ(0, covered_end(self->out));
-	EXPECT_EQ(-EBADMSG, covered_read(self->fd, 2, self->lists));
-}
-
-TEST_F(covered, what_cannot_be_written_is_told_at_the_end)
-{
-	(void)close(self->fd);
-	self->fd = memfd_create("covered", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	covered_close_at(&self->out);
-	ASSERT_EQ(0, covered_open(self->fd, &self->out));
-	ASSERT_EQ(0, fcntl(self->fd, F_ADD_SEALS, F_SEAL_WRITE));
-	add(self->out, 0, 0, 4096);
-	EXPECT_EQ(-EPERM, covered_end(self->out));
-	EXPECT_EQ(-ENODATA, covered_read(self->fd, 2, self->lists));
+	EXPECT_GT(0, ftruncate(self->fd, 0));
+	EXPECT_EQ(EPERM, errno);
+	EXPECT_GT(0, ftruncate(self->fd, INT64_C(1) << 41));
+	EXPECT_EQ(EPERM, errno);
 }
 
 TEST_HARNESS_MAIN

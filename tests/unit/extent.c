@@ -57,27 +57,6 @@ TEST_F(list, a_push_beyond_the_largest_offset_changes_nothing)
 	EXPECT_EQ(0, extent_push(&self->list, INT64_MAX - 1, 1));
 }
 
-TEST_F(list, widened_to_units_that_meet_they_are_one)
-{
-	struct extent_list wide = { 0 };
-
-	ASSERT_EQ(0, extent_push(&self->list, 512, 512));
-	ASSERT_EQ(0, extent_push(&self->list, 3072, 2048));
-	ASSERT_EQ(0, extent_push(&self->list, 7680, 512));
-	ASSERT_EQ(0, extent_push(&self->list, 16384, 4096));
-	ASSERT_EQ(0, extent_push(&self->list, 28672, 1));
-	EXPECT_EQ(0, extent_widen(&self->list, 4096, &wide));
-	ASSERT_EQ(3, wide.nr);
-	EXPECT_EQ(0, wide.extents[0].offset);
-	EXPECT_EQ(8192, wide.extents[0].length);
-	EXPECT_EQ(16384, wide.extents[1].offset);
-	EXPECT_EQ(4096, wide.extents[1].length);
-	EXPECT_EQ(28672, wide.extents[2].offset);
-	EXPECT_EQ(4096, wide.extents[2].length);
-	EXPECT_EQ(16384, wide.total);
-	extent_list_free(&wide);
-}
-
 TEST_F(list, grows_beyond_any_initial_room)
 {
 	for (uint64_t i = 0; i < 10000; i++)

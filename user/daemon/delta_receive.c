@@ -511,7 +511,7 @@ void receive_start(struct receive *receive, int fd, enum protection protection)
 	struct failure why;
 	int rc;
 
-	rc = received_file(&receive->covered, &why);
+	rc = received_file(&receive->call, &receive->covered, &why);
 	if (!rc)
 		rc = receive_plan(&receive->call,
 				  receive->call.full ? &receive->call.base : &vm->r.base,

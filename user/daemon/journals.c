@@ -342,10 +342,10 @@ static int start_worker(struct settling *s, int journal, struct failure *f)
 	struct call call;
 	int rc;
 
-	rc = received_file(&s->covered, f);
+	call_of_relationship(CALL_RECEIVE, r, &call);
+	rc = received_file(&call, &s->covered, f);
 	if (rc)
 		return rc;
-	call_of_relationship(CALL_RECEIVE, r, &call);
 	rc = receive_open_disks(s->vm, &call, fds, f);
 	if (rc)
 		return rc;

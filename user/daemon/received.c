@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "base/cleanup.h"
 #include "base/log.h"
@@ -14,72 +13,71 @@
 #include "daemon/trackers.h"
 #include "lib/covered.h"
 
-int received_file(int *ret_fd, struct failure *f)
+int received_file(const struct call *call, int *ret_fd, struct failure *f)
 {
-	*ret_fd = memfd_create("covered", MFD_CLOEXEC);
-	if (*ret_fd < 0)
-		return failure_set(f, CODE_FAILED, -errno, "Cannot make a file in memory: %s.",
-				   strerror(errno));
+	uint64_t sizes[CALL_DISKS_MAX];
+	int rc;
+
+	for (size_t i = 0; i < call->nr_disks; i++)
+		sizes[i] = call->disks[i].size_bytes;
+	rc = covered_make(sizes, call->nr_disks, ret_fd);
+	if (rc)
+		return failure_set(f, CODE_FAILED, rc, "Cannot make a file in memory: %s.",
+				   strerror(-rc));
 	return 0;
 }
 
-/* Lists that are freed together. */
-struct lists {
-	struct extent_list *of_disk;
-	size_t nr;
+/* The order of the disks is the call's in the file, and the relationship's here. */
+struct coverage {
+	const struct call *call;
+	struct covered *covered;
+	size_t nr_of_call[CALL_DISKS_MAX]; /* of each disk here */
 };
 
-static void lists_clear(struct lists *lists)
+static void coverage_clear(struct coverage *c)
 {
-	for (size_t i = 0; lists->of_disk && i < lists->nr; i++)
-		extent_list_free(&lists->of_disk[i]);
-	free(lists->of_disk);
+	covered_close_at(&c->covered);
 }
 
-static bool lists_init(struct lists *lists, size_t nr)
+static bool is_covered(void *context, size_t disk, uint64_t offset, uint64_t length)
 {
-	lists->of_disk = calloc(max_of(nr, (size_t)1), sizeof(*lists->of_disk));
-	lists->nr = nr;
-	return lists->of_disk;
+	const struct coverage *c = context;
+	size_t nr = c->nr_of_call[disk];
+
+	/* A disk that was sent whole is covered where nothing had to be written, too. */
+	return c->call->full || c->call->disks[nr].all ||
+	       covered_has(c->covered, nr, offset, length);
 }
 
-/* The order of the disks is the call's there, and the relationship's here. */
-static bool sort_by_disk(const struct vm *vm, const struct call *call, struct lists *from,
-			 struct lists *to)
+static bool find_in_call(const struct call *call, const char *name, size_t *ret)
 {
-	for (size_t i = 0; i < call->nr_disks; i++) {
-		size_t j = 0;
-
-		while (j < to->nr && strcmp(vm->r.disks[j].name, call->disks[i].name) != 0)
-			j++;
-		if (j == to->nr)
-			return false;
-		/* A disk that was sent whole is covered where nothing had to be written, too. */
-		if (call->disks[i].all || call->full) {
-			if (extent_push(&to->of_disk[j], 0, call->disks[i].size_bytes))
-				return false;
-			continue;
-		}
-		to->of_disk[j] = from->of_disk[i];
-		from->of_disk[i] = (struct extent_list){ 0 };
+	for (*ret = 0; *ret < call->nr_disks; (*ret)++) {
+		if (strcmp(call->disks[*ret].name, name) == 0)
+			return true;
 	}
-	return true;
+	return false;
 }
 
 /* False: nobody knows. */
-static bool read_covered(const struct vm *vm, const struct call *call, int covered,
-			 struct lists *ret)
+static bool coverage_init(const struct vm *vm, const struct call *call, int fd, struct coverage *c)
 {
-	_cleanup_(lists_clear) struct lists lists = { 0 };
+	uint64_t sizes[CALL_DISKS_MAX];
 	int rc;
 
-	if (covered < 0 || !lists_init(&lists, call->nr_disks) || !lists_init(ret, vm->r.nr_disks))
+	if (fd < 0 || vm->r.nr_disks > ARRAY_SIZE(c->nr_of_call))
 		return false;
-	rc = covered_read(covered, lists.nr, lists.of_disk);
+	c->call = call;
+	for (size_t i = 0; i < vm->r.nr_disks; i++) {
+		if (!find_in_call(call, vm->r.disks[i].name, &c->nr_of_call[i]))
+			return false;
+	}
+	for (size_t i = 0; i < call->nr_disks; i++)
+		sizes[i] = call->disks[i].size_bytes;
+	rc = covered_open(fd, sizes, call->nr_disks, &c->covered);
 	if (rc)
 		log_warning("VM %s: what its delta covers cannot be read: %s", vm->r.name,
 			    strerror(-rc));
-	return !rc && sort_by_disk(vm, call, &lists, ret);
+	return !rc;
 }
 
 static void tell_strays(const struct vm *vm, const uint64_t *stray, char ret[RECEIVED_TEXT_LEN])
@@ -121,15 +119,16 @@ void received_note(const struct vm *vm, const struct call *call, int covered,
 		   char ret[RECEIVED_TEXT_LEN])
 {
 	cleanup_free uint64_t *stray = calloc(max_of(vm->r.nr_disks, (size_t)1), sizeof(*stray));
-	_cleanup_(lists_clear) struct lists lists = { 0 };
+	_cleanup_(coverage_clear) struct coverage coverage = { 0 };
 	struct failure why;
 	bool is_known;
 
 	ret[0] = '\0';
 	if (!stray || !have_trackers(vm))
 		return;
-	is_known = read_covered(vm, call, covered, &lists);
-	if (trackers_note_received(&vm->r, &call->epoch, is_known ? lists.of_disk : NULL, stray, &why))
+	is_known = coverage_init(vm, call, covered, &coverage);
+	if (trackers_note_received(&vm->r, &call->epoch, is_known ? is_covered : NULL, &coverage,
+				   stray, &why))
 		log_warning("VM %s: the trackers of the replica keep what was received as dirty: %s",
 			    vm->r.name, why.text);
 	else

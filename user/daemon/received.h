@@ -9,8 +9,8 @@
 #include "daemon/calls.h"
 #include "daemon/vm.h"
 
-/** received_file - for a worker to say what its delta covers (lib/covered.h); the caller's. */
-int received_file(int *ret_fd, struct failure *f);
+/** received_file - for a worker to say what the delta of @call covers (lib/covered.h); the caller's. */
+int received_file(const struct call *call, int *ret_fd, struct failure *f);
 
 #define RECEIVED_TEXT_LEN 480
 

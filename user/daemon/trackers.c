@@ -394,63 +394,93 @@ int trackers_map(const struct relationship_record *r, size_t i, uint64_t start,
 	return 0;
 }
 
-struct frozen_map {
+/* Blocks of a disk that are frozen, and that the delta does not speak for. */
+struct strays {
+	trackers_covered_fn covered;
+	void *context;
+	size_t disk;
 	uint64_t block_bytes;
-	struct extent_list list;
+	struct extent_list list; /* in blocks */
 };
 
-static int take_frozen(void *context, uint64_t first_block, uint64_t nr_blocks)
+static int take_strays(void *context, uint64_t first_block, uint64_t nr_blocks)
 {
-	struct frozen_map *map = context;
+	struct strays *strays = context;
+	int rc = 0;
 
-	return extent_push(&map->list, first_block * map->block_bytes, nr_blocks * map->block_bytes);
+	for (uint64_t i = first_block; !rc && i < first_block + nr_blocks; i++) {
+		if (!strays->covered(strays->context, strays->disk, i * strays->block_bytes,
+				     strays->block_bytes))
+			rc = extent_push(&strays->list, i, 1);
+	}
+	return rc;
 }
 
 static int mark_blocks(struct nl *nl, const char *tracker, const struct extent_list *list,
-		       uint64_t bytes, struct failure *f)
+		       struct failure *f)
 {
-	cleanup_free struct cbt_blocks *blocks = calloc(max_of(list->nr, (size_t)1), sizeof(*blocks));
+	cleanup_free struct cbt_blocks *blocks = calloc(list->nr, sizeof(*blocks));
 
 	if (!blocks)
 		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
-	for (size_t i = 0; i < list->nr; i++) {
-		blocks[i].start = list->extents[i].offset / bytes;
-		blocks[i].nr = list->extents[i].length / bytes;
-	}
+	for (size_t i = 0; i < list->nr; i++)
+		blocks[i] = (struct cbt_blocks){ .start = list->extents[i].offset,
+						 .nr = list->extents[i].length };
 	return nl_mark(nl, tracker, blocks, list->nr, f);
 }
 
-/* Blocks that are frozen and not covered are dirty in the next epoch, too. */
 static int keep_strays(struct nl *nl, const struct tracker_info *info, const struct uuid *epoch,
-		       const struct extent_list *covered, uint64_t *ret_stray, struct failure *f)
+		       struct strays *strays, uint64_t *ret_stray, struct failure *f)
 {
-	_cleanup_(extent_list_free) struct extent_list strays = { 0 };
-	_cleanup_(extent_list_free) struct extent_list wide = { 0 };
-	struct frozen_map frozen = { .block_bytes = block_bytes(info) };
-	int rc = nl_map_get(nl, info->name, CBT_MAP_FROZEN, epoch, 0, take_frozen, &frozen, NULL, f);
+	int rc;
 
-	if (!rc && (extent_widen(covered, frozen.block_bytes, &wide) ||
-		    extent_combine(&frozen.list, EXTENT_MINUS, &wide, &strays)))
-		rc = failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
-	extent_list_free(&frozen.list);
-	*ret_stray = strays.total;
-	return rc || !strays.nr ? rc : mark_blocks(nl, info->name, &strays, frozen.block_bytes, f);
+	strays->block_bytes = block_bytes(info);
+	rc = nl_map_get(nl, info->name, CBT_MAP_FROZEN, epoch, 0, take_strays, strays, NULL, f);
+	if (!rc && strays->list.nr)
+		rc = mark_blocks(nl, info->name, &strays->list, f);
+	*ret_stray = strays->list.total * strays->block_bytes;
+	extent_list_free(&strays->list);
+	return rc;
 }
 
 static int keep_all_strays(const struct relationship_record *r, const struct tracker_info *infos,
-			   const struct uuid *epoch, const struct extent_list *covered,
+			   const struct uuid *epoch, trackers_covered_fn covered, void *context,
 			   uint64_t *ret_stray, struct failure *f)
 {
 	_cleanup_(nl_close_at) struct nl *nl = NULL;
 	int rc = nl_open(&nl, f);
 
-	for (size_t i = 0; !rc && i < r->nr_disks; i++)
-		rc = keep_strays(nl, &infos[i], epoch, &covered[i], &ret_stray[i], f);
+	for (size_t i = 0; !rc && i < r->nr_disks; i++) {
+		struct strays strays = { .covered = covered, .context = context, .disk = i };
+
+		rc = keep_strays(nl, &infos[i], epoch, &strays, &ret_stray[i], f);
+	}
+	return rc;
+}
+
+/*
+ * CRASH: this host went down, or the daemon, between the freeze and the end of a delta before. If its
+ * sender goes on from there it had arrived, else it comes again with the next.
+ */
+static int end_what_is_left(const struct relationship_record *r, const struct tracker_info *infos,
+			    const struct uuid *epoch, struct failure *f)
+{
+	int rc = 0;
+
+	for (size_t i = 0; !rc && i < r->nr_disks; i++) {
+		const struct uuid *left = &infos[i].frozen_uuid;
+
+		if (!infos[i].has_frozen || uuid_equal(left, epoch))
+			continue;
+		rc = uuid_equal(left, &r->base) ? trackers_commit(r, left, f) :
+						  trackers_abort(r, left, f);
+	}
 	return rc;
 }
 
 int trackers_note_received(const struct relationship_record *r, const struct uuid *epoch,
-			   const struct extent_list *covered, uint64_t *ret_stray, struct failure *f)
+			   trackers_covered_fn covered, void *context, uint64_t *ret_stray,
+			   struct failure *f)
 {
 	cleanup_free struct tracker_info *infos =
 		calloc(max_of(r->nr_disks, (size_t)1), sizeof(*infos));
@@ -459,11 +489,15 @@ int trackers_note_received(const struct relationship_record *r, const struct uui
 	memset(ret_stray, 0, r->nr_disks * sizeof(*ret_stray));
 	if (!infos)
 		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
-	rc = trackers_freeze(r, epoch, infos, f);
+	rc = trackers_get(r, infos, f);
+	if (!rc)
+		rc = end_what_is_left(r, infos, epoch, f);
+	if (!rc)
+		rc = trackers_freeze(r, epoch, infos, f);
 	if (rc)
 		return rc;
 	if (covered)
-		rc = keep_all_strays(r, infos, epoch, covered, ret_stray, f);
+		rc = keep_all_strays(r, infos, epoch, covered, context, ret_stray, f);
 	/* ORDER: they are dirty again, durably, before they are let go. */
 	if (!rc)
 		return trackers_commit(r, epoch, f);

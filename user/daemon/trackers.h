@@ -79,15 +79,18 @@ int trackers_check_unwritten(const struct relationship_record *r, struct failure
 void trackers_facts(const struct relationship_record *r, const struct disk_record *disk,
 		    bool *ret_reaches_back, uint64_t *ret_dirty_bytes);
 
+/** trackers_covered_fn - does the delta speak for any of these bytes of r->disks[@disk]? */
+typedef bool (*trackers_covered_fn)(void *context, size_t disk, uint64_t offset, uint64_t length);
+
 /**
  * trackers_note_received - the disks were written through their trackers, up to @epoch: it becomes
  * their base, and what they recorded meanwhile is dropped. But for what was not the delta's: that
  * stays dirty.
- * @covered: NULL when it is not known, or what the delta speaks for, a list for each disk
+ * @covered: NULL: nobody knows what was
  * @ret_stray: bytes of each disk that stay so
  */
 int trackers_note_received(const struct relationship_record *r, const struct uuid *epoch,
-			   const struct extent_list *covered, uint64_t *ret_stray,
+			   trackers_covered_fn covered, void *context, uint64_t *ret_stray,
 			   struct failure *f);
 
 /**

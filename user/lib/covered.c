@@ -1,179 +1,123 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "lib/covered.h"
 
-#include <endian.h>
 #include <errno.h>
-#include <stdbool.h>
+#include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/macro.h"
 
-struct entry {
-	uint64_t disk; /* all little-endian */
-	uint64_t offset;
-	uint64_t length;
+#define WORD_BYTES UINT64_C(8)
+
+struct map {
+	uint8_t *bits;
+	uint64_t nr;
 };
 
 struct covered {
-	int fd;
-	int error; /* the first */
-	uint64_t nr_added;
-	size_t nr; /* of them, not written yet */
-	struct entry entries[1024];
+	uint8_t *bits;
+	uint64_t bytes;
+	struct map maps[]; /* of the disks */
 };
 
-int covered_open(int fd, struct covered **ret)
+static uint64_t nr_units(uint64_t size)
 {
-	*ret = calloc(1, sizeof(**ret));
-	if (!*ret)
+	return size / COVERED_UNIT + (size % COVERED_UNIT != 0);
+}
+
+static uint64_t map_bytes(uint64_t size)
+{
+	return round_up_to((nr_units(size) + 7) / 8, WORD_BYTES);
+}
+
+static uint64_t all_bytes(const uint64_t *sizes, size_t nr)
+{
+	uint64_t bytes = WORD_BYTES; /* nothing cannot be mapped */
+
+	for (size_t i = 0; i < nr; i++)
+		bytes += map_bytes(sizes[i]);
+	return bytes;
+}
+
+int covered_make(const uint64_t *sizes, size_t nr, int *ret_fd)
+{
+	cleanup_fd int fd = memfd_create("covered", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	if (fd < 0 || ftruncate(fd, (off_t)all_bytes(sizes, nr)) < 0 ||
+	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
+		return -errno;
+	*ret_fd = steal_fd(&fd);
+	return 0;
+}
+
+int covered_open(int fd, const uint64_t *sizes, size_t nr, struct covered **ret)
+{
+	cleanup_free struct covered *c = calloc(1, sizeof(*c) + nr * sizeof(c->maps[0]));
+	struct stat file;
+	uint8_t *bits;
+
+	if (!c)
 		return -ENOMEM;
-	(*ret)->fd = fd;
+	c->bytes = all_bytes(sizes, nr);
+	if (fstat(fd, &file) < 0)
+		return -errno;
+	if ((uint64_t)file.st_size != c->bytes)
+		return -EINVAL;
+	c->bits = mmap(NULL, c->bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (c->bits == MAP_FAILED)
+		return -errno;
+	bits = c->bits;
+	for (size_t i = 0; i < nr; i++) {
+		c->maps[i] = (struct map){ bits, nr_units(sizes[i]) };
+		bits += map_bytes(sizes[i]);
+	}
+	*ret = steal_ptr(c);
 	return 0;
 }
 
 void covered_close_at(struct covered **covered)
 {
-	free(*covered);
-	*covered = NULL;
+	struct covered *c = steal_ptr(*covered);
+
+	if (!c)
+		return;
+	(void)munmap(c->bits, c->bytes);
+	free(c);
 }
 
-static int write_all(int fd, const void *buf, size_t len)
+static void set_bits(uint8_t *bits, uint64_t first, uint64_t end)
 {
-	const char *at = buf;
-
-	while (len) {
-		ssize_t done = write(fd, at, len);
-
-		if (done < 0 && errno == EINTR)
-			continue;
-		if (done < 0)
-			return -errno;
-		at += done;
-		len -= (size_t)done;
+	for (; first < end && first % 8; first++)
+		bits[first / 8] |= (uint8_t)(1U << first % 8);
+	if (first < end) {
+		memset(bits + first / 8, 0xff, (end - first) / 8);
+		first = round_down_to(end, UINT64_C(8));
 	}
-	return 0;
+	for (; first < end; first++)
+		bits[first / 8] |= (uint8_t)(1U << first % 8);
 }
 
-static void drain(struct covered *c)
-{
-	if (!c->error)
-		c->error = write_all(c->fd, c->entries, c->nr * sizeof(c->entries[0]));
-	c->nr = 0;
-}
-
-static void push(struct covered *c, uint64_t disk, uint64_t offset, uint64_t length)
-{
-	if (c->nr == ARRAY_SIZE(c->entries))
-		drain(c);
-	c->entries[c->nr++] = (struct entry){ htole64(disk), htole64(offset), htole64(length) };
-}
-
-void covered_add(struct covered *covered, uint64_t disk, const struct extent *extents,
+void covered_add(struct covered *covered, size_t disk, const struct extent *extents,
 		 unsigned int nr)
 {
-	for (unsigned int i = 0; covered && i < nr; i++) {
-		push(covered, disk, extents[i].offset, extents[i].length);
-		covered->nr_added++;
+	for (unsigned int i = 0; covered && i < nr; i++)
+		set_bits(covered->maps[disk].bits, extents[i].offset / COVERED_UNIT,
+			 nr_units(extents[i].offset + extents[i].length));
+}
+
+bool covered_has(const struct covered *covered, size_t disk, uint64_t offset, uint64_t length)
+{
+	const struct map *map = &covered->maps[disk];
+	uint64_t end = min_of(nr_units(offset + length), map->nr);
+
+	for (uint64_t i = offset / COVERED_UNIT; i < end; i++) {
+		if (map->bits[i / 8] >> i % 8 & 1)
+			return true;
 	}
-}
-
-int covered_end(struct covered *covered)
-{
-	push(covered, COVERED_END, 0, covered->nr_added);
-	drain(covered);
-	return covered->error;
-}
-
-/* --- reading --- */
-
-/* All of a file; *@ret_nr entries. */
-static int read_entries(int fd, struct entry **ret, size_t *ret_nr)
-{
-	cleanup_free struct entry *entries = NULL;
-	size_t done = 0;
-	struct stat file;
-	size_t bytes;
-
-	if (fstat(fd, &file) < 0)
-		return -errno;
-	bytes = (size_t)file.st_size;
-	if (!bytes || bytes % sizeof(*entries))
-		return -ENODATA;
-	entries = malloc(bytes);
-	if (!entries)
-		return -ENOMEM;
-	while (done < bytes) {
-		ssize_t got = pread(fd, (char *)entries + done, bytes - done, (off_t)done);
-
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got <= 0)
-			return got ? -errno : -ENODATA;
-		done += (size_t)got;
-	}
-	*ret_nr = bytes / sizeof(*entries);
-	*ret = steal_ptr(entries);
-	return 0;
-}
-
-/* The last one says that all of them are there. */
-static bool is_whole(const struct entry *entries, size_t nr)
-{
-	const struct entry *end = &entries[nr - 1];
-
-	return end->disk == htole64(COVERED_END) && le64toh(end->length) == nr - 1;
-}
-
-static int by_place(const void *a, const void *b)
-{
-	const struct entry *x = a;
-	const struct entry *y = b;
-
-	if (x->disk != y->disk)
-		return le64toh(x->disk) < le64toh(y->disk) ? -1 : 1;
-	if (x->offset != y->offset)
-		return le64toh(x->offset) < le64toh(y->offset) ? -1 : 1;
-	return 0;
-}
-
-/* What lies below the end of the list is in it: the entries come ascending. */
-static int push_rest(struct extent_list *list, uint64_t offset, uint64_t length)
-{
-	const struct extent *last = list->nr ? &list->extents[list->nr - 1] : NULL;
-	uint64_t listed = last ? last->offset + last->length : 0;
-	uint64_t end;
-
-	if (__builtin_add_overflow(offset, length, &end) || !length)
-		return -EINVAL;
-	if (end <= listed)
-		return 0;
-	offset = max_of(offset, listed);
-	return extent_push(list, offset, end - offset);
-}
-
-int covered_read(int fd, size_t nr_disks, struct extent_list *lists)
-{
-	cleanup_free struct entry *entries = NULL;
-	size_t nr = 0;
-	int rc = read_entries(fd, &entries, &nr);
-
-	if (rc)
-		return rc;
-	if (!is_whole(entries, nr))
-		return -ENODATA;
-	nr--;
-	qsort(entries, nr, sizeof(*entries), by_place);
-	for (size_t i = 0; i < nr; i++) {
-		uint64_t disk = le64toh(entries[i].disk);
-
-		if (disk >= nr_disks)
-			return -EBADMSG;
-		rc = push_rest(&lists[disk], le64toh(entries[i].offset), le64toh(entries[i].length));
-		if (rc)
-			return rc == -ENOMEM ? rc : -EBADMSG;
-	}
-	return 0;
+	return false;
 }

@@ -1,42 +1,40 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What a delta speaks for, as the receiving worker tells its daemon: a file of extents, in the order
- * in which they came. Blocks that are dirty on the target's trackers and are not among them were
+ * What a delta speaks for, as the receiving worker tells its daemon: a file in memory with a bit for
+ * each COVERED_UNIT of each disk. Blocks that are dirty on the target's trackers and have none were
  * written by somebody else.
  *
- * Entries are three little-endian 64-bit numbers: disk, as in the plan; offset and length, bytes. The
- * last has the disk COVERED_END and, as its length, the number of those before it; a file without it
- * says nothing.
+ * The file holds the disks' bitmaps one after the other, each filled up to 8 bytes; only pages that
+ * have a bit take memory. Its size cannot be changed, so that neither side can harm the other by that.
  */
 #ifndef FAILBACK_LIB_COVERED_H
 #define FAILBACK_LIB_COVERED_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "lib/extent.h"
 
-#define COVERED_END UINT64_MAX
+#define COVERED_UNIT 4096U /* bytes; no block of a tracker is smaller */
 
 struct covered;
 
-/** covered_open - for writing, from the start of @fd, which stays the caller's. -ENOMEM. */
-int covered_open(int fd, struct covered **ret);
-void covered_close_at(struct covered **covered); /* NULL is fine */
-
-/** covered_add - @nr extents of @disk; @covered NULL: nobody wants to know. */
-void covered_add(struct covered *covered, uint64_t disk, const struct extent *extents,
-		 unsigned int nr);
-
-/** covered_end - those were all. 0, or what kept any of them from being written. */
-int covered_end(struct covered *covered);
+/** covered_make - an empty file for disks of these sizes; the caller's. Or a negative errno. */
+int covered_make(const uint64_t *sizes, size_t nr, int *ret_fd);
 
 /**
- * covered_read - what @fd, a file, says of each disk, as a list.
- * @lists: @nr_disks empty ones; the caller frees them, on failure too
- *
- * -ENODATA: it says nothing, or not all; -EBADMSG: no such disk, or no such extent.
+ * covered_open - map a file that was made for disks of these sizes. -EINVAL: it was not; or the errno
+ * of mmap(). @fd stays the caller's, and is not needed any more.
  */
-int covered_read(int fd, size_t nr_disks, struct extent_list *lists);
+int covered_open(int fd, const uint64_t *sizes, size_t nr, struct covered **ret);
+void covered_close_at(struct covered **covered); /* *@covered may be NULL */
+
+/** covered_add - @nr extents of a disk, within it; @covered NULL: nobody wants to know. */
+void covered_add(struct covered *covered, size_t disk, const struct extent *extents,
+		 unsigned int nr);
+
+/** covered_has - is any unit of these bytes covered? */
+bool covered_has(const struct covered *covered, size_t disk, uint64_t offset, uint64_t length);
 
 #endif

@@ -103,22 +103,6 @@ int extent_combine(const struct extent_list *a, enum extent_rule rule,
 	}
 }
 
-int extent_widen(const struct extent_list *list, uint64_t unit, struct extent_list *ret)
-{
-	uint64_t listed = 0;
-	int rc = 0;
-
-	for (size_t i = 0; !rc && i < list->nr; i++) {
-		const struct extent *extent = &list->extents[i];
-		uint64_t start = max_of(round_down_to(extent->offset, unit), listed);
-
-		listed = round_up_to(extent->offset + extent->length, unit);
-		if (start < listed)
-			rc = extent_push(ret, start, listed - start);
-	}
-	return rc;
-}
-
 void extent_clip(struct extent_list *list, uint64_t size)
 {
 	while (list->nr) {

@@ -45,9 +45,6 @@ enum extent_rule { EXTENT_OR, EXTENT_AND, EXTENT_MINUS };
 int extent_combine(const struct extent_list *a, enum extent_rule rule,
 		   const struct extent_list *b, struct extent_list *ret);
 
-/** extent_widen - @list in whole units of @unit bytes, a power of two, pushed to @ret, an empty list. As above. */
-int extent_widen(const struct extent_list *list, uint64_t unit, struct extent_list *ret);
-
 /** extent_clip - drop what lies at or above @size. */
 void extent_clip(struct extent_list *list, uint64_t size);
 

@@ -173,6 +173,21 @@ static int open_ring(struct transfer *t, struct failure *f)
 	return 0;
 }
 
+static int open_covered(struct transfer *t, struct failure *f)
+{
+	const struct wire_begin *begin = &t->plan->begin;
+	uint64_t sizes[CBT_WIRE_DISKS_MAX];
+	int rc;
+
+	for (uint32_t i = 0; i < begin->nr_disks; i++)
+		sizes[i] = begin->disks[i].size_bytes;
+	rc = covered_open(t->plan->covered_fd, sizes, begin->nr_disks, &t->covered);
+	if (rc)
+		return failure_set(f, code_of_errno(-rc), rc, "cannot use the \"covered_fd\" of the plan: %s",
+				   strerror(-rc));
+	return 0;
+}
+
 static int run_transfer(struct transfer *t, enum plan_role role, transfer_run_fn run,
 			struct failure *f)
 {
@@ -182,8 +197,8 @@ static int run_transfer(struct transfer *t, enum plan_role role, transfer_run_fn
 	rc = open_disks(t, role, f);
 	if (!rc && t->plan->journal.used)
 		rc = journal_file_open(&t->plan->journal, &t->journal, f);
-	if (!rc && t->plan->covered_fd >= 0 && covered_open(t->plan->covered_fd, &t->covered))
-		rc = failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "out of memory");
+	if (!rc && t->plan->covered_fd >= 0)
+		rc = open_covered(t, f);
 	if (!rc && confined)
 		rc = sandbox_drop(f);
 	if (!rc)
@@ -192,9 +207,6 @@ static int run_transfer(struct transfer *t, enum plan_role role, transfer_run_fn
 		rc = sandbox_filter(f);
 	if (!rc)
 		rc = run(t, f);
-	/* Where it cannot be written it is not whole, and says nothing. */
-	if (!rc && t->covered)
-		(void)covered_end(t->covered);
 	if (t->ring)
 		ring_drain(t->ring);
 	if (rc)

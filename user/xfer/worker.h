@@ -22,8 +22,8 @@
  *       "path": "/var/..." | "fd": 8,   a file (made and grown as needed) or a block device
  *       "mark_interval": 67108864  bytes of the delta from one durable mark to the next; may be missing
  *     },
- *     "covered_fd": 9,             receive only, may be missing: gets what the delta speaks for, in the
- *                                  form of lib/covered.h; whole once the worker has ended well
+ *     "covered_fd": 9,             receive only, may be missing: a file of lib/covered.h, for the plan's
+ *                                  disks; says what the delta speaks for once the worker has ended well
  *     "compress": true,            send only, may be missing: records are packed where that pays. Who writes to a
  *                                  disk of the VM and sees how much travels may learn what else is on it
  *     "rate": 1048576,             send only, may be missing: bytes per second at most, from 65536 on
