@@ -583,11 +583,9 @@ void cbt_cow_stats(struct cbt_cow *cow, struct cbt_cow_stats *stats)
 
 int cbt_cow_init(void)
 {
-	unsigned int flags = WQ_UNBOUND | WQ_MEM_RECLAIM;
-
-	cbt_copy_queue = alloc_workqueue("dm-cbt-copy", flags, 0);
-	cbt_drain_queue = alloc_workqueue("dm-cbt-drain", flags, 0);
-	watch_queue = alloc_workqueue("dm-cbt-watch", flags, 0);
+	cbt_copy_queue = cbt_queue_new("dm-cbt-copy");
+	cbt_drain_queue = cbt_queue_new("dm-cbt-drain");
+	watch_queue = cbt_queue_new("dm-cbt-watch");
 	if (cbt_copy_queue && cbt_drain_queue && watch_queue)
 		return 0;
 	cbt_cow_exit();
@@ -596,13 +594,9 @@ int cbt_cow_init(void)
 
 void cbt_cow_exit(void)
 {
-	struct workqueue_struct *queues[] = { cbt_copy_queue, cbt_drain_queue, watch_queue };
-	u32 i;
-
 	/* Epochs that wait for their grace period go to the queue first. */
 	rcu_barrier();
-	for (i = 0; i < ARRAY_SIZE(queues); i++)
-		if (queues[i])
-			destroy_workqueue(queues[i]);
-	cbt_copy_queue = cbt_drain_queue = watch_queue = NULL;
+	cbt_queue_free(&cbt_copy_queue);
+	cbt_queue_free(&cbt_drain_queue);
+	cbt_queue_free(&watch_queue);
 }

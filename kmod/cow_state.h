@@ -18,6 +18,7 @@
 #include "cow.h"
 #include "gather.h"
 #include "pool.h"
+#include "queue.h"
 
 /* What is kept of a frozen epoch. */
 struct cow_epoch {

@@ -21,6 +21,7 @@
 #include <linux/mm.h>
 
 #include "faults.h"
+#include "queue.h"
 #include "trace.h"
 #include "track.h"
 
@@ -821,11 +822,11 @@ void cbt_epoch_exit(struct cbt_tracker *t)
 
 int cbt_epoch_module_init(void)
 {
-	workers = alloc_workqueue("dm-cbt-epoch", WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
+	workers = cbt_queue_new("dm-cbt-epoch");
 	return workers ? 0 : -ENOMEM;
 }
 
 void cbt_epoch_module_exit(void)
 {
-	destroy_workqueue(workers);
+	cbt_queue_free(&workers);
 }

@@ -24,6 +24,7 @@
 #include <linux/slab.h>
 
 #include "faults.h"
+#include "queue.h"
 #include "store.h"
 
 static struct workqueue_struct *workers;
@@ -286,7 +287,7 @@ int cbt_store_wait_saved(struct cbt_store *store, u64 ticket, unsigned long dead
  * Failure
  */
 
-/* A store that is lost and could not note it: remembered at least until the module goes. */
+/* A store that was lost and could not note it until it was closed: remembered until the module goes. */
 struct cbt_lost_store {
 	struct list_head link;
 	u8 uuid[16];
@@ -298,16 +299,13 @@ static DEFINE_SPINLOCK(lost_lock);
 
 static void remember_lost(struct cbt_store *store)
 {
-	struct cbt_lost_store *lost;
+	struct cbt_lost_store *lost = store->lost;
 
-	spin_lock(&lost_lock);
-	lost = store->lost;
 	store->lost = NULL;
-	if (lost) {
-		memcpy(lost->uuid, store->super.id.uuid, sizeof(lost->uuid));
-		lost->lineage = store->super.id.lineage;
-		list_add(&lost->link, &lost_stores);
-	}
+	memcpy(lost->uuid, store->super.id.uuid, sizeof(lost->uuid));
+	lost->lineage = store->super.id.lineage;
+	spin_lock(&lost_lock);
+	list_add(&lost->link, &lost_stores);
 	spin_unlock(&lost_lock);
 }
 
@@ -336,9 +334,6 @@ static void become_lost(struct cbt_store *store)
 {
 	bool changed;
 
-	/* ORDER: before the first write can go without coverage. */
-	if (store->settled && !cbt_store_is_saved(store, store->lost_ticket))
-		remember_lost(store);
 	spin_lock(&store->lock);
 	changed = store->mode == CBT_STORE_FAILING;
 	if (changed)
@@ -804,22 +799,14 @@ int cbt_store_open(struct cbt_store *store, struct block_device *bdev,
 	return error;
 }
 
-/* The store does not say what it had to: nobody is to believe it. */
-static bool is_silent(const struct cbt_store *store, u64 note)
-{
-	return store->settled && !cbt_store_is_saved(store, note) &&
-	       !cbt_store_is_saved(store, store->lost_ticket);
-}
-
 void cbt_store_close(struct cbt_store *store, u64 seed, u64 fingerprint, u64 note)
 {
 	unsigned long deadline = jiffies + msecs_to_jiffies(2 * CBT_STORE_DEADLINE_MS);
+	bool failed;
 	u64 ticket;
 
 	if (store->mode == CBT_STORE_RAM)
 		return;
-	if (store->mode != CBT_STORE_OPEN)
-		(void)cbt_store_tell_lost(store, deadline);
 	if (seed && !cbt_checkpoint_wait(store, deadline)) {
 		spin_lock(&store->lock);
 		store->super.flags |= CBT_DISK_CLEAN;
@@ -829,23 +816,23 @@ void cbt_store_close(struct cbt_store *store, u64 seed, u64 fingerprint, u64 not
 		spin_unlock(&store->lock);
 		(void)cbt_store_wait_saved(store, ticket, deadline);
 	}
-	/* It may have failed only now. */
-	if (is_silent(store, note) && store->mode != CBT_STORE_OPEN)
+	failed = READ_ONCE(store->mode) != CBT_STORE_OPEN;
+	if (failed)
 		(void)cbt_store_tell_lost(store, deadline);
 	store_drain(store);
-	if (is_silent(store, note))
+	/* It does not say what it had to: nobody is to believe it. */
+	if (store->settled && (failed || !cbt_store_is_saved(store, note)) &&
+	    !cbt_store_is_saved(store, store->lost_ticket))
 		remember_lost(store);
 	store_free(store);
 }
 
 int cbt_store_module_init(void)
 {
-	unsigned int flags = WQ_UNBOUND | WQ_MEM_RECLAIM;
-
 	/* One each: who hangs with a store keeps nobody from noticing that. */
-	workers = alloc_workqueue("dm-cbt-store", flags, 0);
-	watchers = alloc_workqueue("dm-cbt-store-watch", flags, 0);
-	submitters = alloc_workqueue("dm-cbt-store-io", flags, 0);
+	workers = cbt_queue_new("dm-cbt-store");
+	watchers = cbt_queue_new("dm-cbt-store-watch");
+	submitters = cbt_queue_new("dm-cbt-store-io");
 	if (workers && watchers && submitters)
 		return 0;
 	cbt_store_module_exit();
@@ -854,12 +841,8 @@ int cbt_store_module_init(void)
 
 void cbt_store_module_exit(void)
 {
-	struct workqueue_struct *queues[] = { watchers, workers, submitters };
-	u32 i;
-
-	for (i = 0; i < ARRAY_SIZE(queues); i++)
-		if (queues[i])
-			destroy_workqueue(queues[i]);
-	workers = watchers = submitters = NULL;
+	cbt_queue_free(&watchers);
+	cbt_queue_free(&workers);
+	cbt_queue_free(&submitters);
 	forget_lost();
 }

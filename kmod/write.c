@@ -22,6 +22,7 @@
  */
 #include "event.h"
 #include "faults.h"
+#include "queue.h"
 #include "trace.h"
 #include "write.h"
 
@@ -349,11 +350,11 @@ void cbt_write_stop(struct cbt_tracker *t)
 
 int cbt_write_module_init(void)
 {
-	workers = alloc_workqueue("dm-cbt", WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
+	workers = cbt_queue_new("dm-cbt");
 	return workers ? 0 : -ENOMEM;
 }
 
 void cbt_write_module_exit(void)
 {
-	destroy_workqueue(workers);
+	cbt_queue_free(&workers);
 }

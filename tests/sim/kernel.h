@@ -34,9 +34,6 @@ typedef struct {
 #define container_of(p, type, member) ((type *)((char *)(p) - offsetof(type, member)))
 #define swap(a, b) do { __typeof__(a) t_ = (a); (a) = (b); (b) = t_; } while (0)
 #define U64_MAX (~0ULL)
-#ifndef ARRAY_SIZE
-#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
-#endif
 #define GFP_NOIO 0
 #define __GFP_ZERO 0
 #define __GFP_NOFAIL 0
@@ -179,7 +176,8 @@ bool cancel_work_sync(struct work_struct *work);
 #define cancel_delayed_work_sync(w) ((void)(w))
 #define WQ_UNBOUND 0U
 #define WQ_MEM_RECLAIM 0U
-#define alloc_workqueue(name, flags, max) ((void)(flags), (struct workqueue_struct *)calloc(1, 1))
+#define alloc_workqueue(format, flags, max, name)                                           \
+	((void)(flags), (void)(name), (struct workqueue_struct *)calloc(1, 1))
 #define destroy_workqueue(queue) free(queue)
 
 #define call_rcu(head, f) ((head)->fn = (f), sim.rcu = (head))

@@ -10,7 +10,7 @@
 requires jq
 
 insmod_cbt
-modprobe -a dm-delay
+modprobe -a dm-delay dm-flakey
 cleanup_fn eval 'for d in t t2 upper v store origin disk disk2; do dmsetup remove --retry $d 2>/dev/null || true; done'
 
 small=262144 large=1048576 # sectors
@@ -166,6 +166,28 @@ check "it grows as far as the store has room" \
 	swap t "0 $capacity cbt /dev/mapper/origin /dev/mapper/store"
 goes_on "... and goes on"
 check_equal "... as a generation" "$(tracker .generation)" 3
+dmsetup remove t
+
+# the superblock can't be written, and all else can
+swap origin "0 $small linear /dev/vda 0"
+start
+store_sectors=$(blockdev --getsz /dev/vdb)
+swap origin "0 $capacity linear /dev/vda 0"
+dmsetup load store <<END
+0 128 flakey /dev/vdb 0 0 3600 1 error_writes
+128 $((store_sectors - 128)) linear /dev/vdb 128
+END
+dmsetup resume store
+check_fails "a growth that the store does not note is refused" any . \
+	timeout 60 bash -c "dmsetup load t --table '0 $capacity cbt /dev/mapper/origin /dev/mapper/store' && dmsetup resume t"
+check "... until the store is lost" wait_for 30 dmsetup resume t
+goes_on "... and the device goes on, larger"
+check_equal "... lost" "$(tracker .state)" lost
+dmsetup remove t
+swap store "0 $store_sectors linear /dev/vdb 0"
+check_equal "... which the store does not know" "$(cbtctl store-dump /dev/mapper/store --json | jq -r .store.generation)" 1
+dmsetup create t --table "0 $capacity cbt /dev/mapper/origin /dev/mapper/store"
+check_equal "... and is not believed" "$(tracker .base)" null
 dmsetup remove t
 
 # --- the table that is resumed counts ---
