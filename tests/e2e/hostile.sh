@@ -52,6 +52,7 @@ lives "and failbackd lives"
 take_places()
 {
 	mkfifo "$TMPDIR/hold"
+	: >"$TMPDIR/taken"
 	"$hostile" "$1" "${address[a]}" "$port" 8 <"$TMPDIR/hold" >"$TMPDIR/taken" &
 	taker=$!
 	exec 9>"$TMPDIR/hold"

@@ -92,6 +92,8 @@ tapped()
 	shift
 
 	start_receive "$target" "${options[@]}"
+	# what the last one said is gone before this one is waited for
+	: >"$TMPDIR/tap"
 	python3 "$TMPDIR/tap.py" "$wire" "$at" "$TMPDIR/wire" >"$TMPDIR/tap" &
 	tap=$!
 	wait_for 10 grep -q ready "$TMPDIR/tap"

@@ -54,6 +54,7 @@ stalled_dump()
 
 start_stalled_dump()
 {
+	: >"$TMPDIR/asked"
 	stalled_dump "$1" >"$TMPDIR/asked" &
 	stalled=$!
 	wait_for 20 grep -q asked "$TMPDIR/asked" || bail "the dump did not begin"
