@@ -8,18 +8,31 @@
 
 #include "../count.h"
 
+/* Some records. */
+struct positions {
+	uint64_t *at;
+	uint64_t nr;
+};
+
 /* Where cuts may fall. */
 struct window {
 	uint64_t first, last; /* positions */
-	uint64_t *notable; /* records between them that change what survives */
-	uint64_t nr_notable;
+	struct positions durable; /* what is between them and changes what survives */
+	struct positions marks; /* what the guest remarked */
 };
 
-static bool is_notable(const struct log *log, const struct log_record *r)
+static bool makes_durable(const struct log *log, const struct log_record *r)
 {
 	if (r->kind == LOG_END)
 		r = log->records[r->offset];
-	return r->kind == LOG_FLUSH || r->kind == LOG_MARK || (log_is_change(r) && r->flags & LOG_FUA);
+	return r->kind == LOG_FLUSH || (log_is_change(r) && r->flags & LOG_FUA);
+}
+
+static void positions_init(struct positions *positions, const struct log *log)
+{
+	*positions = (struct positions){ .at = calloc(log->nr + 1, sizeof(*positions->at)) };
+	if (!positions->at)
+		errx(1, "out of memory");
 }
 
 static bool is_begin(const struct log_record *r)
@@ -35,21 +48,28 @@ static void window_init(struct window *window, const struct log *log)
 	for (uint64_t i = window->first; i < log->nr; i++)
 		if (is_begin(log->records[i]))
 			window->first = i + 1;
-	window->notable = calloc(log->nr + 1, sizeof(*window->notable));
-	if (!window->notable)
-		errx(1, "out of memory");
+	positions_init(&window->durable, log);
+	positions_init(&window->marks, log);
 	for (uint64_t i = window->first; i < log->nr; i++)
-		if (is_notable(log, log->records[i]))
-			window->notable[window->nr_notable++] = i;
+		if (log->records[i]->kind == LOG_MARK)
+			window->marks.at[window->marks.nr++] = i;
+		else if (makes_durable(log, log->records[i]))
+			window->durable.at[window->durable.nr++] = i;
+}
+
+static void window_exit(struct window *window)
+{
+	free(window->durable.at);
+	free(window->marks.at);
 }
 
 static uint64_t choose_position(const struct window *window, uint64_t seed)
 {
-	uint64_t random = seed;
+	uint64_t random = seed, how = next_random(&random) % 4;
+	const struct positions *near = how == 0 ? &window->marks : &window->durable;
 
-	if (window->nr_notable && next_random(&random) & 1)
-		return window->notable[next_random(&random) % window->nr_notable] +
-		       (next_random(&random) & 1);
+	if (how < 2 && near->nr)
+		return near->at[next_random(&random) % near->nr] + (next_random(&random) & 1);
 	return window->first + next_random(&random) % (window->last - window->first + 1);
 }
 
@@ -106,7 +126,7 @@ int64_t cuts_run(const struct cuts *cuts, cut_check *check, void *context)
 	printf("# seed=%" PRIu64 " done=%" PRIu64 "/required=%" PRIu64 " wrong=%" PRIu64 "\n",
 	       cuts->seed, done, cuts->required, wrong);
 	replay_free(replay);
-	free(window.notable);
+	window_exit(&window);
 	free(places);
 	return wrong;
 }
@@ -126,6 +146,6 @@ int cuts_one(const struct cuts *cuts, uint64_t seed, cut_check *check, void *con
 		;
 	rc = check_one(replay, seed, check, context);
 	replay_free(replay);
-	free(window.notable);
+	window_exit(&window);
 	return rc;
 }

@@ -31,8 +31,8 @@ struct cuts {
 
 /**
  * cuts_run() - makes all cuts and checks each. They fall after the mark "begin" where there is one.
- * Half of them fall anywhere, half beside a flush, a FUA write, an answer to one of these, or a
- * mark. Prints `seed=S done=N/required=N wrong=W` as a comment of TAP.
+ * Half of them fall anywhere, a quarter beside a flush, a FUA write or an answer to one of these, a
+ * quarter beside a mark. Prints `seed=S done=N/required=N wrong=W` as a comment of TAP.
  * Return: number of cuts that were wrong; negative when the log cannot be replayed.
  */
 int64_t cuts_run(const struct cuts *cuts, cut_check *check, void *context);

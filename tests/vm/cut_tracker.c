@@ -6,10 +6,11 @@
  *	cut_tracker ORIGIN STORE REPLICA CONTROL TRACKER-UUID ROUNDS SEED
  *
  * Three writers run until the end: one at random places, one in sequence, one again and again in a few
- * blocks; they also discard, up to the whole disk, write zeroes, and seldom flush. In each round an
- * epoch is frozen, its image is copied to REPLICA block by block, and the epoch is committed or
- * aborted; or the table is loaded anew, or the device removed and made again. So at each moment, and
- * after a power cut at any, a block that differs between ORIGIN and REPLICA must be dirty.
+ * blocks; they also discard, up to the whole disk, write zeroes, and seldom flush. In every
+ * other round an epoch is frozen, its image is copied to REPLICA block by block, and the epoch is
+ * committed or aborted; between them the table is loaded anew, or the device removed and made again.
+ * So at each moment, and after a power cut at any, a block that differs between ORIGIN and REPLICA
+ * must be dirty.
  *
  * Data is written only to a small part of the disk, so that all else, which the discards reach, is
  * known to be zeroes and need not be read. Into CONTROL go the marks
@@ -17,6 +18,7 @@
  *	base EPOCH replica	REPLICA holds all of the epoch
  *	commit EPOCH		the commit is asked for
  *	committed EPOCH		... and was acknowledged
+ *	stopped			the device is away, and soon made again
  */
 #include <errno.h>
 #include <signal.h>
@@ -114,7 +116,7 @@ static void write_once(int fd, unsigned int kind, unsigned char *buffer, uint64_
 	else if (kind == 1)
 		length = 16384, offset = place(*next, &length);
 	else
-		offset = place(next_random(random) % 64 * 4096, &length);
+		offset = place(next_random(random) % 8 * 4096, &length);
 	*next += length;
 	if (what == 0) {
 		if (fdatasync(fd) < 0)
@@ -356,21 +358,21 @@ static void make_again(void)
 {
 	pause_writers();
 	unmap_device(NAME);
+	/* Cuts are aimed at marks: here the store says what the origin is like. */
+	mark("stopped");
 	make();
 	resume_writers();
 }
 
-static void go_round(struct nl *nl, uint64_t *random, unsigned int *nr_commits)
+static void go_round(struct nl *nl, unsigned int round, uint64_t *random, unsigned int *nr_commits)
 {
-	uint64_t what = next_random(random) % 10;
-
 	await_writes(next_random(random) % 64);
-	if (what < 7)
-		replicate(nl, random, nr_commits);
-	else if (what == 7)
+	if (round % 4 == 1)
 		reload();
-	else
+	else if (round % 4 == 3)
 		make_again();
+	else
+		replicate(nl, random, nr_commits);
 }
 
 int main(int argc, char **argv)
@@ -396,7 +398,7 @@ int main(int argc, char **argv)
 	nl = open_netlink();
 	/* without commits the cuts would say little */
 	for (unsigned int i = 0; i < rounds || (nr_commits < rounds / 4 && i < 8 * rounds); i++)
-		go_round(nl, &random, &nr_commits);
+		go_round(nl, i, &random, &nr_commits);
 	if (run("dmsetup status %s | grep -qw active", NAME))
 		errx(1, "the tracker is not active at the end");
 	printf("commits=%u rounds=%u\n", nr_commits, rounds);
