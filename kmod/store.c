@@ -799,10 +799,18 @@ int cbt_store_open(struct cbt_store *store, struct block_device *bdev,
 	return error;
 }
 
+/* The store does not say what it has to: nobody is to believe it. */
+static bool is_silent(const struct cbt_store *store, bool lost, u64 note)
+{
+	return store->settled && (lost || !cbt_store_is_saved(store, note)) &&
+	       !cbt_store_is_saved(store, store->lost_ticket);
+}
+
 void cbt_store_close(struct cbt_store *store, u64 seed, u64 fingerprint, u64 note)
 {
 	unsigned long deadline = jiffies + msecs_to_jiffies(2 * CBT_STORE_DEADLINE_MS);
-	bool failed;
+	/* Or ever will be: what fails only now has had all writes covered, as after a crash. */
+	bool lost = READ_ONCE(store->mode) == CBT_STORE_LOST;
 	u64 ticket;
 
 	if (store->mode == CBT_STORE_RAM)
@@ -816,13 +824,10 @@ void cbt_store_close(struct cbt_store *store, u64 seed, u64 fingerprint, u64 not
 		spin_unlock(&store->lock);
 		(void)cbt_store_wait_saved(store, ticket, deadline);
 	}
-	failed = READ_ONCE(store->mode) != CBT_STORE_OPEN;
-	if (failed)
+	if (is_silent(store, lost, note) && READ_ONCE(store->mode) != CBT_STORE_OPEN)
 		(void)cbt_store_tell_lost(store, deadline);
 	store_drain(store);
-	/* It does not say what it had to: nobody is to believe it. */
-	if (store->settled && (failed || !cbt_store_is_saved(store, note)) &&
-	    !cbt_store_is_saved(store, store->lost_ticket))
+	if (is_silent(store, lost, note))
 		remember_lost(store);
 	store_free(store);
 }
