@@ -36,7 +36,7 @@ stat=/sys/dev/block/$(dmsetup info -c --noheadings -o major,minor t)/stat
 rounds=0
 required=$(required 2 40)
 while [ $rounds -lt "$required" ]; do
-	wait_for 60 is_dirty || bail "fio does not write"
+	wait_for 300 is_dirty || bail "fio does not write"
 	base=$(cbtctl freeze t)
 	cbtctl commit --epoch "$base" t >/dev/null
 	frozen=$(cbtctl freeze t)

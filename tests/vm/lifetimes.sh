@@ -116,7 +116,7 @@ under_load()
 {
 	[ "$(dmsetup status t | cut -d' ' -f10)" -gt 100 ]
 }
-wait_for 60 under_load || bail "fio does not write: $(<"$TMPDIR/fio")"
+wait_for 300 under_load || bail "fio does not write: $(<"$TMPDIR/fio")"
 toggle &
 toggler=$!
 name=t
