@@ -122,10 +122,12 @@ check_fails "with the primary dead, a failover needs --force, and says so" 19 'f
 check_equal "nothing has changed then" "$(role a)" "2 3"
 check "the VM is failed over by force" on a failback failover --force vm1
 check "its disk is there" faces a
-up b
+up b --guard-policy start --guard-timeout 3
 check "the old primary is told when it is back" \
 	wait_for 10 eval 'vm_property b LastError | grep -q "allows no confirm\|refuses"'
-check_equal "its disk never appears" "$(faces b || echo none)" none
+sleep 6
+check_equal "its disk never appears, though guard-timeout passes: the peer is not silent" \
+	"$(faces b || echo none)" none
 
 FAKE_KERNEL=$TMPDIR/b.kernel
 echo "3 2" >>"$FAKE_KERNEL/vm1-disk0.replica/active"
@@ -138,6 +140,24 @@ check_fails "a reverse that overwrites the old primary's writes needs consent" 1
 check_fails "another plan's consent is none" 17 'does not hold any more' \
 	on a failback reverse --consent 0123456789abcdef vm1
 check_equal "nothing has changed" "$(role a), $(role b)" "2 5, 1 3"
+
+# the old primary agrees, and cannot write that down
+if mkdir "$TMPDIR/full" && mount -t tmpfs -o size=512k tmpfs "$TMPDIR/full" 2>/dev/null; then
+	cleanup_fn umount "$TMPDIR/full"
+	stop_daemon b
+	cp -a "$TMPDIR"/b.state/. "$TMPDIR/full"
+	mount --bind "$TMPDIR/full" "$TMPDIR/b.state"
+	cleanup_fn eval "stop_daemons; ! mountpoint -q $TMPDIR/b.state || umount $TMPDIR/b.state"
+	up b
+	dd if=/dev/zero of="$TMPDIR/b.state/fill" bs=4k status=none 2>/dev/null || true
+	check_fails "a reverse that the old primary cannot write down fails" any 'full; make room' \
+		on a failback reverse --consent "$(jq -r .digest <<<"$plan")" vm1
+	check_equal "... and its disk does not appear" "$(faces b || echo none)" none
+	rm "$TMPDIR/b.state/fill"
+else
+	skip "a reverse that the old primary cannot write down fails" "no tmpfs"
+fi
+
 write_on a vm1-disk0 9 3
 check "with consent it goes" on a failback reverse --consent "$(jq -r .digest <<<"$plan")" vm1
 check_equal "the roles are swapped" "$(role a), $(role b)" "1 3, 2 3"

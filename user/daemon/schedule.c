@@ -125,16 +125,24 @@ static void send_what_is_due(struct daemon *d)
 
 /* --- the guard --- */
 
+/* By policy, and never when the VM may run at the peer by its last word. */
+static bool may_start(const struct vm *vm, uint64_t now)
+{
+	const struct daemon *d = vm->daemon;
+
+	return strcmp(d->config.guard_policy, "start") == 0 && !vm->peer_may_face &&
+	       now - vm->silent_since_ns > d->config.guard_timeout * second_ns(d);
+}
+
 static void guard(struct vm *vm)
 {
 	struct daemon *d = vm->daemon;
 	uint64_t now = clock_ns();
 	struct failure why;
 
-	if (!vm->guard_ns)
-		vm->guard_ns = now;
-	if (strcmp(d->config.guard_policy, "start") == 0 &&
-	    now - vm->guard_ns > d->config.guard_timeout * second_ns(d)) {
+	if (!vm->silent_since_ns)
+		vm->silent_since_ns = now;
+	if (may_start(vm, now)) {
 		log_warning("VM %s: the peer kept silent for %llu s, and guard-policy is start",
 			    vm->r.name, (unsigned long long)d->config.guard_timeout);
 		takeover_forget(vm);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/macro.h"
 #include "base/realtime.h"
@@ -81,13 +82,18 @@ int vm_add(struct daemon *d, struct relationship_record *r, struct failure *f)
 	return 0;
 }
 
+static enum swap_role swap_role(unsigned int mode, unsigned int state, bool ceded)
+{
+	bool failed_over = state == STATE_RECOVERED || state == STATE_COMMITTED;
+
+	if (mode == MODE_PRIMARY)
+		return ceded ? SWAP_CEDED : SWAP_PRIMARY;
+	return failed_over ? SWAP_FAILED_OVER : SWAP_REPLICA;
+}
+
 static enum swap_role swap_role_of(const struct relationship_record *r)
 {
-	bool failed_over = r->state == STATE_RECOVERED || r->state == STATE_COMMITTED;
-
-	if (r->mode == MODE_PRIMARY)
-		return r->ceded ? SWAP_CEDED : SWAP_PRIMARY;
-	return failed_over ? SWAP_FAILED_OVER : SWAP_REPLICA;
+	return swap_role(r->mode, r->state, r->ceded);
 }
 
 int vm_change(struct vm *vm, const struct relationship_record *next, struct failure *f)
@@ -121,8 +127,7 @@ int vm_change_role(struct vm *vm, const struct relationship_record *next, struct
 		return rc;
 	rc = vm_change(vm, next, f);
 	if (rc) {
-		if (vm->r.boot[0])
-			(void)fence_lower(&vm->r, NULL);
+		vm_sync_fence(vm);
 		return rc;
 	}
 	if (faces && fence_lower(&vm->r, &why))
@@ -200,8 +205,10 @@ struct history vm_history(const struct vm *vm)
 
 void vm_note_peer(struct vm *vm, const struct reply *reply)
 {
+	vm->silent_since_ns = clock_ns();
 	if (reply->mode == MODE_NONE)
 		return;
+	vm->peer_may_face = swap_may_face(swap_role(reply->mode, reply->state, reply->ceded));
 	vm->peer_mode = reply->mode;
 	vm->peer_state = reply->state;
 	vm->peer_seen_us = realtime_us();

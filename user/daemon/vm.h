@@ -21,11 +21,12 @@ struct vm {
 	/* The peer, as it described itself last; 0: it did not yet. */
 	unsigned int peer_mode;
 	unsigned int peer_state;
+	bool peer_may_face;
 	uint64_t peer_seen_us;
 	bool is_split; /* both hosts may run it (split_brain.h), and there it is so: */
 	struct history split_there;
 	uint64_t bytes_per_second; /* of the last transfer; 0: unknown */
-	uint64_t guard_ns; /* when the host began to wait for the peer's word after a boot */
+	uint64_t silent_since_ns; /* the peer's last word, or when its word was first wanted; 0: never */
 };
 
 /** vm_load_all - what the store holds. */
