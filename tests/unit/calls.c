@@ -51,6 +51,30 @@ TEST(a_call_is_read_as_it_was_written)
 	EXPECT_EQ(0, memcmp(&written, &read, sizeof(read)));
 }
 
+/* A record of an earlier version may hold one. */
+TEST(no_epoch_is_not_among_those_in_doubt)
+{
+	struct disk_record disk = { .name = "disk0", .size_bytes = 512 };
+	struct relationship_record r = {
+		.vm = { { 1 } },
+		.epoch = { { 3 } },
+		.aborted = { { { 0 } }, { { 5 } } },
+		.nr_aborted = 2,
+		.disks = &disk,
+		.nr_disks = 1,
+	};
+	struct call written;
+	struct call read;
+	char *text;
+
+	call_of_relationship(CALL_RECEIVE, &r, &written);
+	text = call_encode(&written);
+	ASSERT_EQ(0, call_decode(text, &read, NULL));
+	free(text);
+	ASSERT_EQ(1, read.nr_aborted);
+	EXPECT_TRUE(uuid_equal(&r.aborted[1], &read.aborted[0]));
+}
+
 TEST(calls_that_ask_keep_their_terms)
 {
 	struct call call;

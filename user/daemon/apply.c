@@ -197,7 +197,7 @@ static bool same_configuration(const struct relationship_record *a,
  * What was noted belongs to the disk, not to the name of its tracker: another tracker has another
  * map, and is to be noticed.
  */
-static void keep_trackers(const struct relationship_record *from, struct relationship_record *to)
+static void keep_notes(const struct relationship_record *from, struct relationship_record *to)
 {
 	for (size_t i = 0; i < to->nr_disks; i++) {
 		for (size_t j = 0; j < from->nr_disks; j++) {
@@ -206,6 +206,7 @@ static void keep_trackers(const struct relationship_record *from, struct relatio
 			to->disks[i].tracker_uuid = from->disks[j].tracker_uuid;
 			to->disks[i].tracker_generation = from->disks[j].tracker_generation;
 			to->disks[i].map_lost = from->disks[j].map_lost;
+			to->disks[i].send = from->disks[j].send;
 		}
 	}
 }
@@ -215,7 +216,7 @@ static int change(struct vm *vm, struct relationship_record *r, struct failure *
 	struct relationship_record next = vm->r;
 	int rc;
 
-	keep_trackers(&vm->r, r);
+	keep_notes(&vm->r, r);
 	memcpy(next.name, r->name, sizeof(next.name));
 	memcpy(next.peer, r->peer, sizeof(next.peer));
 	next.settings = r->settings;

@@ -78,8 +78,11 @@ static void add_aborted(struct json_object *object, const struct uuid *epochs, s
 	struct json_object *aborted = json_object_new_array();
 
 	for (size_t i = 0; i < nr; i++) {
-		struct json_object *item = json_object_new_object();
+		struct json_object *item;
 
+		if (uuid_is_nil(&epochs[i]))
+			continue;
+		item = json_object_new_object();
 		json_add_uuid(item, "epoch", &epochs[i]);
 		(void)json_object_array_add(aborted, item);
 	}

@@ -260,15 +260,16 @@ static void fail(struct delta *delta, const struct failure *why)
 
 /* --- its good end --- */
 
-/* vm_change(), and what the state says is sent of each disk from now on. */
-static int change_to_usual(struct vm *vm, struct relationship_record *next, struct failure *f)
+/* vm_change(), and from now on @send is sent of each disk. */
+static int change_send(struct vm *vm, struct relationship_record *next, enum disk_send send,
+		       struct failure *f)
 {
 	int rc = vm_copy_disks(vm, &next->disks, f);
 
 	if (rc)
 		return rc;
 	for (size_t i = 0; i < next->nr_disks; i++)
-		next->disks[i].send = SEND_USUAL;
+		next->disks[i].send = send;
 	rc = vm_change(vm, next, f);
 	if (rc)
 		free(next->disks);
@@ -293,7 +294,7 @@ static int commit(struct delta *delta, struct failure *f)
 	next.last_error[0] = '\0';
 	next.last_replication_us = realtime_us();
 	rc = vm_apply_event(vm, EVENT_DELTA_SENT, &next, f);
-	return rc ? rc : change_to_usual(vm, &next, f);
+	return rc ? rc : change_send(vm, &next, SEND_USUAL, f);
 }
 
 /* The fence is up: has nothing been written since the delta, and may the VM go? */
@@ -434,14 +435,15 @@ static const struct worker_events events = {
 
 /*
  * The peer's base decides which of the epochs in doubt it can still hold; from now on this one is
- * in doubt too.
+ * in doubt too. A base to which no map reaches back is none of them.
  */
-static int note_handover(struct vm *vm, const struct uuid *peer_base, struct failure *f)
+static int note_handover(const struct delta *delta, const struct uuid *peer_base, struct failure *f)
 {
+	struct vm *vm = delta->vm;
 	struct relationship_record next = vm->r;
 
 	next.nr_aborted = 0;
-	if (!uuid_equal(peer_base, &next.base))
+	if (!delta->full && !uuid_is_nil(peer_base) && !uuid_equal(peer_base, &next.base))
 		next.aborted[next.nr_aborted++] = *peer_base;
 	next.aborted[next.nr_aborted++] = next.epoch;
 	return vm_change(vm, &next, f);
@@ -469,7 +471,7 @@ static int hand_over(struct delta *delta, const struct reply *reply, struct fail
 	rc = send_plan(&delta->vm->r, delta->infos, delta->all, delta->compare,
 		       delta->daemon->config.send_rate, &plan, f);
 	if (!rc)
-		rc = note_handover(delta->vm, &reply->base, f);
+		rc = note_handover(delta, &reply->base, f);
 	if (rc)
 		return rc;
 	fd = conn_steal_fd(&delta->conn);
@@ -741,8 +743,10 @@ static void choose_all(struct delta *delta, enum job_type type)
 
 	delta->full = true;
 	for (size_t i = 0; i < vm->r.nr_disks; i++) {
-		delta->all[i] = begins_anew(type) ||
-				(sends_all(vm) && vm->r.disks[i].send == SEND_USUAL);
+		enum disk_send send = vm->r.disks[i].send;
+
+		delta->all[i] = begins_anew(type) || send == SEND_ALL ||
+				(sends_all(vm) && send == SEND_USUAL);
 		delta->full &= delta->all[i];
 	}
 }
@@ -772,7 +776,7 @@ static int check(struct delta *delta, enum job_type type, struct failure *f)
 	return rc;
 }
 
-/* From here on the state says that all is to be sent, until it was. */
+/* CRASH: before a tracker is noted that does not reach back to the base. */
 static int begin_sending_all(struct vm *vm, enum job_type type, struct failure *f)
 {
 	struct relationship_record next = vm->r;
@@ -781,7 +785,7 @@ static int begin_sending_all(struct vm *vm, enum job_type type, struct failure *
 	if (!begins_anew(type))
 		return 0;
 	rc = vm_apply_event(vm, event_of_type(type), &next, f);
-	return rc ? rc : change_to_usual(vm, &next, f);
+	return rc ? rc : change_send(vm, &next, SEND_ALL, f);
 }
 
 struct job *delta_start(struct vm *vm, enum job_type type, struct failure *f)

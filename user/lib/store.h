@@ -36,6 +36,7 @@ enum disk_send {
 	SEND_USUAL,
 	SEND_MAP, /* what the map says, whatever the state */
 	SEND_BOTH, /* and what the peer's map says, which has to be fetched first */
+	SEND_ALL, /* until all of it was sent: the tracker that is noted says nothing about the base */
 	NR_DISK_SENDS
 };
 
