@@ -221,13 +221,16 @@ static int on_stop_poll(sd_event_source *source, uint64_t usec, void *context)
 static int on_signal(sd_event_source *source, const struct signalfd_siginfo *info, void *context)
 {
 	struct daemon *d = context;
+	struct vm *next;
 
 	(void)source;
 	(void)info;
 	(void)sd_notify(0, "STOPPING=1");
 	d->stopping = true;
 	listener_stop(d);
-	for (struct vm *vm = d->vms; vm; vm = vm->next) {
+	for (struct vm *vm = d->vms; vm; vm = next) {
+		/* One that was only being created goes with its job. */
+		next = vm->next;
 		if (!vm->job)
 			continue;
 		vm->job->terminating = true;
