@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/cleanup.h"
 #include "base/macro.h"
@@ -102,6 +103,7 @@ static int read_settings(const char *what, struct json_object *item, struct rela
 static int read_role(const char *what, struct json_object *item, struct relationship_record *r,
 		     struct failure *f)
 {
+	struct relationship_role ignored;
 	uint64_t mode = MODE_PRIMARY;
 	uint64_t state = STATE_REPLICATING;
 	int rc;
@@ -118,6 +120,12 @@ static int read_role(const char *what, struct json_object *item, struct relation
 	if (mode == MODE_NONE)
 		return failure_set(f, CODE_INVALID_PARAMETER, -EINVAL,
 				   "%s: \"mode\" must be 1 (primary) or 2 (replica).", what);
+	/* Which is legal in each role that there is. */
+	if (!relationship_step((struct relationship_role){ r->mode, r->state }, EVENT_REMOVE,
+			       &ignored))
+		return failure_set(f, CODE_INVALID_PARAMETER, -EINVAL,
+				   "%s: a host that is %s is never in state %u (%s).", what,
+				   mode_name(r->mode), r->state, state_name(r->state));
 	/* Failed over, and nothing protects the VM until the replication is reversed. */
 	r->health = state == STATE_RECOVERED || state == STATE_COMMITTED ? HEALTH_WARNING
 									 : HEALTH_OK;
@@ -193,6 +201,15 @@ static bool same_configuration(const struct relationship_record *a,
 	return true;
 }
 
+static const struct disk_record *find_disk(const struct relationship_record *r, const char *name)
+{
+	for (size_t i = 0; i < r->nr_disks; i++) {
+		if (strcmp(r->disks[i].name, name) == 0)
+			return &r->disks[i];
+	}
+	return NULL;
+}
+
 /*
  * What was noted belongs to the disk, not to the name of its tracker: another tracker has another
  * map, and is to be noticed.
@@ -200,15 +217,42 @@ static bool same_configuration(const struct relationship_record *a,
 static void keep_notes(const struct relationship_record *from, struct relationship_record *to)
 {
 	for (size_t i = 0; i < to->nr_disks; i++) {
-		for (size_t j = 0; j < from->nr_disks; j++) {
-			if (strcmp(from->disks[j].name, to->disks[i].name) != 0)
-				continue;
-			to->disks[i].tracker_uuid = from->disks[j].tracker_uuid;
-			to->disks[i].tracker_generation = from->disks[j].tracker_generation;
-			to->disks[i].map_lost = from->disks[j].map_lost;
-			to->disks[i].send = from->disks[j].send;
-		}
+		const struct disk_record *disk = find_disk(from, to->disks[i].name);
+
+		if (!disk)
+			continue;
+		to->disks[i].tracker_uuid = disk->tracker_uuid;
+		to->disks[i].tracker_generation = disk->tracker_generation;
+		to->disks[i].map_lost = disk->map_lost;
+		to->disks[i].send = disk->send;
 	}
+}
+
+/* One disk under two names? */
+static bool is_one_disk(const char *a, const char *b)
+{
+	struct stat at_a, at_b;
+
+	if (strcmp(a, b) == 0)
+		return true;
+	if (stat(a, &at_a) < 0 || stat(b, &at_b) < 0)
+		return false;
+	if (S_ISBLK(at_a.st_mode) && S_ISBLK(at_b.st_mode))
+		return at_a.st_rdev == at_b.st_rdev;
+	return at_a.st_dev == at_b.st_dev && at_a.st_ino == at_b.st_ino;
+}
+
+/* A primary notices another disk by its tracker; on a replica nothing else tells of one. */
+static bool has_another_disk(const struct relationship_record *from,
+			     const struct relationship_record *to)
+{
+	for (size_t i = 0; i < to->nr_disks; i++) {
+		const struct disk_record *disk = find_disk(from, to->disks[i].name);
+
+		if (!disk || !is_one_disk(disk->path, to->disks[i].path))
+			return true;
+	}
+	return false;
 }
 
 static int change(struct vm *vm, struct relationship_record *r, struct failure *f)
@@ -217,6 +261,12 @@ static int change(struct vm *vm, struct relationship_record *r, struct failure *
 	int rc;
 
 	keep_notes(&vm->r, r);
+	if (vm->r.mode == MODE_REPLICA && has_another_disk(&vm->r, r)) {
+		/* No delta will do on it: all is compared first. */
+		memset(&next.base, 0, sizeof(next.base));
+		memset(&next.epoch, 0, sizeof(next.epoch));
+		next.inconsistent = true;
+	}
 	memcpy(next.name, r->name, sizeof(next.name));
 	memcpy(next.peer, r->peer, sizeof(next.peer));
 	next.settings = r->settings;
