@@ -114,6 +114,7 @@ check "the log has what ran" grep -q 'resynchronising: ' <(on a failback log)
 # --- another disk under a replica ---
 
 truncate -s $size "$TMPDIR/b.other"
+check "nothing goes by itself from here on" wait_for 10 on a failback suspend vm1
 relationship 2 3 a "$(disk disk0 $size "$TMPDIR/b.other" vm1-disk0)" >"$TMPDIR/other.json"
 check "a replica is given another disk" on b failback apply "$TMPDIR/other.json"
 check_equal "... which holds no instant of the VM" "$(vm_property b Consistent)" false
@@ -124,7 +125,7 @@ check "... and identical then" wait_for 10 cmp -s "$a0" "$TMPDIR/b.other"
 wait_for 20 eval '[ "$(vm_property b Consistent)" = true ]'
 ln -s "$TMPDIR/b.other" "$TMPDIR/b.link"
 relationship 2 3 a "$(disk disk0 $size "$TMPDIR/b.link" vm1-disk0)" >"$TMPDIR/other.json"
-check "another name of the same disk is none" on b failback apply "$TMPDIR/other.json"
+check "another name of the same disk is none" wait_for 10 on b failback apply "$TMPDIR/other.json"
 check_equal "... and it stays as it is" "$(vm_property b Consistent)" true
 relationship 1 5 b "$(disk disk0 $size "$b0" vm1-disk0)" >"$TMPDIR/other.json"
 check_fails "a role that there is none of is refused" 15 'never in state 5' on b failback apply "$TMPDIR/other.json"
