@@ -128,10 +128,18 @@ void cbt_cow_resume(struct cbt_cow *cow, struct list_head *resume)
 static void broken_step(struct work_struct *work)
 {
 	struct cbt_cow *cow = container_of(work, struct cbt_cow, broken_work);
-	enum cbt_broken why = cbt_cow_broken(cow);
+	enum cbt_broken why = CBT_BROKEN_NOT;
+	unsigned long flags;
+	uuid_t uuid;
 
+	spin_lock_irqsave(&cow->lock, flags);
+	if (cow->epoch) {
+		why = cow->epoch->broken;
+		uuid = cow->epoch->uuid;
+	}
+	spin_unlock_irqrestore(&cow->lock, flags);
 	if (why)
-		cow->params.ops->broken(cow->params.owner, why);
+		cow->params.ops->broken(cow->params.owner, &uuid, why);
 }
 
 /*--------------------------------------------------------------------------------------------------
@@ -144,7 +152,8 @@ void cbt_cow_buffer_recycle(struct cbt_cow *cow, struct cbt_buffer *buffer)
 
 	cbt_pool_put(&cow->pool, buffer);
 	cow->progress = jiffies;
-	if (cow->epoch)
+	/* Of one that is prepared the reserve is there. */
+	if (cow->epoch || cow->prepared)
 		return;
 	cbt_pool_detach(&cow->pool, &unused);
 	cbt_buffers_free(&cow->pool, &unused);
@@ -182,6 +191,30 @@ static void buffer_forget(struct cbt_cow *cow, struct cbt_buffer *buffer)
  * Watching (invariant I8)
  */
 
+static bool is_late(ktime_t started)
+{
+	return ktime_ms_delta(ktime_get(), started) > 10LL * READ_ONCE(copy_stall_ms);
+}
+
+/* A copy that is not done in time, however others fare: its read hangs, or one of the image does. */
+static bool is_copy_late(const struct cbt_cow *cow)
+{
+	const struct cbt_buffer *buffer;
+	const struct cow_io *io;
+
+	list_for_each_entry(io, &cow->reading, link) {
+		if (!is_late(io->started))
+			break;
+		list_for_each_entry(buffer, &io->buffers, link)
+			if (!is_stale(cow, buffer))
+				return true;
+	}
+	list_for_each_entry(buffer, &cow->held, link)
+		if (is_late(buffer->started))
+			return true;
+	return false;
+}
+
 static void watch_step(struct work_struct *work)
 {
 	struct cbt_cow *cow = container_of(to_delayed_work(work), struct cbt_cow, watch_work);
@@ -191,11 +224,13 @@ static void watch_step(struct work_struct *work)
 
 	spin_lock_irqsave(&cow->lock, flags);
 	if (somebody_waits(cow)) {
-		if (time_before(now, cow->progress + stall))
+		if (!time_before(now, cow->progress + stall))
+			cbt_cow_break_epoch(cow, CBT_BROKEN_OVERFLOW, &resume);
+		else if (is_copy_late(cow))
+			cbt_cow_break_epoch(cow, CBT_BROKEN_COPY_READ, &resume);
+		else
 			queue_delayed_work(watch_queue, &cow->watch_work,
 					   cow->progress + stall - now);
-		else
-			cbt_cow_break_epoch(cow, CBT_BROKEN_OVERFLOW, &resume);
 	}
 	spin_unlock_irqrestore(&cow->lock, flags);
 	cbt_cow_resume(cow, &resume);
@@ -225,6 +260,7 @@ struct cbt_cow *cbt_cow_new(const struct cbt_cow_params *params)
 	INIT_LIST_HEAD(&cow->arriving);
 	cbt_gather_init(&cow->gather, gathered);
 	INIT_LIST_HEAD(&cow->reads);
+	INIT_LIST_HEAD(&cow->reading);
 	INIT_LIST_HEAD(&cow->held);
 	INIT_LIST_HEAD(&cow->ready);
 	INIT_LIST_HEAD(&cow->copied);
@@ -344,7 +380,19 @@ static void slots_inherit(struct cbt_cow *cow, struct list_head *ios)
 		slots_mark(cow->epoch, io->slot, io->nr_buffers);
 }
 
-void cbt_cow_begin(struct cbt_cow *cow, const struct cbt_map *frozen, u64 number)
+void cbt_cow_grow(struct cbt_cow *cow, u64 size_sectors)
+{
+	unsigned long flags;
+
+	if (!cow)
+		return;
+	spin_lock_irqsave(&cow->lock, flags);
+	cow->params.size_sectors = size_sectors;
+	spin_unlock_irqrestore(&cow->lock, flags);
+}
+
+void cbt_cow_begin(struct cbt_cow *cow, const struct cbt_map *frozen, u64 number,
+		   const uuid_t *uuid)
 {
 	struct cow_epoch *e;
 	unsigned long flags;
@@ -352,10 +400,12 @@ void cbt_cow_begin(struct cbt_cow *cow, const struct cbt_map *frozen, u64 number
 	if (!cow)
 		return;
 	spin_lock_irqsave(&cow->lock, flags);
+	WARN_ON_ONCE(!cow->pool.nr_free);
 	e = cow->prepared;
 	cow->prepared = NULL;
 	e->frozen = frozen;
 	e->number = number;
+	e->uuid = *uuid;
 	cow->epoch = e;
 	cow->starved = false;
 	cow->draining = false;
@@ -475,7 +525,7 @@ const char *cbt_broken_text(enum cbt_broken why)
 	case CBT_BROKEN_OVERFLOW:
 		return "the epoch is broken: the diff area is full or too slow; abort it";
 	case CBT_BROKEN_COPY_READ:
-		return "the epoch is broken: a block could not be read for its copy; abort it";
+		return "the epoch is broken: a block could not be read for its copy, or not in time; abort it";
 	case CBT_BROKEN_SECURE_ERASE:
 		return "the epoch is broken: frozen blocks were securely erased; abort it";
 	case CBT_BROKEN_NO_MEMORY:

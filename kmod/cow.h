@@ -17,6 +17,7 @@
 #include <linux/blk_types.h>
 #include <linux/list.h>
 #include <linux/types.h>
+#include <linux/uuid.h>
 
 #include "map.h"
 
@@ -24,7 +25,7 @@
 enum cbt_broken {
 	CBT_BROKEN_NOT,
 	CBT_BROKEN_OVERFLOW,		/* diff area full, or no progress for copy_stall_ms */
-	CBT_BROKEN_COPY_READ,		/* the origin could not be read */
+	CBT_BROKEN_COPY_READ,		/* the origin could not be read, or not in 10 * copy_stall_ms */
 	CBT_BROKEN_SECURE_ERASE,	/* the guest erased blocks that needed a copy */
 	CBT_BROKEN_NO_MEMORY,
 	CBT_BROKEN_DIFF_WRITE,		/* the diff area could not be written */
@@ -46,9 +47,9 @@ struct cbt_cow_ops {
 	 */
 	void (*resume)(void *owner, struct list_head *waits);
 	/* The epoch is broken. Called once for it, from a worker. */
-	void (*broken)(void *owner, enum cbt_broken why);
+	void (*broken)(void *owner, const uuid_t *epoch, enum cbt_broken why);
 	/* Three quarters of the diff area are in use. Called once for an epoch, from a worker. */
-	void (*watermark)(void *owner);
+	void (*watermark)(void *owner, const uuid_t *epoch);
 };
 
 /**
@@ -60,6 +61,8 @@ struct cbt_cow_ops {
 struct cbt_cow_params {
 	struct block_device *origin;
 	struct block_device *diff;
+	dev_t origin_dev;		/* their numbers, for who outlives them */
+	dev_t diff_dev;
 	sector_t diff_start;
 	u32 nr_slots;			/* what bitmaps of the kernel count in */
 	u64 size_sectors;
@@ -111,14 +114,19 @@ void cbt_cow_stop(struct cbt_cow *cow);
 int cbt_cow_prepare(struct cbt_cow *cow);
 void cbt_cow_cancel(struct cbt_cow *cow);
 
+/** cbt_cow_grow - the disk has grown. No epoch is frozen, and none is begun meanwhile. */
+void cbt_cow_grow(struct cbt_cow *cow, u64 size_sectors);
+
 /**
  * cbt_cow_begin - from now on keep what is dirty in @frozen.
  * @frozen: stays as it is until cbt_cow_end() and a grace period
  * @epoch: its number, not 0, never used before
+ * @uuid: by which others know it
  *
  * To be called behind the drained gate, after cbt_cow_prepare(). Does not sleep.
  */
-void cbt_cow_begin(struct cbt_cow *cow, const struct cbt_map *frozen, u64 epoch);
+void cbt_cow_begin(struct cbt_cow *cow, const struct cbt_map *frozen, u64 epoch,
+		   const uuid_t *uuid);
 
 /**
  * cbt_cow_end - the epoch ends: its image is no more, nothing needs a copy.

@@ -12,9 +12,9 @@
 static void copy_trace(const struct cbt_cow *cow, const struct cow_io *io)
 {
 	const struct cbt_buffer *first = list_first_entry(&io->buffers, struct cbt_buffer, link);
-	s64 duration_ns = io->started ? ktime_to_ns(ktime_sub(ktime_get(), io->started)) : 0;
 
-	trace_cbt_copy(cow->params.dev, first->block, io->nr_buffers, duration_ns,
+	trace_cbt_copy(cow->params.dev, first->block, io->nr_buffers,
+		       ktime_to_ns(ktime_sub(ktime_get(), io->started)),
 		       blk_status_to_errno(io->bio.bi_status));
 }
 
@@ -27,17 +27,17 @@ static void copies_collect(struct cbt_cow *cow, struct list_head *resume)
 	while ((io = list_first_entry_or_null(&cow->copied, struct cow_io, link))) {
 		if (trace_cbt_copy_enabled())
 			copy_trace(cow, io);
-		if (io->bio.bi_status)
-			cbt_cow_break_epoch(cow, CBT_BROKEN_COPY_READ, resume);
 		list_for_each_entry_safe(buffer, next, &io->buffers, link) {
 			list_del(&buffer->link);
 			if (is_stale(cow, buffer)) {
 				cbt_cow_buffer_drop(cow, buffer);
 			} else if (io->bio.bi_status) {
+				cbt_cow_break_epoch(cow, CBT_BROKEN_COPY_READ, resume);
 				xa_erase(&cow->epoch->index, buffer->block);
 				cbt_cow_buffer_drop(cow, buffer);
 			} else {
 				buffer->state = CBT_BUFFER_HELD;
+				buffer->started = io->started;
 				list_add_tail(&buffer->link, &cow->held);
 			}
 		}
@@ -148,7 +148,8 @@ static int run_start(struct cbt_cow *cow, u64 first, u64 last, struct bio_list *
 	}
 	io->bio.bi_iter.bi_sector = first << cow->params.block_shift;
 	io->nr_buffers = i;
-	io->started = trace_cbt_copy_enabled() ? ktime_get() : 0;
+	io->started = ktime_get();
+	list_add_tail(&io->link, &cow->reading);
 	cow->nr_copying++;
 	bio_list_add(bios, &io->bio);
 	return i;

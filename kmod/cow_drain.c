@@ -37,11 +37,11 @@ static bool drains_collect(struct cbt_cow *cow, struct list_head *resume)
 	while ((io = list_first_entry_or_null(&cow->written, struct cow_io, link))) {
 		unsigned long slot = io->slot;
 
-		if (io->bio.bi_status)
-			cbt_cow_break_epoch(cow, CBT_BROKEN_DIFF_WRITE, resume);
 		list_for_each_entry_safe(buffer, next, &io->buffers, link) {
 			list_del(&buffer->link);
 			if (!is_stale(cow, buffer)) {
+				if (io->bio.bi_status)
+					cbt_cow_break_epoch(cow, CBT_BROKEN_DIFF_WRITE, resume);
 				/* In place of the buffer: this allocates nothing. */
 				xa_store(&cow->epoch->index, buffer->block, xa_mk_value(slot),
 					 GFP_NOWAIT);
@@ -118,6 +118,7 @@ void cbt_cow_drain_step(struct work_struct *work)
 	struct bio_list bios = BIO_EMPTY_LIST;
 	unsigned long flags;
 	LIST_HEAD(resume);
+	uuid_t uuid;
 	bool tell;
 
 	spin_lock_irqsave(&cow->lock, flags);
@@ -127,12 +128,14 @@ void cbt_cow_drain_step(struct work_struct *work)
 		while (wants_drain(cow) && drain_start(cow, &bios))
 			;
 	tell = crosses_watermark(cow);
+	if (tell)
+		uuid = cow->epoch->uuid;
 	if (!cow->nr_writing)
 		wake_up(&cow->idle);
 	spin_unlock_irqrestore(&cow->lock, flags);
 
 	if (tell)
-		cow->params.ops->watermark(cow->params.owner);
+		cow->params.ops->watermark(cow->params.owner, &uuid);
 	cbt_cow_resume(cow, &resume);
 	cbt_cow_bios_submit(&bios);
 }

@@ -18,7 +18,7 @@ static void io_end(struct bio *bio)
 		list_move_tail(&io->link, &cow->written);
 		cow_wake_drain(cow);
 	} else {
-		list_add_tail(&io->link, &cow->copied);
+		list_move_tail(&io->link, &cow->copied);
 		cow_wake_copy(cow);
 	}
 	spin_unlock_irqrestore(&cow->lock, flags);

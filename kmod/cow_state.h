@@ -23,6 +23,7 @@
 /* What is kept of a frozen epoch. */
 struct cow_epoch {
 	u64 number;
+	uuid_t uuid;
 	const struct cbt_map *frozen;
 	struct cbt_map done;		/* copied or released */
 	struct xarray index;		/* block -> struct cbt_buffer, or a slot as a value */
@@ -53,7 +54,8 @@ struct cbt_cow {
 	struct list_head reads;		/* of the image, from the origin: struct cbt_cow_read */
 	struct list_head held;		/* struct cbt_buffer */
 	struct list_head ready;
-	struct list_head copied;	/* struct cow_io: done, to be seen to */
+	struct list_head reading;	/* struct cow_io in flight, the oldest first */
+	struct list_head copied;	/* the same: done, to be seen to */
 	struct list_head writing;
 	struct list_head written;
 	u32 nr_copying;			/* struct cow_io in flight, or not yet seen to */
@@ -81,7 +83,7 @@ struct cow_io {
 	struct list_head buffers;	/* of consecutive blocks, or for consecutive slots */
 	unsigned long slot;		/* of the first, when writing */
 	u32 nr_buffers;
-	ktime_t started;		/* while reads are traced */
+	ktime_t started;		/* of reads */
 	struct bio bio;			/* last: its vectors follow */
 };
 

@@ -236,7 +236,7 @@ static void epoch_swap(struct cbt_tracker *t, const uuid_t *epoch)
 	t->active = &t->maps[t->frozen == &t->maps[0]];
 	t->frozen_epoch = t->epoch++;
 	spin_unlock(&t->maps_lock);
-	cbt_cow_begin(t->cow, t->frozen, t->frozen_epoch);
+	cbt_cow_begin(t->cow, t->frozen, t->frozen_epoch, epoch);
 	t->frozen_uuid = *epoch;
 	t->nr_changes++;
 	/* What is hot belongs to the epoch that ended. */
@@ -387,6 +387,8 @@ static void touch_excess(struct cbt_tracker *t, const struct cbt_map *frozen)
 		spin_lock(&t->store.lock);
 		cbt_log_touch_leaf(&t->store, leaf);
 		spin_unlock(&t->store.lock);
+		if (!(leaf & 1023))
+			cond_resched();
 	}
 }
 
@@ -399,8 +401,9 @@ static void commit_finish(struct cbt_tracker *t)
 	outcome_add(t, &t->frozen_uuid, t->frozen_epoch, true);
 	t->base_uuid = t->frozen_uuid;
 	copies_end(t);
-	touch_excess(t, frozen);
+	/* ORDER: in this one, or a checkpoint in between writes the bits once more. */
 	frozen_detach(t);
+	touch_excess(t, frozen);
 	cbt_map_clear(frozen);
 	cbt_map_clear(suspects);
 	t->committing = false;
@@ -473,8 +476,15 @@ static bool commit_is_over(const struct cbt_tracker *t)
 static int commit_result(const struct cbt_tracker *t, const uuid_t *epoch, u32 index,
 			 struct cbt_refusal *why)
 {
-	if (!holds_frozen(t, epoch))
-		return 0;
+	const struct cbt_outcome *outcome = outcome_find(t, epoch);
+
+	if (!holds_frozen(t, epoch)) {
+		if (outcome && outcome->committed)
+			return 0;
+		/* By somebody else, after the origin's flush failed. */
+		return refuse(why, -ECANCELED, index,
+			      "the epoch was aborted meanwhile: freeze and send a new one");
+	}
 	if (t->committing && t->commit_error)
 		return refuse(why, -EIO, index,
 			      "the store failed while it committed: attach the tracker anew, it settles then");
@@ -514,7 +524,7 @@ int cbt_commit(struct cbt_tracker *const *trackers, u32 nr, const uuid_t *epoch,
 }
 
 /* The active map is not swapped meanwhile: that needs the control lock. */
-static void abort_one(struct cbt_tracker *t)
+static void frozen_merge(struct cbt_tracker *t)
 {
 	struct cbt_map *suspects = cbt_tracker_suspects(t, t->frozen);
 	u64 leaf;
@@ -533,6 +543,11 @@ static void abort_one(struct cbt_tracker *t)
 		cbt_map_merge_leaf(cbt_tracker_suspects(t, t->active), suspects, leaf);
 	spin_unlock(&t->maps_lock);
 	frozen_detach(t);
+}
+
+static void abort_one(struct cbt_tracker *t)
+{
+	frozen_merge(t);
 	outcome_add(t, &t->frozen_uuid, t->frozen_epoch, false);
 	epoch_ended(t, false);
 	cbt_tracker_save(t);
@@ -548,6 +563,28 @@ int cbt_abort(struct cbt_tracker *const *trackers, u32 nr, const uuid_t *epoch,
 		if (holds_frozen(trackers[i], epoch))
 			abort_one(trackers[i]);
 	return error;
+}
+
+void cbt_epoch_settle(struct cbt_tracker *t)
+{
+	while (t->committing && !t->commit_error) {
+		cbt_control_unlock();
+		flush_work(&t->commit_work);
+		cbt_control_lock();
+	}
+}
+
+void cbt_epoch_drop(struct cbt_tracker *t)
+{
+	if (!t->frozen)
+		return;
+	if (!t->committing) {
+		abort_one(t);
+		return;
+	}
+	/* The store failed under the commit, and only it knows how that ended: no outcome is told. */
+	frozen_merge(t);
+	t->committing = false;
 }
 
 /*--------------------------------------------------------------------------------------------------

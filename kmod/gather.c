@@ -4,6 +4,7 @@
  * for nothing or a round later. It cannot fail to wake him: whoever comes first starts it, also when
  * it is running just then, and each run that sees somebody starts it again or wakes the worker.
  */
+#include "compat.h"
 #include "gather.h"
 
 static enum hrtimer_restart time_out(struct hrtimer *timer)
@@ -32,9 +33,7 @@ void cbt_gather_init(struct cbt_gather *gather, void (*wake)(struct cbt_gather *
 	gather->calm_between = CBT_GATHER_CALM_MIN;
 	gather->calm = CBT_GATHER_CALM_MIN;
 	gather->wake = wake;
-	/* COMPAT(6.1): hrtimer_setup() takes both since 6.13. */
-	hrtimer_init(&gather->timer, CLOCK_MONOTONIC, HRTIMER_MODE_REL);
-	gather->timer.function = time_out;
+	hrtimer_setup(&gather->timer, time_out, CLOCK_MONOTONIC, HRTIMER_MODE_REL);
 }
 
 void cbt_gather_exit(struct cbt_gather *gather)

@@ -71,8 +71,6 @@ static int map_dump_begin(struct map_dump *dump, struct netlink_callback *cb)
 	struct cbt_tracker *t;
 	int error;
 
-	if (!cbt_genl_may(cb->skb, cb->extack))
-		return -EPERM;
 	error = nlmsg_parse(cb->nlh, GENL_HDRLEN, attrs, CBT_A_START, cbt_map_get_policy, cb->extack);
 	if (error)
 		return error;
@@ -226,6 +224,9 @@ int cbt_genl_map_dump(struct sk_buff *skb, struct netlink_callback *cb)
 	struct cbt_tracker *t;
 	int error = 0;
 
+	/* Before the lock, for which others wait. */
+	if (!cbt_genl_may(cb->skb, cb->extack))
+		return -EPERM;
 	cbt_control_lock();
 	if (!dump->begun)
 		error = map_dump_begin(dump, cb);

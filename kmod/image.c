@@ -35,12 +35,12 @@ struct image {
  * Constructor
  */
 
-static int open_device(struct dm_target *ti, struct block_device *bdev, struct dm_dev **ret)
+static int open_device(struct dm_target *ti, dev_t dev, struct dm_dev **ret)
 {
 	char path[24];
 	int error;
 
-	snprintf(path, sizeof(path), "%u:%u", MAJOR(bdev->bd_dev), MINOR(bdev->bd_dev));
+	snprintf(path, sizeof(path), "%u:%u", MAJOR(dev), MINOR(dev));
 	error = dm_get_device(ti, path, dm_table_get_mode(ti->table), ret);
 	if (error)
 		ti->error = "Cannot open the tracker's origin or store";
@@ -63,7 +63,7 @@ static int get_epoch(struct dm_target *ti, struct image *image, char **argv)
 		ti->error = (char *)why;
 		return error;
 	}
-	if (ti->begin || ti->len != cbt_cow_params(image->cow)->size_sectors) {
+	if (ti->begin || ti->len != READ_ONCE(cbt_cow_params(image->cow)->size_sectors)) {
 		ti->error = "The table must cover the whole tracker";
 		return -EINVAL;
 	}
@@ -97,9 +97,9 @@ static int image_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 	}
 	error = get_epoch(ti, image, argv);
 	if (!error)
-		error = open_device(ti, cbt_cow_params(image->cow)->origin, &image->origin);
+		error = open_device(ti, cbt_cow_params(image->cow)->origin_dev, &image->origin);
 	if (!error)
-		error = open_device(ti, cbt_cow_params(image->cow)->diff, &image->diff);
+		error = open_device(ti, cbt_cow_params(image->cow)->diff_dev, &image->diff);
 	if (error) {
 		image_free(ti, image);
 		return error;

@@ -358,15 +358,18 @@ static u64 page_merge(struct cbt_leaf *into, struct cbt_leaf *from)
 	return nr_new;
 }
 
-/* Merge a leaf that nobody else knows, and consume it; returns how many blocks became dirty. */
-static u64 leaf_merge(struct cbt_map *into, u64 index, struct cbt_leaf *from)
+/*
+ * Merge a leaf of @nr_dirty blocks that nobody else knows, and consume it; returns how many blocks
+ * became dirty. Once it is in the map, others mark in it, and count what they mark.
+ */
+static u64 leaf_merge(struct cbt_map *into, u64 index, struct cbt_leaf *from, u64 nr_dirty)
 {
 	struct cbt_leaf *old = cmpxchg(&into->leaves[index], NULL, from);
 	u32 nr_blocks = leaf_nr_blocks(into, index);
 	u64 nr_new = 0;
 
 	if (!old)
-		return from == LEAF_ALL ? nr_blocks : page_weight(from);
+		return nr_dirty;
 	if (is_page(old))
 		nr_new = from == LEAF_ALL ? page_mark(old, 0, nr_blocks - 1)
 					  : page_merge(old, from);
@@ -384,7 +387,7 @@ void cbt_map_merge_leaf(struct cbt_map *into, struct cbt_map *from, u64 index)
 		return;
 	nr_before = is_page(leaf) ? page_weight(leaf) : leaf_nr_blocks(from, index);
 	from->leaves[index] = NULL;
-	nr_new = leaf_merge(into, index, leaf);
+	nr_new = leaf_merge(into, index, leaf, nr_before);
 	atomic64_add(nr_new, &into->nr_dirty);
 	atomic64_add(-nr_before, &from->nr_dirty);
 }

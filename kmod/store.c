@@ -283,6 +283,13 @@ int cbt_store_wait_saved(struct cbt_store *store, u64 ticket, unsigned long dead
 	return store->mode == CBT_STORE_LOST ? -EIO : -EINPROGRESS;
 }
 
+int cbt_store_wait_lost(struct cbt_store *store)
+{
+	wait_event_timeout(store->wait, READ_ONCE(store->mode) == CBT_STORE_LOST,
+			   msecs_to_jiffies(2 * CBT_STORE_HOLD_MS));
+	return READ_ONCE(store->mode) == CBT_STORE_LOST ? 0 : -EIO;
+}
+
 /*--------------------------------------------------------------------------------------------------
  * Failure
  */

@@ -291,6 +291,12 @@ int cbt_store_wait_saved(struct cbt_store *store, u64 ticket, unsigned long dead
 void cbt_store_fail(struct cbt_store *store, const char *why);
 
 /**
+ * cbt_store_wait_lost - wait until a store that failed is lost, and nothing needs coverage any more.
+ * Return: 0, or -EIO: it is not, after twice CBT_STORE_HOLD_MS.
+ */
+int cbt_store_wait_lost(struct cbt_store *store);
+
+/**
  * cbt_store_tell_lost - a store that is lost and could not say so is tried once more.
  *
  * It is also tried every CBT_STORE_RETRY_MS, and when it is closed. Waits for I/O, at most until

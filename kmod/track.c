@@ -253,7 +253,7 @@ static struct cbt_tracker *tracker_find(const struct cbt_tracker_params *params,
 	return found;
 }
 
-/* Asked when a table is loaded and again when it is resumed, where a refusal leaves the device suspended. */
+/* When a table is loaded: a refusal at its resume would leave the device suspended. */
 static int check_growth(const struct cbt_tracker *t, u64 size_sectors, const char **why)
 {
 	if (size_sectors <= t->size_sectors)
@@ -380,32 +380,28 @@ static void take_history(struct cbt_store *store)
 	}
 }
 
-/* Copy-before-write needs a diff area; without one *@ret is NULL. */
-static int cow_new(struct cbt_tracker *t, struct block_device *store_bdev, u64 size_sectors,
-		   struct cbt_cow **ret)
+/* Copy-before-write needs a diff area; without one there is none. */
+static int cow_new(struct cbt_tracker *t, struct block_device *store_bdev)
 {
 	const struct cbt_geometry *geo = &t->store.super.geo;
 	const struct cbt_cow_params params = {
 		.origin = t->origin_bdev,
 		.diff = store_bdev,
+		.origin_dev = t->origin,
+		.diff_dev = store_bdev->bd_dev,
 		.diff_start = geo->diff_start * CBT_DISK_SECTORS,
 		.nr_slots = min_t(u64, geo->nr_diff_slots, INT_MAX),
-		.size_sectors = size_sectors,
+		.size_sectors = t->size_sectors,
 		.block_shift = t->block_shift,
 		.dev = cbt_tracker_dev(t),
 		.ops = &cbt_write_cow_ops,
 		.owner = t,
 	};
 
-	*ret = geo->nr_diff_slots ? cbt_cow_new(&params) : NULL;
-	return *ret || !geo->nr_diff_slots ? 0 : -ENOMEM;
-}
-
-static void cow_replace(struct cbt_tracker *t, struct cbt_cow *cow)
-{
-	cbt_cow_stop(t->cow);
-	cbt_cow_put(t->cow);
-	t->cow = cow;
+	if (!geo->nr_diff_slots)
+		return 0;
+	t->cow = cbt_cow_new(&params);
+	return t->cow ? 0 : -ENOMEM;
 }
 
 static int start_with_store(struct cbt_tracker *t, const struct cbt_tracker_params *params,
@@ -434,7 +430,7 @@ static int start_with_store(struct cbt_tracker *t, const struct cbt_tracker_para
 		return error;
 	}
 	*why = "out of memory for copies";
-	error = cow_new(t, params->store_bdev, t->size_sectors, &t->cow);
+	error = cow_new(t, params->store_bdev);
 	if (error) {
 		cbt_store_close(&t->store, 0, 0, 0);
 		maps_exit(t);
@@ -540,20 +536,13 @@ static int tracker_grow(struct cbt_tracker *t, u64 size_sectors, const char **wh
 	u64 nr_blocks = DIV_ROUND_UP_ULL(size_sectors, 1U << t->block_shift);
 	u64 old_sectors = t->size_sectors;
 	struct cbt_leaf **tables[4];
-	struct cbt_cow *cow = NULL;
 	u32 i;
-	int error = check_growth(t, size_sectors, why);
 
-	if (error)
-		return error;
 	*why = "out of memory for the maps of the larger disk";
-	if (t->cow && cow_new(t, t->store.bdev, size_sectors, &cow))
+	if (tables_alloc(tables, nr_blocks, nr_regions_of(t, nr_blocks)))
 		return -ENOMEM;
-	error = tables_alloc(tables, nr_blocks, nr_regions_of(t, nr_blocks));
-	if (error) {
-		cbt_cow_put(cow);
-		return error;
-	}
+	/* One that was frozen since the table was loaded. */
+	cbt_epoch_drop(t);
 	maps_grow(t, tables, nr_blocks, nr_regions_of(t, nr_blocks));
 	/* ORDER: after the maps, in which a checkpoint looks for as many leaves. */
 	if (t->store.mode != CBT_STORE_RAM)
@@ -562,7 +551,7 @@ static int tracker_grow(struct cbt_tracker *t, u64 size_sectors, const char **wh
 	t->generation++;
 	t->nr_changes++;
 	mark_added(t, old_sectors >> t->block_shift);
-	cow_replace(t, cow);
+	cbt_cow_grow(t->cow, size_sectors);
 	/* The worker may be looking into the old ones for who writes in sequence. */
 	synchronize_rcu();
 	for (i = 0; i < 4; i++)
@@ -571,7 +560,11 @@ static int tracker_grow(struct cbt_tracker *t, u64 size_sectors, const char **wh
 	return 0;
 }
 
-/* CRASH: first pages for the added blocks, then the size; until both are durable no write goes. */
+/*
+ * CRASH: first pages for the added blocks, then the size; until both are durable no write goes. Nor
+ * while a failed store may not be told yet that its map is lost: bits of whole leaves, marked for
+ * want of memory, are permissions that nothing covers.
+ */
 static int store_size(struct cbt_tracker *t, u64 size_sectors)
 {
 	unsigned long deadline = jiffies + msecs_to_jiffies(2 * CBT_STORE_DEADLINE_MS);
@@ -582,7 +575,9 @@ static int store_size(struct cbt_tracker *t, u64 size_sectors)
 					     cbt_store_note_size(&t->store, size_sectors,
 								 t->generation),
 					     deadline);
-	if (!error)
+	if (READ_ONCE(t->store.mode) != CBT_STORE_OPEN)
+		error = cbt_store_wait_lost(&t->store);
+	else if (!error)
 		t->store_sectors = size_sectors;
 	return error;
 }
@@ -597,6 +592,7 @@ static int tracker_adopt(struct cbt_tracker *t, const struct cbt_tracker_params 
 	cbt_control_lock();
 	t->origin_bdev = params->origin_bdev;
 	if (params->size_sectors > t->size_sectors) {
+		cbt_epoch_settle(t);
 		*why = "what is in flight did not end in time";
 		error = cbt_gates_close(&t, 1, &busy) ? 0 : -ETIMEDOUT;
 		if (!error)
@@ -604,7 +600,7 @@ static int tracker_adopt(struct cbt_tracker *t, const struct cbt_tracker_params 
 		cbt_gates_open(&t, 1);
 	}
 	cbt_control_unlock();
-	if (!error && t->store.mode == CBT_STORE_OPEN && params->size_sectors != t->store_sectors) {
+	if (!error && t->store.mode != CBT_STORE_RAM && params->size_sectors != t->store_sectors) {
 		*why = "the store did not take the new size in time";
 		error = store_size(t, params->size_sectors);
 	}

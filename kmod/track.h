@@ -372,6 +372,15 @@ void cbt_lost_ack(struct cbt_tracker *t);
 bool cbt_gates_close(struct cbt_tracker *const *trackers, u32 nr, u32 *ret_busy);
 void cbt_gates_open(struct cbt_tracker *const *trackers, u32 nr);
 
+/** cbt_epoch_settle - wait until no commit is under way; lets go of the control lock meanwhile. */
+void cbt_epoch_settle(struct cbt_tracker *t);
+
+/**
+ * cbt_epoch_drop - merge back what is frozen, as an abort does. Behind the drained gate, when no
+ * commit is under way. May sleep.
+ */
+void cbt_epoch_drop(struct cbt_tracker *t);
+
 /** cbt_mark_done - a write of kind MARK was admitted, and counted in. */
 void cbt_mark_done(struct cbt_tracker *t, struct cbt_write *write);
 

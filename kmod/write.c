@@ -153,19 +153,19 @@ static void copies_resume(void *owner, struct list_head *waits)
 	cbt_tracker_wake(t);
 }
 
-static void epoch_broken(void *owner, enum cbt_broken why)
+static void epoch_broken(void *owner, const uuid_t *epoch, enum cbt_broken why)
 {
 	struct cbt_tracker *t = owner;
 
 	cbt_stats_inc(&t->stats, CBT_STATS_A_BROKEN_EPOCHS);
-	cbt_tracker_event(t, CBT_EVENT_BROKEN, &t->frozen_uuid, cbt_broken_text(why));
+	cbt_tracker_event(t, CBT_EVENT_BROKEN, epoch, cbt_broken_text(why));
 }
 
-static void diff_watermark(void *owner)
+static void diff_watermark(void *owner, const uuid_t *epoch)
 {
 	struct cbt_tracker *t = owner;
 
-	cbt_tracker_event(t, CBT_EVENT_DIFF_WATERMARK, &t->frozen_uuid,
+	cbt_tracker_event(t, CBT_EVENT_DIFF_WATERMARK, epoch,
 			  "three quarters of the diff area are in use");
 }
 

@@ -600,4 +600,23 @@ TEST_F(map, markers_that_race_for_an_empty_leaf_share_one_page)
 	EXPECT_EQ(0U, nr_lost);
 }
 
+/* What is marked while the merged leaf is counted must not be counted again. */
+TEST_F(map, a_marker_that_races_a_merge_into_an_empty_leaf_is_counted_once)
+{
+	unsigned int nr_wrong = 0;
+	pthread_t thread;
+
+	ASSERT_EQ(0, pthread_create(&thread, NULL, mark_one, &self->map));
+	for (u32 round = 0; round < NR_ROUNDS; round++) {
+		cbt_map_clear(&self->map);
+		ASSERT_TRUE(mark(&self->other, 2, 2));
+		meet(&nr_met, 4 * round + 2);
+		merge(&self->map, &self->other);
+		meet(&nr_met, 4 * round + 4);
+		nr_wrong += atomic64_read(&self->map.nr_dirty) != 2;
+	}
+	pthread_join(thread, NULL);
+	EXPECT_EQ(0U, nr_wrong);
+}
+
 TEST_HARNESS_MAIN

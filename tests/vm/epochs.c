@@ -3,7 +3,8 @@
  * FREEZE, COMMIT and ABORT: what they promise, and what they refuse without changing anything
  * (invariants I4, I6, I7).
  *
- * vm: disk=256M disk=256M disk=256M
+ * vm: disk=256M disk=256M disk=256M timeout=240
+ * vm-allow: I/O error, dev dm-
  */
 #include <pthread.h>
 #include <stdatomic.h>
@@ -470,6 +471,63 @@ TEST_F(epochs, a_write_that_meets_a_closed_gate_goes_on_when_it_opens)
 	track_device(names[2], origins[2], "");
 	self->fd[2] = open_device(names[2], O_RDWR | O_DIRECT);
 	nl_close_at(&f.nl);
+}
+
+struct aborter {
+	struct nl *nl;
+	struct uuid epoch;
+	int result;
+};
+
+/* As soon as the commit lets it. */
+static void *abort_it(void *arg)
+{
+	struct aborter *a = arg;
+
+	do
+		a->result = nl_abort(a->nl, &names[2], 1, &a->epoch, NULL, NULL);
+	while (a->result == -EALREADY);
+	return NULL;
+}
+
+/* The origin's flush fails after a while: somebody else may abort before who asked for it hears so. */
+TEST_F(epochs, a_commit_that_fails_and_an_abort_do_not_both_succeed)
+{
+	struct aborter a = { .nl = open_netlink() };
+	unsigned int nr_aborted = 0;
+
+	ASSERT_EQ(0, run("modprobe -a dm-delay dm-flakey"));
+	map_device("bad", "0 4096 flakey /dev/vdc 0 0 3600 1 error_writes");
+	map_device("below", "0 4096 delay /dev/vdc 0 0 /dev/vdc 0 0 /dev/mapper/bad 0 20");
+	close(self->fd[2]);
+	unmap_device(names[2]);
+	track_device(names[2], "/dev/mapper/below", "");
+	for (unsigned int i = 0; i < 20; i++) {
+		pthread_t thread;
+		int rc;
+
+		a.epoch = new_epoch();
+		ASSERT_EQ(0, nl_freeze(self->nl, &names[2], 1, &a.epoch, NULL, &self->f));
+		/* An abort that comes first, too. */
+		ASSERT_EQ(0, pthread_create(&thread, NULL, abort_it, &a));
+		rc = nl_commit(self->nl, &names[2], 1, &a.epoch, NULL, &self->f);
+		if (rc == -EIO)
+			(void)nl_abort(self->nl, &names[2], 1, &a.epoch, NULL, NULL);
+		pthread_join(thread, NULL);
+		EXPECT_EQ(0, a.result);
+		EXPECT_TRUE(rc == -EIO || rc == -ECANCELED)
+		{
+			TH_LOG("commit: %d", rc);
+		}
+		nr_aborted += rc == -ECANCELED;
+	}
+	EXPECT_LT(0U, nr_aborted);
+	nl_close_at(&a.nl);
+	unmap_device(names[2]);
+	unmap_device("below");
+	unmap_device("bad");
+	track_device(names[2], origins[2], "");
+	self->fd[2] = open_device(names[2], O_RDWR | O_DIRECT);
 }
 
 TEST_HARNESS_MAIN

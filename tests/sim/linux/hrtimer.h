@@ -14,7 +14,8 @@ struct hrtimer {
 	enum hrtimer_restart (*function)(struct hrtimer *timer);
 };
 
-#define HRTIMER_MODE_REL 0
+enum hrtimer_mode { HRTIMER_MODE_REL };
+
 #define ns_to_ktime(ns) ((ktime_t)(ns))
 #define hrtimer_init(timer, clock, mode) (*(timer) = (struct hrtimer){ 0 })
 #define hrtimer_start(timer, delay, mode) ((void)(delay), (timer)->armed = true)
