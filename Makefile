@@ -299,8 +299,8 @@ modules-faults: $(modules_faults) ## ... and the flavour that injects faults, fo
 .PHONY: tests check check-long check-debug-kernel sparse checkpatch
 tests: all modules-faults $(unit_tests) $(fuzz_tests) $(vm_tests) $(powercut_programs) $(san_programs) ## Build everything that tests need
 
-check: tests ## Run the tests; ONLY=regex runs a part, e.g. ONLY=unit/ or ONLY=@6.12
-	@scripts/run-tests $(if $(ONLY),--only '$(ONLY)')
+check: tests ## Run the tests, slow ones on one kernel; ONLY=regex runs a part on all, e.g. ONLY=unit/ or ONLY=@6.12
+	@scripts/run-tests $(if $(ONLY),--only '$(ONLY)',--quick)
 
 check-long: tests ## The same with all rounds of the seeded tests; takes hours
 	@scripts/run-tests --long $(if $(ONLY),--only '$(ONLY)')

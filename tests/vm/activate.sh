@@ -3,7 +3,7 @@
 # Trackers at boot: made under the fenced name, put back where they were, and replaced by a linear
 # device where the module or the store is missing, after which no map is taken for complete.
 #
-# vm: disk=64M disk=32M disk=64M timeout=300
+# vm: disk=64M disk=32M disk=64M timeout=300 quick=6.12
 . "$(dirname "$0")/../lib.sh"
 requires root dmsetup jq udevadm /lib/systemd/systemd-udevd
 

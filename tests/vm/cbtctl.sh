@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # cbtctl against the module: what it says, in which form, and with which exit status.
 #
-# vm: disk=64M disk=1G disk=1M timeout=300
+# vm: disk=64M disk=1G disk=1M timeout=300 quick=6.12
 . "$(dirname "$0")/../lib.sh"
 requires root dmsetup jq
 

@@ -4,7 +4,7 @@
 # image. The image goes with the epoch, also when the daemon was killed, and an epoch whose old
 # contents found no room fails with that reason.
 #
-# vm: disk=64M disk=64M disk=16M timeout=240
+# vm: disk=64M disk=64M disk=16M timeout=240 quick=6.1
 . "$(dirname "$0")/../lib.sh"
 . "$(dirname "$0")/../e2e/controller.bash"
 

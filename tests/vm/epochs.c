@@ -3,7 +3,7 @@
  * FREEZE, COMMIT and ABORT: what they promise, and what they refuse without changing anything
  * (invariants I4, I6, I7).
  *
- * vm: disk=256M disk=256M disk=256M timeout=240
+ * vm: disk=256M disk=256M disk=256M timeout=240 quick=6.1
  * vm-allow: I/O error, dev dm-
  */
 #include <pthread.h>

@@ -5,7 +5,7 @@
 # verifies, by tests/vm/fsload.c and by fstrim. In the end the map covers every block in which the
 # disks differ.
 #
-# vm: disk=320M disk=320M disk=256M timeout=400 long=3000
+# vm: disk=320M disk=320M disk=256M timeout=400 long=3000 quick=6.1
 . "$(dirname "$0")/../lib.sh"
 . "$(dirname "$0")/coverage.bash"
 requires fio mkfs.ext4 mkfs.xfs fstrim

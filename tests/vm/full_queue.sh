@@ -4,7 +4,7 @@
 # long as it hangs, and that must not be the guest's writes. They go on, uncovered, within the bound,
 # and the module takes its leave only when the disk has answered.
 #
-# vm: disk=64M timeout=300
+# vm: disk=64M timeout=300 quick=6.1
 # vm-allow: blk_update_request|I/O error, dev|Buffer I/O error on dev|rejecting I/O
 . "$(dirname "$0")/../lib.sh"
 requires jq

@@ -3,7 +3,7 @@
  * Images of frozen epochs, and what overwriting them takes: copies, discards, a full diff area,
  * devices that fail (invariants I5, I7, I8).
  *
- * vm: disk=64M disk=96M timeout=400
+ * vm: disk=64M disk=96M timeout=400 quick=6.12
  * vm-allow: blk_update_request|I/O error, dev dm-|Buffer I/O error on dev dm-
  */
 #include <errno.h>

@@ -11,7 +11,7 @@
  *
  * The last claim is that enough of all this was going on.
  *
- * vm: disk=32M disk=64M timeout=240 long=1200
+ * vm: disk=32M disk=64M timeout=240 long=1200 quick=6.12
  */
 #include <errno.h>
 #include <pthread.h>

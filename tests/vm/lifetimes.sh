@@ -4,7 +4,7 @@
 # renamed, suspended, or its origin failing, while epochs are frozen, dumps run and writes are in
 # flight.
 #
-# vm: disk=256M timeout=240
+# vm: disk=256M timeout=240 quick=6.12
 # vm-allow: blk_update_request|I/O error, dev dm-|Buffer I/O error on dev dm-
 . "$(dirname "$0")/../lib.sh"
 requires fio python3

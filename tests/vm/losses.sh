@@ -4,7 +4,7 @@
 # lost, and lets the guest go on. When the store comes back, and says that all is well, failbackd
 # knows better.
 #
-# vm: disk=64M disk=64M disk=16M timeout=300
+# vm: disk=64M disk=64M disk=16M timeout=300 quick=6.12
 # vm-allow: blk_update_request|I/O error, dev|Buffer I/O error on dev
 . "$(dirname "$0")/../lib.sh"
 . "$(dirname "$0")/../e2e/controller.bash"

@@ -4,7 +4,7 @@
 # writer through another one, while epochs are frozen and overwritten. What needs memory in order to
 # write must not wait for memory that only its writing would free.
 #
-# vm: disk=256M disk=256M disk=96M disk=64M disk=96M mem=288 timeout=600 long=3000
+# vm: disk=256M disk=256M disk=96M disk=64M disk=96M mem=288 timeout=600 long=3000 quick=6.12
 . "$(dirname "$0")/../lib.sh"
 . "$(dirname "$0")/coverage.bash"
 requires fio mkswap swapon

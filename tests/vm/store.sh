@@ -6,7 +6,7 @@
 # A crash is played on copies: what is on the disks at an instant is copied below the tracker and
 # attached after the tracker is gone. Unflushed writes are there, too; tests/powercut drops them.
 #
-# vm: disk=192M disk=48M disk=192M disk=48M disk=64M timeout=240
+# vm: disk=192M disk=48M disk=192M disk=48M disk=64M timeout=240 quick=6.1
 . "$(dirname "$0")/../lib.sh"
 . "$(dirname "$0")/coverage.bash"
 

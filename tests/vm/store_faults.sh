@@ -4,7 +4,7 @@
 # the origin's own errors and never waits longer than deadline and hold time (kmod/store.h); nothing
 # that was lost is trusted later.
 #
-# vm: disk=64M disk=16M timeout=900
+# vm: disk=64M disk=16M timeout=900 quick=6.1
 # vm-allow: blk_update_request|I/O error, dev|Buffer I/O error on dev|rejecting I/O
 . "$(dirname "$0")/../lib.sh"
 

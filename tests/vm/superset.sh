@@ -3,7 +3,7 @@
 # Invariants I1 and I7 under load: whatever file systems, fio and discards do, while epochs are
 # frozen and aborted all the time, every block that differs from the base is in the map.
 #
-# vm: disk=192M disk=192M timeout=300
+# vm: disk=192M disk=192M timeout=300 quick=6.12
 . "$(dirname "$0")/../lib.sh"
 . "$(dirname "$0")/coverage.bash"
 

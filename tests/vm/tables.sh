@@ -4,7 +4,7 @@
 # for a while: no history goes on over writes that nobody saw (invariants I1, I2), no two trackers
 # have one store, and no refusal leaves the device suspended.
 #
-# vm: disk=512M disk=64M timeout=400
+# vm: disk=512M disk=64M timeout=400 quick=6.12
 # vm-allow: blk_update_request|I/O error, dev dm-|Buffer I/O error on dev|cannot start
 . "$(dirname "$0")/../lib.sh"
 requires jq

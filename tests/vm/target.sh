@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # The device-mapper side: tables that are refused, reload, status, a module in use.
 #
-# vm: disk=64M disk=64M timeout=240
+# vm: disk=64M disk=64M timeout=240 quick=6.12
 . "$(dirname "$0")/../lib.sh"
 
 insmod_cbt

@@ -3,7 +3,7 @@
 # TLS with the kernel's records, also against a host that makes its own: the kernel counts the
 # connections, and the workers go on with io_uring.
 #
-# vm: disk=64M disk=64M timeout=240
+# vm: disk=64M disk=64M timeout=240 quick=6.12
 . "$(dirname "$0")/../lib.sh"
 . "$(dirname "$0")/../e2e/controller.bash"
 

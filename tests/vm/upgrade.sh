@@ -3,7 +3,7 @@
 # failback-reload-module exchanges the module under a running writer, as an upgrade of the packages
 # does, and what goes wrong there leaves the writer running.
 #
-# vm: disk=64M disk=32M disk=32M timeout=900
+# vm: disk=64M disk=32M disk=32M timeout=900 quick=6.12
 . "$(dirname "$0")/../lib.sh"
 requires root dmsetup jq fio
 
