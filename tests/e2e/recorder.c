@@ -3,15 +3,19 @@
  * Preloaded into failback-receive by tests/e2e/transfer-journal.sh: records what it does to some
  * files, in order, for cuts.py, which makes the disks that a power cut may leave.
  *
- *	RECORDER_FILES	paths with colons; they must exist
+ *	RECORDER_FILES	paths with colons
  *	RECORDER_LOG	where to; entries of: kind, file, 6 bytes of 0, offset, length, and the data of a write
  *
- * Kinds: W a write, Z a range made zero, F a flush, A DURABLE was sent to the peer.
+ * Kinds: W a write, Z a range made zero, F a flush, Y one of the file's size too, A DURABLE was sent to the peer; C the
+ * file was made, N its directory was flushed, S room was made up to offset + length.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <pthread.h>
+#include <stdarg.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,7 +30,9 @@
 
 static int log_fd = -1;
 static int nr_files;
-static struct stat files[FILES_MAX];
+static char *paths[FILES_MAX];
+static struct stat files[FILES_MAX]; /* all 0: there is none yet */
+static struct stat directories[FILES_MAX];
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* LOCK: an entry of the log, whole */
 
 #define REAL(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
@@ -39,13 +45,23 @@ static void raw_write(const void *buf, size_t len)
 
 static void __attribute__((constructor)) start(void)
 {
-	char *paths = strdup(getenv("RECORDER_FILES"));
+	char *names = strdup(getenv("RECORDER_FILES"));
 
 	log_fd = open(getenv("RECORDER_LOG"), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-	for (char *path = strtok(paths, ":"); path && nr_files < FILES_MAX; path = strtok(NULL, ":"))
-		if (stat(path, &files[nr_files++]))
+	for (char *path = strtok(names, ":"); path && nr_files < FILES_MAX; path = strtok(NULL, ":")) {
+		char *copy = strdup(path);
+
+		paths[nr_files] = path;
+		(void)stat(path, &files[nr_files]);
+		if (stat(dirname(copy), &directories[nr_files++]))
 			abort();
-	free(paths);
+		free(copy);
+	}
+}
+
+static bool is_same(const struct stat *a, const struct stat *b)
+{
+	return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
 }
 
 static int file_of(int fd)
@@ -53,7 +69,7 @@ static int file_of(int fd)
 	struct stat st;
 
 	for (int i = 0; fstat(fd, &st) == 0 && i < nr_files; i++)
-		if (st.st_dev == files[i].st_dev && st.st_ino == files[i].st_ino)
+		if (is_same(&st, &files[i]))
 			return i;
 	return -1;
 }
@@ -98,13 +114,30 @@ ssize_t pwritev(int fd, const struct iovec *iov, int nr, off_t offset)
 	return rc;
 }
 
+int open(const char *path, int flags, ...)
+{
+	mode_t mode = 0;
+	va_list more;
+	int fd;
+
+	va_start(more, flags);
+	if (flags & O_CREAT)
+		mode = va_arg(more, mode_t);
+	va_end(more);
+	fd = REAL(open)(path, flags, mode);
+	for (int i = 0; fd >= 0 && i < nr_files; i++)
+		if (!files[i].st_ino && strcmp(path, paths[i]) == 0 && !fstat(fd, &files[i]))
+			note('C', i, 0, 0, NULL);
+	return fd;
+}
+
 int fallocate(int fd, int mode, off_t offset, off_t len)
 {
 	int rc = REAL(fallocate)(fd, mode, offset, len);
 	int file = file_of(fd);
 
-	if (!rc && mode && file >= 0)
-		note('Z', file, (uint64_t)offset, (uint64_t)len, NULL);
+	if (!rc && file >= 0)
+		note(mode ? 'Z' : 'S', file, (uint64_t)offset, (uint64_t)len, NULL);
 	return rc;
 }
 
@@ -120,9 +153,13 @@ int fdatasync(int fd)
 int fsync(int fd)
 {
 	int file = file_of(fd);
+	struct stat st;
 
 	if (file >= 0)
-		note('F', file, 0, 0, NULL);
+		note('Y', file, 0, 0, NULL);
+	for (int i = 0; fstat(fd, &st) == 0 && i < nr_files; i++)
+		if (is_same(&st, &directories[i]))
+			note('N', i, 0, 0, NULL);
 	return REAL(fsync)(fd);
 }
 

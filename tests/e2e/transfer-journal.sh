@@ -130,12 +130,35 @@ head -c $size /dev/urandom >"$before"
 make_plan "$TMPDIR/s" "$(disk_plan "$source" $size '{"all": true}')"
 make_plan "$TMPDIR/direct" "$(disk_plan "$target" $size)"
 jq --arg j "$journal" '.journal = {path: $j, mark_interval: 524288}' "$TMPDIR/direct" >"$TMPDIR/r"
-fresh
-touch "$journal"
-FAILBACK_NO_IO_URING=1 RECORDER_PRELOAD=$TMPDIR/recorder.so RECORDER_LOG=$TMPDIR/log \
-	RECORDER_FILES=$journal:$target transfer "$TMPDIR/s" "$TMPDIR/r"
-check_done "a recorded transfer ends well"
+
+# record <receiver's plan> <path>...: a transfer, into $TMPDIR/log
+record()
+{
+	local plan=$1 files
+	shift
+	files=$(IFS=: && echo "$*")
+
+	fresh
+	rm -f "$TMPDIR/log"
+	FAILBACK_NO_IO_URING=1 RECORDER_PRELOAD=$TMPDIR/recorder.so RECORDER_LOG=$TMPDIR/log RECORDER_FILES=$files \
+		transfer "$TMPDIR/s" "$plan"
+	check_done "a recorded transfer ends well"
+}
+
+# survives <rounds> <receiver's plan> [<option of cuts.py>]...
+survives()
+{
+	local rounds=$1 plan=$2
+	shift 2
+
+	python3 "$top/tests/e2e/cuts.py" --seed "$seed" --rounds "$rounds" --log "$TMPDIR/log" --target "$target" \
+		--before "$before" --after "$source" --send "$TMPDIR/s" --receive "$plan" "$@"
+}
+
 seed=$(new_seed)
+record "$TMPDIR/r" "$journal" "$target"
 check "a power cut at any moment leaves the disk of one epoch or the other" \
-	python3 "$top/tests/e2e/cuts.py" --seed "$seed" --rounds "$(required 150 5000)" --log "$TMPDIR/log" \
-	--journal "$journal" --target "$target" --before "$before" --after "$source" --plan "$TMPDIR/r"
+	survives "$(required 150 5000)" "$TMPDIR/r" --journal "$journal"
+record "$TMPDIR/direct" "$target"
+check "one at any moment of a transfer without a journal loses nothing that was acknowledged" \
+	survives "$(required 100 1000)" "$TMPDIR/direct"
