@@ -97,13 +97,13 @@ class Proxy:
             peer.close()
 
 
-def start(name, sock, plan):
+def start(name, sock, plan, **options):
     env = dict(os.environ)
     if name == "receive" and "RECORDER_PRELOAD" in env:
         env["LD_PRELOAD"] = env["RECORDER_PRELOAD"]
     with open(plan, encoding="utf-8") as text:
         return subprocess.Popen([f"failback-{name}", "--connection", str(sock.fileno())], stdin=text,
-                                stdout=subprocess.PIPE, pass_fds=[sock.fileno()], text=True, env=env)
+                                stdout=subprocess.PIPE, pass_fds=[sock.fileno()], text=True, env=env, **options)
 
 
 def flip(proxy, data, at):
