@@ -73,5 +73,5 @@ for run in "${runs[@]}"; do
 	rm -r "$dir"
 done
 if [ -n "${CHECK_LONG:-}" ]; then
-	check "each flush of the module is needed" "$top/scripts/check-flushes"
+	check "each flush of the module is needed" "$top/scripts/check-flushes" module
 fi

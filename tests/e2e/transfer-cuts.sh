@@ -46,3 +46,6 @@ notices()
 notices flush:journal
 notices flush:target0
 notices flush:target1
+if [ -n "${CHECK_LONG:-}" ]; then
+	check "each flush of the receiver is needed" "$top/scripts/check-flushes" receiver
+fi

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash
 #
-# A recorded run of transfers through a journal, for tests/e2e/transfer-cuts.sh, which
-# sources tests/lib.sh and powercut.bash first.
+# A recorded run of transfers through a journal, for tests/e2e/transfer-cuts.sh and scripts/check-flushes. Both
+# source tests/lib.sh and powercut.bash first.
 
 # transfer_run <directory> <rounds> <seed>: leaves <directory>/log and <directory>/out.
 transfer_run()
