@@ -29,6 +29,38 @@ check "a relationship is created, with the peer's half" on a failback create "$T
 check_equal "both wait for the initial replication" "$(role a), $(role b)" "1 1, 2 2"
 check_equal "the size is that of the disk" "$(on b failback export | jq '.relationships[0].disks[0].size')" $size
 check_fails "a second one for the VM is refused" 17 'already' on a failback create "$TMPDIR/create.json"
+
+# of two disks, and what each host is to have as their trackers
+make_disk a 1; a1=$loop
+make_disk b 1; b1=$loop
+create_second()
+{
+	jq -n --arg peer "${address[b]}:$port" --arg a "$a1" --arg b "$b1" --arg tracker "$1" --arg peer_tracker "$2" \
+		'{name: "vm2", peer: $peer, disks: [{name: "disk0", path: $a, tracker: $tracker, peer_path: $b,
+		peer_tracker: $peer_tracker}]}' >"$TMPDIR/second.json"
+	on a failback create "$TMPDIR/second.json"
+}
+FAKE_KERNEL=$TMPDIR/b.kernel make_tracker other "$b0"
+check_fails "another VM's tracker is refused" 15 'disk0 of VM vm1 has it' create_second vm1-disk0 vm2-disk0
+check_fails "... on the peer, too" 15 'disk0 of VM vm1 has it' create_second vm2-disk0 vm1-disk0
+check_fails "a mapped device that is no tracker of the disk is refused" 15 'not the tracker of disk disk0' \
+	create_second vm2-disk0 other
+check "... and it stays in sight" test -e "$TMPDIR/b.kernel/other"
+check_fails "what can be no name of a mapped device is refused" 15 "must not have a '/'" \
+	create_second vm2-disk0 ../../tmp/other
+check_equal "nothing is left of these" "$(on a failback status --json | wc -l), $(on b failback status --json | wc -l)" "1, 1"
+relationship 2 3 a "$(disk disk0 $size "$b1" vm2-disk0)" "$(disk disk1 $size /dev/zero other)" |
+	jq '.relationships[0] += {vm: "22222222-2222-4333-8444-555555555555", name: "vm2"}' >"$TMPDIR/second.json"
+FAKE_KERNEL=$TMPDIR/b.kernel make_tracker vm2-disk0.replica "$b1"
+: >"$TMPDIR/b.kernel/other/open"
+check "of a replica, whose second disk is open" on b failback apply "$TMPDIR/second.json"
+check "... the first stays out of sight" test -e "$TMPDIR/b.kernel/vm2-disk0.replica"
+check "... and the second is told" grep -q 'must not run here, but: Disk disk1 .* is open' "$TMPDIR/b.log"
+jq '.relationships[0].disks[1].path = .relationships[0].disks[0].path' "$TMPDIR/second.json" >"$TMPDIR/twice.json"
+check_fails "one disk twice is refused" 15 'disk0 of VM vm2 has it' on b failback apply "$TMPDIR/twice.json"
+check "the second VM is removed" on b failback remove vm2
+rm -r "$TMPDIR/b.kernel/vm2-disk0.replica" "$TMPDIR/b.kernel/other"
+
 check_fails "what was never sent cannot be failed over to" 17 'needs Replica in state 3' on b failback failover vm1
 check_fails "no delta goes before the initial replication" 17 'Primary in state 1' on a failback resume vm1
 

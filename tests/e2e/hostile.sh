@@ -88,7 +88,7 @@ else
 	ok "terminal escapes in a setting do not reach the operator's terminal"
 fi
 
-on a jq '.relationships[0] |= (.vm = "22222222-2222-4333-8444-555555555555" | .name = "vm2" | .mode = 1 | .state = 3)' \
+on a jq '.relationships[0] |= (.vm = "22222222-2222-4333-8444-555555555555" | .name = "vm2" | .disks[0].path = "/dev/zero" | .mode = 1 | .state = 3)' \
 	"$TMPDIR/a.json" >"$TMPDIR/vm2.json"
 on a failback apply "$TMPDIR/vm2.json" >/dev/null
 ran=$(call a RequestReplicationStateChange oq \

@@ -10,6 +10,7 @@
 #include "base/cleanup.h"
 #include "base/macro.h"
 #include "daemon/calls.h"
+#include "daemon/claims.h"
 #include "daemon/delta.h"
 #include "daemon/vm.h"
 #include "lib/json.h"
@@ -378,6 +379,42 @@ static int check_batch(struct daemon *d, const struct batch *batch, struct failu
 	return 0;
 }
 
+static bool changes(struct daemon *d, const struct relationship_record *r)
+{
+	const struct vm *vm = vm_find(d, &r->vm);
+
+	return !vm || !same_configuration(&vm->r, r);
+}
+
+static const struct relationship_record *find_in_batch(const struct batch *batch,
+						       const struct uuid *vm)
+{
+	for (size_t i = 0; i < batch->nr; i++) {
+		if (uuid_equal(&batch->records[i].vm, vm))
+			return &batch->records[i];
+	}
+	return NULL;
+}
+
+/* What stays as it is first: whoever changes may not take of that, nor of each other. */
+static int check_claims(struct daemon *d, const struct batch *batch, struct failure *f)
+{
+	_cleanup_(claims_clear) struct claims claims = { 0 };
+	int rc = 0;
+
+	for (const struct vm *vm = d->vms; !rc && vm; vm = vm->next) {
+		const struct relationship_record *r = find_in_batch(batch, &vm->r.vm);
+
+		if (!r || !changes(d, r))
+			rc = claims_add(&claims, &vm->r, f);
+	}
+	for (size_t i = 0; !rc && i < batch->nr; i++) {
+		if (changes(d, &batch->records[i]))
+			rc = claims_take(&claims, &batch->records[i], f);
+	}
+	return rc;
+}
+
 int apply_relationships(struct daemon *d, const char *json, bool *ret_changed, char *text,
 			size_t size, struct failure *f)
 {
@@ -387,6 +424,8 @@ int apply_relationships(struct daemon *d, const char *json, bool *ret_changed, c
 	int rc;
 
 	rc = read_batch(json, &batch, f);
+	if (!rc)
+		rc = check_claims(d, &batch, f);
 	if (!rc)
 		rc = check_batch(d, &batch, f);
 	for (size_t i = 0; !rc && i < batch.nr; i++) {

@@ -12,9 +12,11 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "base/macro.h"
+#include "daemon/claims.h"
 #include "daemon/delta.h"
 #include "daemon/takeover.h"
 #include "daemon/talk.h"
+#include "daemon/trackers.h"
 #include "daemon/vm_settings.h"
 #include "lib/devid.h"
 #include "lib/json.h"
@@ -137,6 +139,17 @@ static int read_all(const char *json, struct relationship_record *r, struct call
 	return read_disks(object, r, call, f);
 }
 
+static int check_claims(const struct daemon *d, const struct relationship_record *r,
+			struct failure *f)
+{
+	_cleanup_(claims_clear) struct claims claims = { 0 };
+	int rc = 0;
+
+	for (const struct vm *vm = d->vms; !rc && vm; vm = vm->next)
+		rc = claims_add(&claims, &vm->r, f);
+	return rc ? rc : claims_take(&claims, r, f);
+}
+
 /* --- the primary's half --- */
 
 static void create_free_at(struct create **at)
@@ -200,7 +213,9 @@ static int add_primary(struct daemon *d, struct relationship_record *r, const ch
 				   r->name);
 	if (!relationship_step(ROLE_NONE, EVENT_CREATE, &role))
 		return -EINVAL;
-	rc = vm_settings_take(r, setting_data, &settings, f);
+	rc = check_claims(d, r, f);
+	if (!rc)
+		rc = vm_settings_take(r, setting_data, &settings, f);
 	if (rc)
 		return rc;
 	r->settings = settings.kept;
@@ -300,6 +315,16 @@ static int check_paths(const struct daemon *d, const struct call *call, struct f
 	return 0;
 }
 
+/* What a peer names is fenced here: no device but the disk's own tracker. */
+static int check_trackers(const struct relationship_record *r, struct failure *f)
+{
+	int rc = 0;
+
+	for (size_t i = 0; !rc && i < r->nr_disks; i++)
+		rc = trackers_check_own(&r->disks[i], f);
+	return rc;
+}
+
 static int fill_replica(const struct address *peer, const struct call *call,
 			struct relationship_record *r, struct failure *f)
 {
@@ -349,6 +374,10 @@ int create_for_peer(struct daemon *d, const struct address *peer, const struct c
 				   call->name);
 	}
 	rc = check_paths(d, call, f);
+	if (!rc)
+		rc = check_claims(d, &r, f);
+	if (!rc)
+		rc = check_trackers(&r, f);
 	if (!rc)
 		rc = vm_add(d, &r, f);
 	if (rc)

@@ -3,9 +3,12 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/cleanup.h"
+#include "base/macro.h"
 #include "lib/dm.h"
 
 #define MODE_HIDDEN  0600
@@ -89,23 +92,27 @@ static int hide(const struct relationship_record *r, const struct disk_record *d
 
 int fence_raise(const struct relationship_record *r, struct failure *f)
 {
+	cleanup_free bool *hid = calloc(max_of(r->nr_disks, (size_t)1), sizeof(*hid));
 	char hidden[FENCE_NAME_MAX];
 	int rc = 0;
 	size_t i;
 
+	if (!hid)
+		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
 	for (i = 0; !rc && i < r->nr_disks; i++) {
 		if (!r->disks[i].tracker[0])
 			continue;
-		if (dm_exists(r->disks[i].tracker))
+		if (dm_exists(r->disks[i].tracker)) {
 			rc = hide(r, &r->disks[i], f);
-		else
+			hid[i] = !rc;
+		} else {
 			set_mode(hidden_name(&r->disks[i], hidden), MODE_HIDDEN);
+		}
 	}
-	if (!rc)
-		return 0;
-	while (i--) {
-		if (dm_exists(hidden_name(&r->disks[i], hidden)))
-			(void)show(&r->disks[i], hidden, NULL);
+	/* What was out of sight before stays so. */
+	while (rc && i--) {
+		if (hid[i])
+			(void)show(&r->disks[i], hidden_name(&r->disks[i], hidden), NULL);
 	}
 	return rc;
 }

@@ -251,6 +251,32 @@ bool trackers_broken(const struct relationship_record *r, char ret[NL_REASON_LEN
 	return false;
 }
 
+static bool is_over(const struct disk_record *disk, const struct tracker_info *info)
+{
+	struct stat origin;
+
+	return stat(disk->path, &origin) == 0 && origin.st_rdev == info->origin_dev;
+}
+
+int trackers_check_own(const struct disk_record *disk, struct failure *f)
+{
+	_cleanup_(nl_close_at) struct nl *nl = NULL;
+	char name[FENCE_NAME_MAX];
+	struct tracker_info info;
+
+	if (strchr(disk->tracker, '/'))
+		return failure_set(f, CODE_INVALID_PARAMETER, -EINVAL,
+				   "%.128s is no name of a tracker: it must not have a '/'.", disk->tracker);
+	if (!disk->tracker[0] || !dm_exists(fence_name(disk, name)) ||
+	    (nl_open(&nl, NULL) == 0 && nl_tracker_get(nl, name, &info, NULL) == 0 &&
+	     is_over(disk, &info)))
+		return 0;
+	return failure_set(f, CODE_INVALID_PARAMETER, -EEXIST,
+			   "The mapped device %s is not the tracker of disk %s, over %.128s: name another "
+			   "tracker, or put that disk under it.",
+			   name, disk->name, disk->path);
+}
+
 int trackers_check_closed(const struct relationship_record *r, struct failure *f)
 {
 	for (size_t i = 0; i < r->nr_disks; i++) {
@@ -510,14 +536,13 @@ void trackers_device(const struct disk_record *disk, char ret[PATH_MAX])
 	_cleanup_(nl_close_at) struct nl *nl = NULL;
 	char name[FENCE_NAME_MAX];
 	struct tracker_info info;
-	struct stat origin;
 
 	ret[0] = '\0';
 	if (!disk->tracker[0] || nl_open(&nl, NULL) ||
 	    nl_tracker_get(nl, fence_name(disk, name), &info, NULL))
 		return;
 	/* The name may be another disk's. */
-	if (disk->path[0] && (stat(disk->path, &origin) < 0 || origin.st_rdev != info.origin_dev))
+	if (disk->path[0] && !is_over(disk, &info))
 		return;
 	if (devid_path(info.dev, ret, NULL))
 		ret[0] = '\0';

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "daemon/claims.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+struct claim {
+	const struct relationship_record *r;
+	const struct disk_record *disk;
+	bool exists; /* the disk; what it is then, under whichever name: */
+	bool is_block;
+	dev_t dev;
+	ino_t ino; /* of a file */
+};
+
+void claims_clear(struct claims *claims)
+{
+	free(claims->list);
+	*claims = (struct claims){ 0 };
+}
+
+static struct claim claim_of(const struct relationship_record *r, const struct disk_record *disk)
+{
+	struct claim claim = { .r = r, .disk = disk };
+	struct stat st;
+
+	if (!disk->path[0] || stat(disk->path, &st) < 0)
+		return claim;
+	claim.exists = true;
+	claim.is_block = S_ISBLK(st.st_mode);
+	claim.dev = claim.is_block ? st.st_rdev : st.st_dev;
+	claim.ino = claim.is_block ? 0 : st.st_ino;
+	return claim;
+}
+
+static bool same_tracker(const struct claim *a, const struct claim *b)
+{
+	return a->disk->tracker[0] && strcmp(a->disk->tracker, b->disk->tracker) == 0;
+}
+
+static bool same_path(const struct claim *a, const struct claim *b)
+{
+	if (a->exists && b->exists)
+		return a->is_block == b->is_block && a->dev == b->dev && a->ino == b->ino;
+	return a->disk->path[0] && strcmp(a->disk->path, b->disk->path) == 0;
+}
+
+static int check(const struct claims *claims, const struct claim *wanted, struct failure *f)
+{
+	const struct disk_record *disk = wanted->disk;
+
+	for (size_t i = 0; i < claims->nr; i++) {
+		const struct claim *other = &claims->list[i];
+		bool tracker = same_tracker(wanted, other);
+
+		if (!tracker && !same_path(wanted, other))
+			continue;
+		return failure_set(f, CODE_INVALID_PARAMETER, -EEXIST,
+				   "Disk %s of VM %.64s cannot have %s %.128s on this host: disk %s of VM "
+				   "%.64s has it. Name another one.",
+				   disk->name, wanted->r->name, tracker ? "the tracker" : "the path",
+				   tracker ? disk->tracker : disk->path, other->disk->name,
+				   other->r->name);
+	}
+	return 0;
+}
+
+static int add(struct claims *claims, const struct relationship_record *r, bool checks,
+	       struct failure *f)
+{
+	struct claim *grown = reallocarray(claims->list, claims->nr + r->nr_disks + 1, sizeof(*grown));
+	int rc = 0;
+
+	if (!grown)
+		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+	claims->list = grown;
+	for (size_t i = 0; !rc && i < r->nr_disks; i++) {
+		struct claim claim = claim_of(r, &r->disks[i]);
+
+		rc = checks ? check(claims, &claim, f) : 0;
+		claims->list[claims->nr++] = claim;
+	}
+	return rc;
+}
+
+int claims_add(struct claims *claims, const struct relationship_record *r, struct failure *f)
+{
+	return add(claims, r, false, f);
+}
+
+int claims_take(struct claims *claims, const struct relationship_record *r, struct failure *f)
+{
+	return add(claims, r, true, f);
+}
