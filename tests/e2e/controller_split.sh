@@ -103,3 +103,30 @@ check "a comparison does" on a failback resync vm1
 check "the disks are identical" wait_for 10 cmp -s "$a0" "$b0"
 check "and nothing of the winner's is lost" cmp "$a0" "$TMPDIR/kept"
 check_equal "and the roles are settled" "$(role a), $(role b)" "1 3, 2 3"
+
+# --- a primary that was held after a boot gives its word, and stays in its state ---
+
+# give_word: where the peer listens is not known there, so that it does not ask by itself before it is asked
+give_word()
+{
+	relationship 1 3 b "$(disk disk0 $size "$a0" vm1-disk0)" | jq ".relationships[0].peer |= sub(\":.*\"; \":1\")" >"$TMPDIR/nowhere.json"
+	on a failback apply "$TMPDIR/nowhere.json" >/dev/null
+	stop_daemon a KILL
+	echo "another boot, $RANDOM" >"$TMPDIR/a.boot"
+	up a
+	on b failback failover --force vm1 >/dev/null || bail "no failover"
+	on a failback apply "$TMPDIR/a.json" >/dev/null
+}
+on a failback resume vm1 >/dev/null || bail "no delta"
+give_word
+check_equal "it has given its word" "$(role a), $(vm_property a MayRun), $(faces b && echo failed over)" "1 3, false, failed over"
+check_fails "nothing is sent then" 17 'given to its peer.*failback resume vm1' on a failback prepare vm1
+check_fails "it does not go on while the VM is failed over" 17 'allows no resume' on a failback resume vm1
+check "when that is reverted" on b failback revert vm1
+check "it goes on, with the word of its peer" on a failback resume vm1
+check "... and shows the VM its disk" faces a
+check "... and sends" on a failback resume vm1
+give_word
+stop_daemon b
+check "when the peer is dead, it is started by force" on a failback start --force vm1
+check_equal "... in its state" "$(role a), $(vm_property a MayRun), $(faces a && echo shown)" "1 3, true, shown"

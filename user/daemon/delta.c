@@ -758,9 +758,14 @@ static int check(struct delta *delta, enum job_type type, struct failure *f)
 	int rc;
 
 	rc = vm_apply_event(vm, event_of_type(type), &next, f);
-	if (!rc && vm->r.ceded)
+	if (!rc && vm->r.ceded && vm->r.state == STATE_CRITICAL)
 		rc = failure_set(f, CODE_INVALID_STATE, -EBADE,
 				 "VM %.64s has yielded to its peer: reverse it there.", vm->r.name);
+	else if (!rc && vm->r.ceded)
+		rc = failure_set(f, CODE_INVALID_STATE, -EBADE,
+				 "VM %.64s was given to its peer, which may have failed it over: reverse "
+				 "it there, or `failback resume %.64s` here asks whether it goes on.",
+				 vm->r.name, vm->r.name);
 	if (!rc)
 		rc = vm_check_idle(vm, f);
 	if (!rc)

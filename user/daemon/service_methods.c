@@ -263,7 +263,8 @@ static struct job *replicate(struct vm *vm, enum job_type *ret_type, struct fail
 			 vm->r.state == STATE_RESYNCHRONIZE_SUSPENDED;
 	struct relationship_record next = vm->r;
 
-	if (vm->r.state == STATE_PREPARED) {
+	/* One that has yielded (state 8) does not go on by itself. */
+	if (vm->r.state == STATE_PREPARED || (vm->r.ceded && vm->r.state != STATE_CRITICAL)) {
 		*ret_type = JOB_CANCEL_PREPARED;
 		return takeover_cancel(vm, f);
 	}

@@ -114,11 +114,19 @@ static int obey(struct vm *vm, enum swap_order order, enum relationship_event ev
 
 /* --- the end of what asks --- */
 
-static const enum relationship_event events_of_ask[NR_SWAP_ASKS] = {
-	[SWAP_FAILOVER] = EVENT_FAILOVER,
-	[SWAP_RESUME] = EVENT_CANCEL_PREPARED,
-	[SWAP_CONFIRM] = NR_EVENTS,
-};
+/* NR_EVENTS: the relationship stays as it is, and so may be asked in every state. */
+static enum relationship_event event_of_ask(const struct vm *vm, enum swap_ask ask)
+{
+	struct relationship_role ignored;
+
+	if (ask == SWAP_FAILOVER)
+		return EVENT_FAILOVER;
+	if (ask != SWAP_RESUME)
+		return NR_EVENTS;
+	/* What it agreed to while it was held after a boot left its state as it was. */
+	return relationship_step(vm_role(vm), EVENT_CANCEL_PREPARED, &ignored) ? EVENT_CANCEL_PREPARED :
+										 EVENT_RESUME;
+}
 
 static int take(struct takeover *t, const struct reply *reply, struct failure *f)
 {
@@ -135,7 +143,7 @@ static int take(struct takeover *t, const struct reply *reply, struct failure *f
 	if (t->ask == SWAP_FAILOVER && !uuid_is_nil(&t->vm->r.epoch) &&
 	    uuid_equal(&t->vm->r.epoch, &reply->base))
 		base = &reply->base;
-	return become(t->vm, events_of_ask[t->ask], &next, base, f);
+	return become(t->vm, event_of_ask(t->vm, t->ask), &next, base, f);
 }
 
 static int check_consistent(const struct vm *vm, struct failure *f)
@@ -387,7 +395,7 @@ static void begin(void *context)
 	struct failure why;
 
 	/* It may have had to wait. */
-	if (vm_apply_event(t->vm, events_of_ask[t->ask], &ignored, &why)) {
+	if (vm_apply_event(t->vm, event_of_ask(t->vm, t->ask), &ignored, &why)) {
 		finish(t, &why);
 		return;
 	}
@@ -449,7 +457,7 @@ struct job *takeover_failover(struct vm *vm, bool force, struct failure *f)
 
 struct job *takeover_cancel(struct vm *vm, struct failure *f)
 {
-	if (check(vm, EVENT_CANCEL_PREPARED, f))
+	if (check(vm, event_of_ask(vm, SWAP_RESUME), f))
 		return NULL;
 	return start_asking(vm, JOB_CANCEL_PREPARED, SWAP_RESUME, false, f);
 }
@@ -529,10 +537,20 @@ struct job *takeover_yield(struct vm *vm, struct failure *f)
 	return job_succeed(vm, JOB_STATE_CHANGE, f);
 }
 
+/* A ceded primary that was neither prepared nor has yielded goes on in the state that it has. */
+static enum relationship_event event_of_start(const struct vm *vm)
+{
+	struct relationship_role ignored;
+
+	return vm_swap_host(vm).role == SWAP_CEDED &&
+			       relationship_step(vm_role(vm), EVENT_CANCEL_PREPARED, &ignored) ?
+		       EVENT_CANCEL_PREPARED :
+		       NR_EVENTS;
+}
+
 struct job *takeover_start(struct vm *vm, struct failure *f)
 {
-	enum relationship_event event =
-		vm_swap_host(vm).role == SWAP_CEDED ? EVENT_CANCEL_PREPARED : NR_EVENTS;
+	enum relationship_event event = event_of_start(vm);
 
 	if (vm_check_idle(vm, f))
 		return NULL;
