@@ -73,6 +73,33 @@ mount -o remount,size=128m "$TMPDIR/small"
 write_on a vm1-disk0 30 4
 check "with room" on a failback resume vm1
 check_equal "there is one again" "$(job_result b | jq -r .mode)" journal
+
+# --- a delta that ends before anything of it is written ---
+
+stop_daemon b
+up b --receive-mode direct
+write_on a vm1-disk0 35 2
+check "a delta is received in place" on a failback resume vm1
+cp "$TMPDIR/b.disk0" "$TMPDIR/kept"
+mv "$TMPDIR/bin/failback-send" "$TMPDIR/bin/send.good"
+printf '#!/bin/sh\nexit 9\n' >"$TMPDIR/bin/failback-send"
+chmod +x "$TMPDIR/bin/failback-send"
+write_on a vm1-disk0 36 2
+check_fails "one whose sender dies at once is not" any '' on a failback resume vm1
+mv "$TMPDIR/bin/send.good" "$TMPDIR/bin/failback-send"
+stop_daemon a
+wait_for 10 idle b || true
+check_equal "the replica is as it was" "$(vm_property b Consistent)" true
+check "and can be failed over to" on b failback failover --force vm1
+check "and holds what it held" cmp "$b0" "$TMPDIR/kept"
+check "it is given back" on b failback revert vm1
+stop_daemon b
+echo "another boot, $RANDOM" >"$TMPDIR/a.boot"
+up a
+up b
+check "the primary is confirmed" wait_for 10 eval '[ "$(vm_property a MayRun)" = true ]'
+check "and the next delta covers it" on a failback resume vm1
+check "and the disks are identical" wait_for 10 cmp -s "$a0" "$b0"
 stop_daemon b
 base=$(vm_property a Base)
 

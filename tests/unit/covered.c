@@ -56,6 +56,13 @@ TEST_F(covered, an_extent_covers_every_unit_that_it_touches_and_no_other)
 	EXPECT_TRUE(covered_has(self->in, 1, 0, 16 * UNIT));
 }
 
+TEST_F(covered, it_is_empty_until_something_is_covered)
+{
+	EXPECT_TRUE(covered_is_empty(self->in));
+	add(self->out, 1, 3 * UNIT, 512);
+	EXPECT_FALSE(covered_is_empty(self->in));
+}
+
 TEST_F(covered, disks_do_not_touch_each_other)
 {
 	add(self->out, 1, 0, sizes[1]);

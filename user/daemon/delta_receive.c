@@ -8,7 +8,7 @@
  * Without one it is written in place. CRASH: before the first byte can be written, `inconsistent`
  * and the epoch that comes are recorded: the disks are between two epochs from then on, and are not
  * to be failed over to. Only a complete delta, flushed to the disks, takes the mark away and
- * makes its epoch the base.
+ * makes its epoch the base; or the proof that nothing of it was written, which leaves the old one.
  *
  * A delta that was read from disks in use, and not from images of one instant, leaves the mark: what
  * the VM wrote meanwhile may be there in part.
@@ -47,6 +47,7 @@ struct receive {
 	struct call call;
 	bool has_journal;
 	bool resumes; /* the journal has a part of it already */
+	bool was_inconsistent; /* before this one was recorded */
 	struct failure why; /* the worker's, while the journal is settled */
 	int fds[CALL_DISKS_MAX + 1]; /* of the disks, and the journal; -1 from there on */
 	int covered; /* received.h; -1 before the worker was started */
@@ -172,6 +173,9 @@ static void fail(struct receive *receive, const struct failure *why)
 
 	next.health = HEALTH_WARNING;
 	memcpy(next.last_error, why->text, sizeof(next.last_error));
+	/* The disks are as they were, and perhaps the only ones that the VM can be run from. */
+	if (!receive->has_journal && received_nothing(&receive->call, receive->covered))
+		next.inconsistent = receive->was_inconsistent;
 	if (vm_apply_event(vm, EVENT_RECEIVE_FAILED, &next, &store) || vm_change(vm, &next, &store))
 		log_error("VM %s: the failed delta cannot be recorded: %s", vm->r.name, store.text);
 	job_end(owned->job, why);
@@ -433,6 +437,7 @@ static int record_incoming(struct receive *receive, const char *journal, struct 
 	next.instant = call->instant;
 	(void)snprintf(next.journal, sizeof(next.journal), "%s",
 		       receive->has_journal ? journal : "");
+	receive->was_inconsistent = next.inconsistent;
 	next.inconsistent |= !receive->has_journal;
 	return vm_change(vm, &next, f);
 }
@@ -540,8 +545,9 @@ void receive_abandon(struct receive *receive, const struct failure *why)
 	memcpy(journal, vm->r.journal, sizeof(journal));
 	next.journal[0] = '\0';
 	memset(&next.epoch, 0, sizeof(next.epoch));
-	/* Nothing was written to it, but for what was there before. */
-	if (receive->has_journal && !receive->resumes && vm_change(vm, &next, NULL) == 0)
+	next.inconsistent = receive->was_inconsistent;
+	/* Nothing was written, but for what a journal held before. */
+	if (!receive->resumes && vm_change(vm, &next, NULL) == 0)
 		journal_remove(journal);
 	fail(receive, why);
 }

@@ -11,6 +11,7 @@
 
 #include "base/cleanup.h"
 #include "base/macro.h"
+#include "lib/zero.h"
 
 #define WORD_BYTES UINT64_C(8)
 
@@ -120,4 +121,9 @@ bool covered_has(const struct covered *covered, size_t disk, uint64_t offset, ui
 			return true;
 	}
 	return false;
+}
+
+bool covered_is_empty(const struct covered *covered)
+{
+	return is_zero(covered->bits, covered->bytes);
 }
