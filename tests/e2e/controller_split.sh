@@ -104,6 +104,25 @@ check "the disks are identical" wait_for 10 cmp -s "$a0" "$b0"
 check "and nothing of the winner's is lost" cmp "$a0" "$TMPDIR/kept"
 check_equal "and the roles are settled" "$(role a), $(role b)" "1 3, 2 3"
 
+# --- neither ever had a base ---
+
+down
+rm -rf "$TMPDIR"/[ab].state "$TMPDIR"/[ab].kernel/*
+FAKE_KERNEL=$TMPDIR/a.kernel make_tracker vm1-disk0 "$a0"
+FAKE_KERNEL=$TMPDIR/b.kernel make_tracker vm1-disk0.replica "$b0"
+up a
+up b
+relate
+kill -STOP "${daemon_pid[a]}"
+on b failback failover --force vm1 >/dev/null || bail "no failover"
+kill -CONT "${daemon_pid[a]}"
+write_on b vm1-disk0 20 5
+check "a replica that was written to is given back" on b failback revert vm1
+write_on a vm1-disk0 30 1
+check_fails "no delta goes onto that" 12 'resync' on a failback resume vm1
+check "a comparison makes it equal" on a failback resync vm1
+check "the disks are identical" wait_for 10 cmp -s "$a0" "$b0"
+
 # --- a primary that was held after a boot gives its word, and stays in its state ---
 
 # give_word: where the peer listens is not known there, so that it does not ask by itself before it is asked

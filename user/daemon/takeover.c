@@ -70,6 +70,19 @@ static int note_trackers(struct vm *vm, struct relationship_record *next, struct
 	return rc;
 }
 
+/* Nothing leads from what the disks hold now to any base. */
+static int forget_trackers(struct vm *vm, struct relationship_record *next, struct failure *f)
+{
+	int rc = vm_copy_disks(vm, &next->disks, f);
+
+	for (size_t i = 0; !rc && i < next->nr_disks; i++) {
+		memset(&next->disks[i].tracker_uuid, 0, sizeof(next->disks[i].tracker_uuid));
+		next->disks[i].tracker_generation = 0;
+		next->disks[i].map_lost = false;
+	}
+	return rc;
+}
+
 /* The event, and what the swap says, durable and in force. */
 static int become(struct vm *vm, enum relationship_event event, const struct swap_host *host,
 		  const struct uuid *base, struct failure *f)
@@ -79,6 +92,8 @@ static int become(struct vm *vm, enum relationship_event event, const struct swa
 
 	if (!rc && event == EVENT_FAILOVER)
 		rc = note_trackers(vm, &next, f);
+	else if (!rc && event == EVENT_REVERT_WRITTEN)
+		rc = forget_trackers(vm, &next, f);
 	if (rc)
 		return rc;
 	vm_put_swap(vm, host, &next);
@@ -87,6 +102,9 @@ static int become(struct vm *vm, enum relationship_event event, const struct swa
 	next.last_error[0] = '\0';
 	if (event == EVENT_FAILOVER)
 		next.inconsistent = false; /* it was not, or the primary proved that it holds the same */
+	/* What came last is not what they hold either. */
+	if (event == EVENT_REVERT_WRITTEN)
+		memset(&next.epoch, 0, sizeof(next.epoch));
 	next.health = HEALTH_OK;
 	if (next.state == STATE_RECOVERED || next.state == STATE_COMMITTED ||
 	    next.state == STATE_WAITING_INITIAL)
