@@ -199,7 +199,7 @@ for harm in rm "dd if=/dev/urandom bs=64K count=1 conv=notrunc status=none of"; 
 	wait_for 10 idle b || true
 	check_fails "without it, nobody knows what the disks hold" 17 'hold no instant' on b failback failover --force vm1
 	up a
-	check_fails "no delta replaces it" 12 'resynchronisation' on a failback resume vm1
+	check_fails "no delta replaces it" 17 'resynchronisation' on a failback resume vm1
 done
 check "all of the disk does" on a failback resync vm1
 check "and the disks are identical" wait_for 10 cmp -s "$a0" "$b0"

@@ -94,7 +94,7 @@ before=$(vm_property a Base)
 if wait_for 2 delta_went; then not_ok "nothing is sent while it is suspended"; else ok "nothing is sent while it is suspended"; fi
 check "it is resumed" on a failback resume vm1
 check "and what was written meanwhile is sent" same_disks
-check "a replica is suspended" on b failback suspend vm1
+check "a replica is suspended" wait_for 10 on b failback suspend vm1
 write_on a vm1-disk0 40 5
 check_fails "it takes no delta then, and says what it is" 17 'Suspended' on a failback resume vm1
 check "it is resumed" on b failback resume vm1
@@ -120,6 +120,26 @@ check "then a delta from an image makes the replica one that can be failed over 
 	wait_for 20 eval '[ "$(vm_property b Consistent)" = true ]'
 check "and the disks are identical" same_disks
 check_equal "both replicate again" "$(role a), $(role b)" "1 3, 2 3"
+
+# --- a peer of another version ---
+
+mkdir -p "$TMPDIR/later/daemon" "$TMPDIR/later/bin"
+sed 's/^#define CALLS_VERSION .*/#define CALLS_VERSION 99/' "$top/user/daemon/calls.h" >"$TMPDIR/later/daemon/calls.h"
+# shellcheck disable=SC2046 # a list
+gcc -std=gnu11 -D_GNU_SOURCE -I"$TMPDIR/later" -I"$top/user" -I"$top/uapi" $(pkg-config --cflags json-c libsystemd) \
+	-c -o "$TMPDIR/later/calls.o" "$top/user/daemon/calls.c"
+fake_objects=("$TMPDIR/later/calls.o")
+link_fake "$TMPDIR/later/bin" failbackd
+failbackd=$TMPDIR/later/bin/failbackd
+stop_daemon b
+up b
+failbackd=$TMPDIR/bin/failbackd
+check "a peer of another version keeps no delta from being sent later" on a failback wait vm1 --state 8 --timeout 20
+check "... and status says what to do" grep -q 'same version of Failback.*Nothing is lost' <(on a failback status)
+check_fails "... and so does who asks for one" 12 'when that is mended, `failback resume vm1`' on a failback resume vm1
+stop_daemon b
+up b
+check "it goes on by itself when they are of one version" on a failback wait vm1 --state 3 --timeout 20
 
 # --- what the tools show ---
 
@@ -151,7 +171,7 @@ relationship 2 3 a "$(disk disk0 $size "$TMPDIR/b.other" vm1-disk0)" >"$TMPDIR/o
 check "a replica is given another disk" on b failback apply "$TMPDIR/other.json"
 check_equal "... which holds no instant of the VM" "$(vm_property b Consistent)" false
 write_on a vm1-disk0 3 1
-check_fails "... and takes no delta" 12 'resync' on a failback resume vm1
+check_fails "... and takes no delta" 17 'resync' on a failback resume vm1
 check "it is compared" on a failback resync vm1
 check "... and identical then" wait_for 10 cmp -s "$a0" "$TMPDIR/b.other"
 wait_for 20 eval '[ "$(vm_property b Consistent)" = true ]'

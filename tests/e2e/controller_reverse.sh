@@ -329,32 +329,32 @@ check "and the next delta goes" on b failback resume vm1
 base=$(vm_property b Base)
 : >"$FAKE_KERNEL/vm1-disk0/renewed"
 start_job b RequestReplicationStateChange oq $vm_path 3
-check_job_fails "a tracker that is started anew just before the freeze is 32770" 32770 'resynchronisation'
+check_job_fails "a tracker that is started anew just before the freeze is 32775" 32775 'resynchronisation'
 rm "$FAKE_KERNEL/vm1-disk0/renewed"
 check_equal "no epoch stays frozen for it" "$(ls "$FAKE_KERNEL"/*/frozen 2>/dev/null)" ""
 check_equal "and the base stays what the peer holds" "$(vm_property b Base)" "$base"
 
 cat /proc/sys/kernel/random/uuid >"$FAKE_KERNEL/vm1-disk0/uuid"
 rm "$FAKE_KERNEL/vm1-disk0/base"
-check_refused "a tracker that was started anew is 32770: its map proves nothing" b 32770 'resynchronisation' \
+check_refused "a tracker that was started anew is 32775: its map proves nothing" b 32775 'resynchronisation' \
 	RequestReplicationStateChange oq $vm_path 3
 
 jq '.relationships[0].disks[0].tracker = "other"' "$TMPDIR/b.json" >"$TMPDIR/other.json"
 on b failback apply "$TMPDIR/other.json" >/dev/null
 on b failback apply "$TMPDIR/b.json" >/dev/null
-check_refused "also after another name was tried for it" b 32770 'resynchronisation' \
+check_refused "also after another name was tried for it" b 32775 'resynchronisation' \
 	RequestReplicationStateChange oq $vm_path 3
 jq 'del(.relationships[0].disks[0])' "$TMPDIR/b.json" >"$TMPDIR/fewer.json"
 on b failback apply "$TMPDIR/fewer.json" >/dev/null
 on b failback apply "$TMPDIR/b.json" >/dev/null
-check_refused "also after the disk was taken out and put in again" b 32770 'resynchronisation' \
+check_refused "also after the disk was taken out and put in again" b 32775 'resynchronisation' \
 	RequestReplicationStateChange oq $vm_path 3
 on b failback export >"$TMPDIR/export.json"
 stop_daemon b
 mv "$TMPDIR/b.state" "$TMPDIR/b.lost"
 start_daemon b
 on b failback apply "$TMPDIR/export.json" >/dev/null
-check_refused "also after the relationship was made anew" b 32770 'resynchronisation' \
+check_refused "also after the relationship was made anew" b 32775 'resynchronisation' \
 	RequestReplicationStateChange oq $vm_path 3
 cp "$FAKE_KERNEL/vm1-disk1/base" "$FAKE_KERNEL/vm1-disk0/base"
 check "a tracker that knows the base is believed then" on b failback resume vm1
@@ -411,7 +411,7 @@ check "a first delta gives both a base" on b failback resume vm1
 base=$(vm_property b Base | tr -d '"')
 host_a_holds "$(cat /proc/sys/kernel/random/uuid)"
 start_job b RequestReplicationStateChange oq $vm_path 3
-check_job_fails "a peer with another base is 32770, and repeating is not advised" 32770 'resynchronisation.*failback resync vm1` compares'
+check_job_fails "a peer with another base is 32775, and repeating is not advised" 32775 'resynchronisation.*failback resync vm1` compares'
 check_equal "that needs a resynchronisation" "$(role b)" "1 9"
 host_a_holds "$base"
 check "it goes on when the peer has the base" on b failback resume vm1

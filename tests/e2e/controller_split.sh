@@ -98,7 +98,7 @@ cp "$TMPDIR/a.disk0" "$TMPDIR/kept"
 check "the replica is chosen as the loser, and told what it gives up" grep -q '20 KiB' <(on b failback revert vm1 2>&1)
 check_equal "the VM does not find its disk there any more" "$(faces b || echo none)" none
 check_equal "there is one host then" "$(on b failback status --json | jq -c .split_brain)" null
-check_fails "no delta makes it equal" 12 'resync' on a failback resume vm1
+check_fails "no delta makes it equal" 17 'resync' on a failback resume vm1
 check "a comparison does" on a failback resync vm1
 check "the disks are identical" wait_for 10 cmp -s "$a0" "$b0"
 check "and nothing of the winner's is lost" cmp "$a0" "$TMPDIR/kept"
@@ -119,7 +119,7 @@ kill -CONT "${daemon_pid[a]}"
 write_on b vm1-disk0 20 5
 check "a replica that was written to is given back" on b failback revert vm1
 write_on a vm1-disk0 30 1
-check_fails "no delta goes onto that" 12 'resync' on a failback resume vm1
+check_fails "no delta goes onto that" 17 'resync' on a failback resume vm1
 check "a comparison makes it equal" on a failback resync vm1
 check "the disks are identical" wait_for 10 cmp -s "$a0" "$b0"
 

@@ -6,8 +6,9 @@
 requires gcc pkg-config
 
 # link_fake <directory> <program>...: they go there; functions in the array $wrapped are wrapped, for
-# the cuts of fake_kernel.c.
+# the cuts of fake_kernel.c; objects in the array $fake_objects come in front of the library, too.
 wrapped=()
+fake_objects=()
 link_fake()
 {
 	local bin=$1 packages name
@@ -21,7 +22,7 @@ link_fake()
 	for name in "$@"; do
 		# shellcheck disable=SC2046,SC2086
 		gcc -Wl,--as-needed "${wrapped[@]/#/-Wl,--wrap=}" -pthread -o "$bin/$name" "$top/build/obj/user/prog/$name.o" \
-			"$TMPDIR/fake_kernel.o" "$top/build/obj/libfailback.a" $(pkg-config --libs $packages)
+			"$TMPDIR/fake_kernel.o" "${fake_objects[@]}" "$top/build/obj/libfailback.a" $(pkg-config --libs $packages)
 	done
 }
 

@@ -275,6 +275,7 @@ static int handle(struct daemon *d, const struct address *peer, const struct cal
 		describe_disks(vm, reply);
 	if (call->kind == CALL_MAP) {
 		rc = map_answer(vm, call, reply, f);
+		reply->resync = rc == -ENODATA;
 	} else if (call->kind == CALL_RECEIVE) {
 		rc = receive_prepare(vm, call, ret_receive, reply, f);
 		reply->busy = rc && vm->job && vm->job->r.type == JOB_RECEIVE;

@@ -373,6 +373,7 @@ char *reply_encode(const struct reply *reply)
 	json_add_uint(object, "code", reply->code);
 	json_add_text(object, "text", reply->text);
 	add_flag(object, "busy", reply->busy);
+	add_flag(object, "resync", reply->resync);
 	json_add_uuid(object, "base", &reply->base);
 	json_add_uint(object, "mode", reply->mode);
 	json_add_uint(object, "state", reply->state);
@@ -495,6 +496,8 @@ int reply_decode(const char *text, struct reply *ret, struct failure *f)
 		rc = json_get_text(what, object, "text", false, raw, sizeof(raw), f);
 	if (!rc)
 		rc = json_get_flag(what, object, "busy", &reply->busy, f);
+	if (!rc)
+		rc = json_get_flag(what, object, "resync", &reply->resync, f);
 	if (!rc)
 		rc = json_get_uuid(what, object, "base", false, &reply->base, f);
 	if (!rc)

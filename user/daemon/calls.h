@@ -20,14 +20,15 @@
  *		 "disks": [{"name", "size", "path", "tracker", "all"}],
  *		 "term", "expects", "session", "nonce", "convert", "full", "instant",
  *		 "bytes", "port", "disk", "start", "history"}
- *	REPLY	{"code", "text", "busy", "base", "mode", "state", "facing", "term", "session", "nonce",
+ *	REPLY	{"code", "text", "busy", "resync", "base", "mode", "state", "facing", "term", "session", "nonce",
  *		 "disks": [{"name", "size", "map", "lost", "dirty", "blank"}],
  *		 "aborted": [{"epoch"}], "ranges": [FIRST, LENGTH, ...], "next", "history"}
  *
  * "history": {"mode", "state", "facing", "since", "term", "base", "written"}: what the VM did on the host
  * that speaks.
  *
- * "busy": the delta before is still on its way to the disks; come again.
+ * "busy": the delta before is still on its way to the disks; come again. "resync": no delta, or no map,
+ * will do: the disks have to be compared.
  *
  * "epoch" is, in reverse and failover, the one that the caller received last and may hold (see
  * base_is_covered()); in receive, the one that comes. "base" is that of the host that speaks. "all", in
@@ -125,6 +126,7 @@ struct reply {
 	uint32_t code;
 	char text[512];
 	bool busy;
+	bool resync;
 	struct uuid base;
 	unsigned int mode;
 	unsigned int state;

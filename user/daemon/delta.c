@@ -65,6 +65,7 @@ struct delta {
 	bool compared; /* something was, on the way */
 	bool handed_over; /* the workers had the connection once */
 	bool peer_busy; /* it said so */
+	bool stale; /* a map here, or the peer, says that no delta will do */
 	struct retry retry;
 	uint64_t furthest; /* byte of the delta that any attempt came to */
 };
@@ -135,14 +136,15 @@ static bool sends_all(const struct vm *vm)
 	return vm->r.state == STATE_WAITING_INITIAL || vm->r.state == STATE_RESYNCHRONIZING;
 }
 
-static void record_failure(struct vm *vm, const struct failure *why)
+/* @stale: only a resynchronisation will do. */
+static void record_failure(struct vm *vm, const struct failure *why, bool stale)
 {
 	bool heals = heals_by_itself(why->code);
 	enum relationship_event event = heals ? EVENT_DELTA_FAILED : EVENT_DELTA_REFUSED;
 	struct relationship_record next = vm->r;
 	struct failure store;
 
-	if (why->code == CODE_NOT_SUPPORTED && !sends_all(vm))
+	if (stale && !sends_all(vm))
 		event = EVENT_RESYNC_NEEDED;
 
 	next.health = heals ? HEALTH_WARNING : HEALTH_CRITICAL;
@@ -152,7 +154,8 @@ static void record_failure(struct vm *vm, const struct failure *why)
 }
 
 /* Why it failed, that nothing is lost by it, and how to go on: no delta replaces a compare. */
-static void tell_way_forward(const struct vm *vm, const struct failure *why, struct failure *ret)
+static void tell_way_forward(const struct vm *vm, const struct failure *why, bool stale,
+			     struct failure *ret)
 {
 	char way[128];
 
@@ -160,12 +163,12 @@ static void tell_way_forward(const struct vm *vm, const struct failure *why, str
 		*ret = *why; /* which says what to do */
 		return;
 	}
-	if (heals_by_itself(why->code))
+	if (stale && vm->r.state != STATE_RESYNCHRONIZING)
+		(void)snprintf(way, sizeof(way), "`failback resync %.64s` compares the disks",
+			       vm->r.name);
+	else if (heals_by_itself(why->code))
 		(void)snprintf(way, sizeof(way),
 			       "the next delta covers it; `failback resume %.64s` sends it",
-			       vm->r.name);
-	else if (why->code == CODE_NOT_SUPPORTED && !sends_all(vm))
-		(void)snprintf(way, sizeof(way), "`failback resync %.64s` compares the disks",
 			       vm->r.name);
 	else
 		(void)snprintf(way, sizeof(way),
@@ -189,11 +192,12 @@ static void give_up(struct delta *delta, const struct failure *why)
 	if (!uuid_is_nil(&vm->r.epoch) && trackers_broken(&vm->r, broken)) {
 		(void)failure_set(&cause, CODE_FAILED, -EIO, "The frozen epoch broke: %s.", broken);
 		why = &cause;
+		owned->stale = false;
 	}
 	if (delta_settle(vm, &settle))
 		log_error("VM %s: the epoch stays frozen for now: %s", vm->r.name, settle.text);
-	tell_way_forward(vm, why, &full);
-	record_failure(vm, &full);
+	tell_way_forward(vm, why, owned->stale, &full);
+	record_failure(vm, &full, owned->stale);
 	job_end(owned->job, &full);
 }
 
@@ -378,7 +382,7 @@ static void succeed(struct delta *delta)
 
 	rc = commit(delta, &why);
 	if (rc)
-		record_failure(delta->vm, &why);
+		record_failure(delta->vm, &why, false);
 	else if (delta->job->r.type == JOB_PREPARE)
 		rc = finish_prepare(delta, &why);
 	else if (sent_live(delta) && has_stores(delta))
@@ -503,6 +507,7 @@ static void on_reply(void *context, int error, const struct failure *why, const 
 		return;
 	}
 	delta->peer_busy = !rc && reply.busy;
+	delta->stale = !rc && reply.resync;
 	if (!rc && reply.code != CODE_JOB_STARTED)
 		rc = failure_set(&failure, (enum code)reply.code, -EREMOTEIO,
 				 "Peer %s refuses the delta: %.400s", delta->vm->r.peer,
@@ -582,8 +587,10 @@ static void offer(struct delta *delta)
 static void begin(struct delta *delta)
 {
 	struct failure why;
+	int rc = freeze(delta, &why);
 
-	if (freeze(delta, &why))
+	delta->stale = rc == -ENODATA;
+	if (rc)
 		fail(delta, &why);
 	else
 		offer(delta);
@@ -624,16 +631,17 @@ static int on_time_to_go_on(sd_event_source *source, uint64_t usec, void *contex
 	return 0;
 }
 
-static void on_imported(void *context, const struct failure *why)
+static void on_imported(void *context, int error, const struct failure *why)
 {
 	struct delta *delta = context;
 	struct failure copy;
 
 	map_import_free_at(&delta->import);
-	if (!why) {
+	if (!error) {
 		begin(delta);
 		return;
 	}
+	delta->stale = error == -ENODATA;
 	copy = *why;
 	fail(delta, &copy);
 }
@@ -798,6 +806,7 @@ struct job *delta_start(struct vm *vm, enum job_type type, struct failure *f)
 	_cleanup_(delta_free_at) struct delta *delta = calloc(1, sizeof(*delta));
 	struct failure why;
 	struct job *job;
+	int rc;
 
 	if (delta) {
 		delta->infos = calloc(vm->r.nr_disks, sizeof(*delta->infos));
@@ -810,10 +819,11 @@ struct job *delta_start(struct vm *vm, enum job_type type, struct failure *f)
 	}
 	delta->daemon = vm->daemon;
 	delta->vm = vm;
-	if (check(delta, type, &why)) {
+	rc = check(delta, type, &why);
+	if (rc) {
 		/* No delta will do from here on, whoever asks for it. */
-		if (why.code == CODE_NOT_SUPPORTED)
-			record_failure(vm, &why);
+		if (rc == -ENODATA)
+			record_failure(vm, &why, true);
 		(void)failure_set(f, (enum code)why.code, -EINVAL, "%s", why.text);
 		return NULL;
 	}

@@ -366,7 +366,7 @@ static int check_known(const struct vm *vm, const struct call *call, struct fail
 
 		if (call->disks[i].all || (disk && !uuid_is_nil(&disk->tracker_uuid)))
 			continue;
-		return failure_set(f, CODE_NOT_SUPPORTED, -ESTALE,
+		return failure_set(f, CODE_INVALID_STATE, -ENODATA,
 				   "What the disks of VM %.64s here hold is not known: only a "
 				   "resynchronisation will do.",
 				   vm->r.name);
@@ -374,6 +374,7 @@ static int check_known(const struct vm *vm, const struct call *call, struct fail
 	return 0;
 }
 
+/* -ENODATA: only a resynchronisation will do. */
 static int check(struct vm *vm, const struct call *call, struct failure *f)
 {
 	struct relationship_record ignored = vm->r;
@@ -389,7 +390,7 @@ static int check(struct vm *vm, const struct call *call, struct failure *f)
 	if (!rc && !call->full &&
 	    !base_is_covered(&vm->r.base, &vm->r.epoch, &call->base, call->aborted,
 			     call->nr_aborted))
-		rc = failure_set(f, CODE_NOT_SUPPORTED, -ESTALE,
+		rc = failure_set(f, CODE_INVALID_STATE, -ENODATA,
 				 "The disks of VM %.64s here do not hold what the delta starts "
 				 "from: a resynchronisation is needed.",
 				 vm->r.name);
@@ -475,6 +476,7 @@ int receive_prepare(struct vm *vm, const struct call *call, struct receive **ret
 		return 0;
 	}
 	rc = check(vm, call, f);
+	reply->resync = rc == -ENODATA;
 	if (!rc)
 		rc = take_what_is_left(receive, f);
 	if (!rc)

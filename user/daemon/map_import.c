@@ -13,7 +13,7 @@
 struct map_import {
 	struct vm *vm;
 	struct conn *conn; /* the caller's */
-	void (*done)(void *context, const struct failure *why);
+	void (*done)(void *context, int error, const struct failure *why);
 	void *context;
 	size_t disk; /* whose map is asked for */
 	uint64_t start;
@@ -111,17 +111,18 @@ static void on_reply(void *context, int error, const struct failure *why, const 
 	else
 		rc = reply_decode(text, &reply, &failure);
 	if (!rc && reply.code != CODE_COMPLETED)
-		rc = failure_set(&failure, (enum code)reply.code, -EREMOTEIO,
+		rc = failure_set(&failure, (enum code)reply.code,
+				 reply.resync ? -ENODATA : -EREMOTEIO,
 				 "Peer %s does not give its map: %.400s", import->vm->r.peer,
 				 reply.text);
 	if (!rc)
 		rc = take_page(import, &reply, &failure);
 	if (rc)
-		import->done(import->context, rc < 0 ? &failure : NULL);
+		import->done(import->context, min_of(rc, 0), rc < 0 ? &failure : NULL);
 }
 
 int map_import_start(struct vm *vm, struct conn *conn,
-		     void (*done)(void *context, const struct failure *why), void *context,
+		     void (*done)(void *context, int error, const struct failure *why), void *context,
 		     struct map_import **ret, struct failure *f)
 {
 	_cleanup_(map_import_free_at) struct map_import *import = calloc(1, sizeof(*import));

@@ -17,13 +17,13 @@ bool map_import_needed(const struct vm *vm);
 
 /**
  * map_import_start - of all disks that wait for it, over @conn, idle and the caller's.
- * @done: once, in a later turn. @why NULL: all of it is durable in the trackers here, and the record
- *	says so. The caller frees *@ret then.
+ * @done: once, in a later turn. @error 0: all of it is durable in the trackers here, and the record
+ *	says so. -ENODATA: the peer has lost it. The caller frees *@ret then.
  *
  * CRASH: until that record is there, all is asked for again; to mark what is marked changes nothing.
  */
 int map_import_start(struct vm *vm, struct conn *conn,
-		     void (*done)(void *context, const struct failure *why), void *context,
+		     void (*done)(void *context, int error, const struct failure *why), void *context,
 		     struct map_import **ret, struct failure *f);
 
 /** map_import_free_at - *@import may be NULL, and is then. In the middle: done() does not follow. */

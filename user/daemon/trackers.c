@@ -121,7 +121,7 @@ static int check_map(const struct relationship_record *r, const struct disk_reco
 {
 	if (reaches_back(r, disk, info))
 		return 0;
-	return failure_set(f, CODE_NOT_SUPPORTED, -ESTALE,
+	return failure_set(f, CODE_INVALID_STATE, -ENODATA,
 			   "The map of tracker %s was started anew or is another disk's, and does not "
 			   "reach back to the last replication of disk %s: a resynchronisation is "
 			   "needed (`failback resync %.64s`).",
@@ -405,7 +405,7 @@ int trackers_map(const struct relationship_record *r, size_t i, uint64_t start,
 		return rc;
 	if (!is_noted(&r->disks[i], &info) || r->disks[i].map_lost ||
 	    info.state == CBT_STATE_LOST || info.state == CBT_STATE_BYPASSED)
-		return failure_set(f, CODE_NOT_SUPPORTED, -ESTALE,
+		return failure_set(f, CODE_INVALID_STATE, -ENODATA,
 				   "The map of tracker %s was started anew, and does not say what was "
 				   "written to disk %s.",
 				   name, r->disks[i].name);

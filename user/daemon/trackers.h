@@ -22,7 +22,7 @@ int trackers_get(const struct relationship_record *r, struct tracker_info *ret, 
  * trackers_check - are they the trackers whose maps start at the base, on disks of the right
  * size? Those that were not noted yet (trackers_note()) are taken as they are.
  * @all: NULL, or of which disks all is sent, whatever the map says
- * CODE_NOT_SUPPORTED: a map started later; only a compare could tell what differs.
+ * -ENODATA, CODE_INVALID_STATE: a map started later; only a compare could tell what differs.
  */
 int trackers_check(const struct relationship_record *r, const struct tracker_info *infos,
 		   const bool *all, struct failure *f);
@@ -110,7 +110,7 @@ int trackers_mark(const struct relationship_record *r, size_t i, const struct ex
  * trackers_map - what disk @i has dirty, frozen or not, in bytes from @start on, @max extents at most.
  * @ret_next: where to go on; 0: that was all
  *
- * CODE_NOT_SUPPORTED: it is no map that was noted.
+ * -ENODATA, CODE_INVALID_STATE: it is no map that was noted.
  */
 int trackers_map(const struct relationship_record *r, size_t i, uint64_t start,
 		 struct extent *ret, size_t max, size_t *ret_nr, uint64_t *ret_next,
