@@ -145,6 +145,45 @@ check "both replicate" wait_for 20 both_replicate
 check "the disks are identical" wait_for 10 cmp -s "$a0" "$b0"
 down
 
+# a map that is lost when the roles are swapped, and nothing has arrived yet
+
+# check_resynchronised <whose map is lost>
+check_resynchronised()
+{
+	check_fails "when the map of $1 is lost then, a delta says how to go on" 17 'Nothing is lost: `failback resync vm1`|needed \(`failback resync vm1`\)' \
+		on b failback resume vm1
+	check "... which goes" on b failback resync vm1
+	check "... and both replicate" wait_for 20 both_replicate
+	check "... and the disks are identical" wait_for 10 cmp -s "$a0" "$b0"
+	down
+}
+restore failed-over
+up a
+up b
+mv "$TMPDIR/bin/failback-send" "$TMPDIR/bin/send.good"
+printf '#!/bin/sh\nexit 9\n' >"$TMPDIR/bin/failback-send"
+chmod +x "$TMPDIR/bin/failback-send"
+on b failback reverse --consent "$(digest)" vm1 >/dev/null 2>&1 || true
+down
+lose_map b
+mv "$TMPDIR/bin/send.good" "$TMPDIR/bin/failback-send"
+up a
+up b
+check_resynchronised "the new primary"
+
+restore failed-over
+up a
+up b
+consent=$(digest)
+echo "5 failbackd both conn_call" >"$TMPDIR/b.cut" # before it asks for the map
+on b timeout 30 failback reverse --consent "$consent" vm1 >/dev/null 2>&1 || true
+check "the new primary dies before it has the other's map" wait_for 10 test ! -e "$TMPDIR/b.cut"
+down KILL
+lose_map a
+up a
+up b
+check_resynchronised "the old primary"
+
 # an acknowledgement that was lost before the failover: b holds an epoch that a aborted into its map
 restore based
 up a
