@@ -121,26 +121,6 @@ check "then a delta from an image makes the replica one that can be failed over 
 check "and the disks are identical" same_disks
 check_equal "both replicate again" "$(role a), $(role b)" "1 3, 2 3"
 
-# --- a peer of another version ---
-
-mkdir -p "$TMPDIR/later/daemon" "$TMPDIR/later/bin"
-sed 's/^#define CALLS_VERSION .*/#define CALLS_VERSION 99/' "$top/user/daemon/calls.h" >"$TMPDIR/later/daemon/calls.h"
-# shellcheck disable=SC2046 # a list
-gcc -std=gnu11 -D_GNU_SOURCE -I"$TMPDIR/later" -I"$top/user" -I"$top/uapi" $(pkg-config --cflags json-c libsystemd) \
-	-c -o "$TMPDIR/later/calls.o" "$top/user/daemon/calls.c"
-fake_objects=("$TMPDIR/later/calls.o")
-link_fake "$TMPDIR/later/bin" failbackd
-failbackd=$TMPDIR/later/bin/failbackd
-stop_daemon b
-up b
-failbackd=$TMPDIR/bin/failbackd
-check "a peer of another version keeps no delta from being sent later" on a failback wait vm1 --state 8 --timeout 20
-check "... and status says what to do" grep -q 'same version of Failback.*Nothing is lost' <(on a failback status)
-check_fails "... and so does who asks for one" 12 'when that is mended, `failback resume vm1`' on a failback resume vm1
-stop_daemon b
-up b
-check "it goes on by itself when they are of one version" on a failback wait vm1 --state 3 --timeout 20
-
 # --- what the tools show ---
 
 check_equal "wait ends with 14 when its time is up" "$(on a failback wait vm1 --state 5 --timeout 0 >/dev/null 2>&1 || echo $?)" 14
@@ -162,6 +142,26 @@ check_equal "anyone may ask" "$(call a GetReplicationStatistics o $vm_path | cut
 on a timeout 2 failback watch --json >"$TMPDIR/watched" || true
 check_equal "watch prints objects with a schema" "$(jq -s 'map(.schema) | unique | .[0]' "$TMPDIR/watched")" 1
 check "the log has what ran" grep -q 'resynchronising: ' <(on a failback log)
+
+# --- a peer of another version ---
+
+mkdir -p "$TMPDIR/later/daemon" "$TMPDIR/later/bin"
+sed 's/^#define CALLS_VERSION .*/#define CALLS_VERSION 99/' "$top/user/daemon/calls.h" >"$TMPDIR/later/daemon/calls.h"
+# shellcheck disable=SC2046 # a list
+gcc -std=gnu11 -D_GNU_SOURCE -I"$TMPDIR/later" -I"$top/user" -I"$top/uapi" $(pkg-config --cflags json-c libsystemd) \
+	-c -o "$TMPDIR/later/calls.o" "$top/user/daemon/calls.c"
+fake_objects=("$TMPDIR/later/calls.o")
+link_fake "$TMPDIR/later/bin" failbackd
+failbackd=$TMPDIR/later/bin/failbackd
+stop_daemon b
+up b
+failbackd=$TMPDIR/bin/failbackd
+check "a peer of another version keeps no delta from being sent later" on a failback wait vm1 --state 8 --timeout 20
+check "... and status says what to do" grep -q 'same version of Failback.*Nothing is lost' <(on a failback status)
+check_fails "... and so does who asks for one" 12 'when that is mended, `failback resume vm1`' on a failback resume vm1
+stop_daemon b
+up b
+check "it goes on by itself when they are of one version" on a failback wait vm1 --state 3 --timeout 20
 
 # --- another disk under a replica ---
 
@@ -267,3 +267,12 @@ one_base()
 }
 check "on both hosts" wait_for 10 one_base
 check "all of them are identical" eval 'for ((i = 0; i < 24; i++)); do cmp "$TMPDIR/a.disks/100.$i" "$TMPDIR/b.disks/100.$i" || exit 1; done'
+
+# --- more than 256 VMs ---
+
+# their trackers are not there, which each of them is told when its time comes
+jq -n --arg peer "${address[b]}:$port" '{version: 1, relationships: [range(300) | {vm: "00000000-0000-4000-8000-\(1000000000 + .)00",
+	name: "many\(.)", peer: $peer, mode: 1, state: 3, settings: {ReplicationInterval: 30},
+	disks: [{name: "disk0", size: 4096, tracker: "many\(.)-disk0"}]}]}' >"$TMPDIR/many.json"
+check "300 more are applied" on a failback apply "$TMPDIR/many.json"
+check "the last one's time comes, too" wait_for 20 grep -q 'VM many299: no delta was started' "$TMPDIR/a.log"

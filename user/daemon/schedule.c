@@ -12,6 +12,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/macro.h"
 #include "daemon/delta.h"
 #include "daemon/job.h"
 #include "daemon/takeover.h"
@@ -101,17 +102,27 @@ static void start_delta(struct vm *vm)
 		log_warning("VM %s: no delta was started: %s", vm->r.name, why.text);
 }
 
+static size_t count_vms(const struct daemon *d)
+{
+	size_t nr = 0;
+
+	for (const struct vm *vm = d->vms; vm; vm = vm->next)
+		nr++;
+	return nr;
+}
+
 static void send_what_is_due(struct daemon *d)
 {
-	struct vm *vms[256];
-	uint64_t due_ns[256];
+	size_t nr_vms = max_of(count_vms(d), (size_t)1);
+	cleanup_free struct vm **vms = calloc(nr_vms, sizeof(*vms));
+	cleanup_free uint64_t *due_ns = calloc(nr_vms, sizeof(*due_ns));
 	size_t nr_running = count_transfers(d);
 	size_t nr = 0;
 	size_t picked;
 
+	if (!vms || !due_ns)
+		return; /* until the next tick */
 	for (struct vm *vm = d->vms; vm; vm = vm->next) {
-		if (nr == 256 || due_of(vm) == UINT64_MAX)
-			continue;
 		vms[nr] = vm;
 		due_ns[nr++] = due_of(vm);
 	}
