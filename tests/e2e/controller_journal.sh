@@ -74,6 +74,20 @@ write_on a vm1-disk0 30 4
 check "with room" on a failback resume vm1
 check_equal "there is one again" "$(job_result b | jq -r .mode)" journal
 
+truncate -s 160M "$TMPDIR/ext2"
+if mkfs.ext2 -q "$TMPDIR/ext2" && mkdir "$TMPDIR/old" && mount -o loop "$TMPDIR/ext2" "$TMPDIR/old"; then
+	cleanup_fn umount "$TMPDIR/old"
+	stop_daemon b
+	up b --journal-dir "$TMPDIR/old"
+	write_on a vm1-disk0 33 2
+	check "a delta comes where a file cannot be reserved" on a failback resume vm1
+	check "in place, without every block of a journal being written" \
+		grep -q '"mode":"direct".*cannot reserve room' <(job_result b)
+	check_equal "and nothing is left there" "$(ls "$TMPDIR/old")" "lost+found"
+else
+	skip "a delta comes where a file cannot be reserved" "no ext2"
+fi
+
 # --- a delta that ends before anything of it is written ---
 
 stop_daemon b

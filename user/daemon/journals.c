@@ -45,7 +45,9 @@ static void path_of(const struct daemon *d, const struct uuid *vm, char ret[PATH
 static int explain(const char *directory, int error, struct failure *f)
 {
 	return failure_set(f, CODE_FAILED, -error, "no journal can be made in %.300s: %s", directory,
-			   strerror(error));
+			   error == ENOSYS ? "its file system cannot reserve room for a file, which that "
+					     "of another `journal-dir` can" :
+					     strerror(error));
 }
 
 static int check_room(const char *directory, uint64_t bytes, struct failure *f)
@@ -64,6 +66,19 @@ static int check_room(const char *directory, uint64_t bytes, struct failure *f)
 			   "a journal of %s, with %u MiB to spare, finds only %s in %.300s",
 			   size_format(bytes, needed), (unsigned int)(SPARE_BYTES >> 20),
 			   size_format(room, there), directory);
+}
+
+/*
+ * Not posix_fallocate(): where the file system cannot, that writes to every block of the file, and
+ * everybody waits for it. A positive errno, and not the one that says that no journal is wanted.
+ */
+static int reserve(int fd, uint64_t bytes)
+{
+	while (fallocate(fd, 0, 0, (off_t)bytes) < 0) {
+		if (errno != EINTR)
+			return errno == EOPNOTSUPP ? ENOSYS : errno;
+	}
+	return 0;
 }
 
 int journal_make(struct daemon *d, const struct call *call, char ret_path[PATH_MAX], int *ret_fd,
@@ -89,7 +104,7 @@ int journal_make(struct daemon *d, const struct call *call, char ret_path[PATH_M
 		return explain(directory, errno, f);
 	dir_fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	/* CRASH: a name that is lost would take a complete delta with it. */
-	rc = posix_fallocate(fd, 0, (off_t)bytes);
+	rc = reserve(fd, bytes);
 	if (!rc && (dir_fd < 0 || fsync(fd) < 0 || fsync(dir_fd) < 0))
 		rc = errno;
 	if (rc) {
