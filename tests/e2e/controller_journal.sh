@@ -194,6 +194,31 @@ cut_receiver 12 failback-receive --receive-mode direct
 check_equal "in place, what is neither cannot be failed over to" "$bad" ""
 check "that occurs" test $refused -gt 0
 
+# --- a journal that waits for its disks ---
+
+down
+restore before
+up b
+up a
+echo "2 failback-receive both journal_file_commit" >"$TMPDIR/b.cut" # it is complete, and nothing is applied
+on a timeout 30 failback resume vm1 >/dev/null 2>&1 || true
+down KILL
+mv "$b0" "$b0.away"
+up b
+wait_for 10 idle b || true
+truncate -s $size "$TMPDIR/b.other"
+relationship 2 3 a "$(disk disk0 $size "$TMPDIR/b.other" vm1-disk0)" >"$TMPDIR/other.json"
+check_fails "while a complete delta waits for its disk, the replica gets no other one" 16 'goes there first.*failback remove vm1' \
+	on b failback apply "$TMPDIR/other.json"
+mv "$b0.away" "$b0"
+check_fails "nor when it is back" 16 'goes there first' on b failback apply "$TMPDIR/other.json"
+wait_for 10 idle b || true
+check_equal "but it is settled then" "$(holds)" new
+check "and another disk is taken" on b failback apply "$TMPDIR/other.json"
+check "which nothing was written to" cmp -n $size "$TMPDIR/b.other" /dev/zero
+check_equal "and which holds no instant" "$(vm_property b Consistent)" false
+stop_daemon b
+
 # --- a journal that is gone, or damaged in both of its headers ---
 
 for harm in rm "dd if=/dev/urandom bs=64K count=1 conv=notrunc status=none of"; do

@@ -12,6 +12,8 @@
 #include "daemon/calls.h"
 #include "daemon/claims.h"
 #include "daemon/delta.h"
+#include "daemon/delta_receive.h"
+#include "daemon/journals.h"
 #include "daemon/vm.h"
 #include "lib/json.h"
 #include "lib/settings.h"
@@ -350,6 +352,34 @@ static int read_batch(const char *json, struct batch *batch, struct failure *f)
 	return 0;
 }
 
+/* A journal is of the disks as they were when its delta came, in their order. */
+static bool journal_fits(const struct relationship_record *from,
+			 const struct relationship_record *to)
+{
+	bool fits = from->nr_disks == to->nr_disks;
+
+	for (size_t i = 0; fits && i < to->nr_disks; i++)
+		fits = strcmp(from->disks[i].name, to->disks[i].name) == 0 &&
+		       from->disks[i].size_bytes == to->disks[i].size_bytes &&
+		       is_one_disk(from->disks[i].path, to->disks[i].path);
+	return fits;
+}
+
+static int check_journal(struct vm *vm, const struct relationship_record *r, struct failure *f)
+{
+	if (!vm->r.journal[0] || journal_fits(&vm->r, r))
+		return 0;
+	if (journal_is_partial(vm))
+		return journal_drop(vm, f);
+	receive_settle(vm);
+	return failure_set(f, CODE_IN_USE, -EBUSY,
+			   "A delta that arrived is in the journal of VM %.64s, for the disks that it has "
+			   "now, and goes there first: repeat this when `failback jobs` shows that it "
+			   "did. A disk that has another name meanwhile needs a link under the old one; "
+			   "if it is lost, `failback remove %.64s` and apply this half anew.",
+			   vm->r.name, vm->r.name);
+}
+
 static int check_batch(struct daemon *d, const struct batch *batch, struct failure *f)
 {
 	for (size_t i = 0; i < batch->nr; i++) {
@@ -372,6 +402,8 @@ static int check_batch(struct daemon *d, const struct batch *batch, struct failu
 			/* While its trackers still have the names that it was frozen under. */
 			if (!rc)
 				rc = delta_settle(vm, f);
+			if (!rc)
+				rc = check_journal(vm, &batch->records[i], f);
 			if (rc)
 				return rc;
 		}
