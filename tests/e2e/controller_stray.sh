@@ -8,7 +8,8 @@
 . "$(dirname "$0")/controller.bash"
 . "$(dirname "$0")/controller_fake.bash"
 
-two_hosts
+export FAILBACK_NO_IO_URING=1
+two_hosts cuts
 replica=$TMPDIR/b.kernel/vm1-disk0.replica
 
 # receives <claim> <first block> <number>: a delta, until the replica has recorded it
@@ -51,11 +52,27 @@ echo "5 1" >"$replica/frozen"
 echo "$base" >"$replica/epoch"
 sed -i "/^$base /d" "$replica/ended"
 receives "a delta comes where the one before is still frozen" 40 1
-check_equal "... which had arrived, and is committed" "$(grep "^$base" "$replica/ended")" "$base committed"
-check_equal "... so that nobody has anything to tell" "$(told), $(vm_property b DirtyBytes)" '"", 0'
+check_equal "... which is merged back" "$(grep "^$base" "$replica/ended")" "$base aborted"
+check "... since nobody knows any more which blocks were its own" grep -q '4 KiB that no delta covers.*cut off' <(told)
+check_equal "... and they are in the map" "$(grep -c '^5 1$' "$replica/active")" 1
 echo "5 1" >"$replica/frozen"
 other=11111111-0000-4000-8000-000000000000
 echo $other >"$replica/epoch"
 receives "a delta comes where one is frozen that never arrived" 5 1
 check_equal "... which is aborted" "$(grep "^$other" "$replica/ended")" "$other aborted"
 check_equal "... and covered by this one" "$(told), $(vm_property b DirtyBytes)" '"", 0'
+
+# --- a crash between a journal that was applied and its record ---
+
+stop_daemon b
+up b
+echo "77 2" >>"$replica/active"
+write_on a vm1-disk0 50 1
+echo "4 failback-receive both journal_file_commit" >"$TMPDIR/b.cut"
+check "a delta arrives" on a failback resume vm1
+check "... and the replica dies when it is on its disk" wait_for 10 test ! -e "$TMPDIR/b.cut"
+stop_daemon b
+up b
+check "... and records it later" wait_for 10 eval '[ "$(vm_property a Base)" = "$(vm_property b Base)" ] && job_is_over'
+check "... and tells what somebody else wrote" grep -q '8 KiB that no delta covers' <(told)
+check_equal "... which is in the map" "$(grep -c '^77 2$' "$replica/active")" 1

@@ -107,8 +107,9 @@ static void tell_strays(const struct vm *vm, const uint64_t *stray, char ret[REC
 		return;
 	(void)snprintf(ret, RECEIVED_TEXT_LEN,
 		       "Something but failbackd wrote to the replica: %s that no delta covers, on disk "
-		       "%s%s. There it is not what the primary holds: find out what has it open, then "
-		       "`failback suspend %.64s` and `failback resync %.64s` on the primary.",
+		       "%s%s; or failbackd was cut off as it recorded its own. It may differ from the "
+		       "primary there: find out what has it open, then `failback suspend %.64s` and "
+		       "`failback resync %.64s` on the primary.",
 		       size_format(bytes, text), vm->r.disks[first].name,
 		       bytes > stray[first] ? " and others" : "", vm->r.name, vm->r.name);
 	log_warning("VM %s: %s", vm->r.name, ret);

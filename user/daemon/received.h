@@ -19,7 +19,7 @@ bool received_nothing(const struct call *call, int covered);
 
 /**
  * received_note - the epoch of @call is on the disks of @vm.
- * @covered: what the worker left in it; -1: nobody knows
+ * @covered: what the worker left in it; -1: nobody knows any more, and all that was written is told
  * @ret: for the operator; "" when only the delta was written
  *
  * Trackers that do not follow keep more than they need: the next reverse sends it in vain, and nothing

@@ -485,8 +485,8 @@ static int keep_all_strays(const struct relationship_record *r, const struct tra
 }
 
 /*
- * CRASH: this host went down, or the daemon, between the freeze and the end of a delta before. If its
- * sender goes on from there it had arrived, else it comes again with the next.
+ * CRASH: this host went down, or the daemon, between the freeze and the end of a delta before. Whether it
+ * had arrived or not, what it covered is not known any more: all of that stays dirty.
  */
 static int end_what_is_left(const struct relationship_record *r, const struct tracker_info *infos,
 			    const struct uuid *epoch, struct failure *f)
@@ -498,10 +498,18 @@ static int end_what_is_left(const struct relationship_record *r, const struct tr
 
 		if (!infos[i].has_frozen || uuid_equal(left, epoch))
 			continue;
-		rc = uuid_equal(left, &r->base) ? trackers_commit(r, left, f) :
-						  trackers_abort(r, left, f);
+		rc = trackers_abort(r, left, f);
 	}
 	return rc;
+}
+
+static bool covers_nothing(void *context, size_t disk, uint64_t offset, uint64_t length)
+{
+	(void)context;
+	(void)disk;
+	(void)offset;
+	(void)length;
+	return false;
 }
 
 int trackers_note_received(const struct relationship_record *r, const struct uuid *epoch,
@@ -522,8 +530,7 @@ int trackers_note_received(const struct relationship_record *r, const struct uui
 		rc = trackers_freeze(r, epoch, infos, f);
 	if (rc)
 		return rc;
-	if (covered)
-		rc = keep_all_strays(r, infos, epoch, covered, context, ret_stray, f);
+	rc = keep_all_strays(r, infos, epoch, covered ? covered : covers_nothing, context, ret_stray, f);
 	/* ORDER: they are dirty again, durably, before they are let go. */
 	if (!rc)
 		return trackers_commit(r, epoch, f);
