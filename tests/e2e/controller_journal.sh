@@ -242,3 +242,30 @@ for harm in rm "dd if=/dev/urandom bs=64K count=1 conv=notrunc status=none of"; 
 done
 check "all of the disk does" on a failback resync vm1
 check "and the disks are identical" wait_for 10 cmp -s "$a0" "$b0"
+down
+
+# --- two disks, which each host has in an order of its own ---
+
+rm -rf "$TMPDIR"/[ab].state "$TMPDIR"/[ab].kernel/*
+make_disk a 1; a1=$loop
+make_disk b 1; b1=$loop
+FAKE_KERNEL=$TMPDIR/a.kernel make_tracker vm1-disk0 "$a0"
+FAKE_KERNEL=$TMPDIR/a.kernel make_tracker vm1-disk1 "$a1"
+FAKE_KERNEL=$TMPDIR/b.kernel make_tracker vm1-disk0.replica "$b0"
+FAKE_KERNEL=$TMPDIR/b.kernel make_tracker vm1-disk1.replica "$b1"
+relationship 1 3 b "$(disk disk0 $size "$a0" vm1-disk0)" "$(disk disk1 $size "$a1" vm1-disk1)" >"$TMPDIR/a.json"
+relationship 2 3 a "$(disk disk1 $size "$b1" vm1-disk1)" "$(disk disk0 $size "$b0" vm1-disk0)" >"$TMPDIR/b.json"
+up a
+up b
+on a failback apply "$TMPDIR/a.json" >/dev/null
+on b failback apply "$TMPDIR/b.json" >/dev/null
+write_on a vm1-disk0 3 2
+write_on a vm1-disk1 5 1
+echo "2 failback-receive both journal_file_commit" >"$TMPDIR/b.cut" # it is complete, and nothing is applied
+on a timeout 30 failback resume vm1 >/dev/null 2>&1 || true
+check "a cut leaves a journal of both" test ! -e "$TMPDIR/b.cut" -a -e "$TMPDIR/b.state/$vm.journal"
+stop_daemon b
+up b
+check "which is settled" wait_for 10 eval '[ ! -e "$TMPDIR/b.state/$vm.journal" ]'
+check "each disk has its own" eval 'cmp "$a0" "$b0" && cmp "$a1" "$b1"'
+check_equal "and nobody has anything to tell" "$(vm_property b LastError)" '""'

@@ -143,7 +143,8 @@ enum holds {
  * CRASH: a cut tears one of the two headers at most, and the first one beside zeroes; both are bad only
  * when the device is.
  */
-static enum holds read_headers(const uint8_t *slots, size_t bytes, struct uuid *ret_held)
+static enum holds read_headers(const uint8_t *slots, size_t bytes, struct uuid *ret_held,
+			       struct wire_begin *ret_begin)
 {
 	const uint8_t *second = slots + JOURNAL_SLOT_BYTES;
 	struct journal_header header = { 0 };
@@ -154,14 +155,19 @@ static enum holds read_headers(const uint8_t *slots, size_t bytes, struct uuid *
 		return is_zero(slots, JOURNAL_SLOT_BYTES) || is_zero(second, JOURNAL_SLOT_BYTES) ?
 			       HOLDS_PART :
 			       HOLDS_UNKNOWN;
+	*ret_begin = header.begin;
 	*ret_held = header.state == JOURNAL_EMPTY ? header.begin.epoch : header.begin.base;
 	if (header.state == JOURNAL_EMPTY)
 		return HOLDS_PAST;
 	return header.state == JOURNAL_COMPLETE ? HOLDS_ALL : HOLDS_PART;
 }
 
-/* @ret_held: what the disks hold, if it is not HOLDS_ALL. */
-static int look(const struct relationship_record *r, int fd, enum holds *ret, struct uuid *ret_held)
+/*
+ * @ret_held: what the disks hold, if it is not HOLDS_ALL.
+ * @ret_begin: of the delta, if it is
+ */
+static int look(const struct relationship_record *r, int fd, enum holds *ret, struct uuid *ret_held,
+		struct wire_begin *ret_begin)
 {
 	uint8_t slots[JOURNAL_DATA_OFFSET];
 	ssize_t got = pread(fd, slots, sizeof(slots), 0);
@@ -169,7 +175,7 @@ static int look(const struct relationship_record *r, int fd, enum holds *ret, st
 	if (got < 0)
 		return -errno;
 	memset(ret_held, 0, sizeof(*ret_held));
-	*ret = read_headers(slots, (size_t)got, ret_held);
+	*ret = read_headers(slots, (size_t)got, ret_held, ret_begin);
 	/* What was acknowledged is in it, or was. */
 	if (*ret != HOLDS_ALL && uuid_equal(&r->base, &r->epoch) && !uuid_equal(ret_held, &r->epoch))
 		*ret = HOLDS_UNKNOWN;
@@ -184,10 +190,11 @@ static int open_journal(const struct vm *vm)
 bool journal_is_partial(const struct vm *vm)
 {
 	cleanup_fd int fd = vm->r.journal[0] ? open_journal(vm) : -1;
+	struct wire_begin ignored;
 	enum holds holds;
 	struct uuid held;
 
-	return fd >= 0 && look(&vm->r, fd, &holds, &held) == 0 && holds == HOLDS_PART;
+	return fd >= 0 && look(&vm->r, fd, &holds, &held, &ignored) == 0 && holds == HOLDS_PART;
 }
 
 bool journal_reopen(const struct vm *vm, const struct call *call, int *ret_fd)
@@ -212,6 +219,8 @@ struct settling {
 	void *context;
 	struct worker *worker;
 	sd_event_source *deferred; /* instead of a worker, where none is needed */
+	struct call call; /* of the delta, and with the disks in its order */
+	struct wire_begin begin;
 	enum holds holds;
 	struct uuid held; /* what the disks hold afterwards */
 	int covered; /* received.h; -1: no worker was needed */
@@ -255,17 +264,15 @@ static int record_gone(struct vm *vm, struct failure *f)
 }
 
 /* The delta is on the disks, or nothing of it. */
-static int record_settled(struct vm *vm, const struct uuid *held, int covered, struct failure *f)
+static int record_settled(struct vm *vm, const struct uuid *held, const struct call *call, int covered,
+			  struct failure *f)
 {
 	static const struct uuid nil;
 	struct relationship_record next = vm->r;
-	struct call call;
 	int rc;
 
-	if (uuid_equal(held, &vm->r.epoch)) {
-		call_of_relationship(CALL_RECEIVE, &vm->r, &call);
-		return receive_record(vm, &call, covered, f);
-	}
+	if (call && uuid_equal(held, &vm->r.epoch))
+		return receive_record(vm, call, covered, f);
 	next.journal[0] = '\0';
 	next.epoch = nil;
 	rc = vm_change(vm, &next, f);
@@ -281,7 +288,7 @@ int journal_drop(struct vm *vm, struct failure *f)
 	int rc;
 
 	memcpy(path, vm->r.journal, sizeof(path));
-	rc = record_settled(vm, &nil, -1, f);
+	rc = record_settled(vm, &nil, NULL, -1, f);
 	if (!rc)
 		journal_remove(path);
 	return rc;
@@ -314,7 +321,7 @@ static void finish(struct settling *s)
 	int rc;
 
 	memcpy(path, s->vm->r.journal, sizeof(path));
-	rc = s->holds == HOLDS_UNKNOWN ? record_gone(s->vm, &why) : record_settled(s->vm, &s->held, s->covered, &why);
+	rc = s->holds == HOLDS_UNKNOWN ? record_gone(s->vm, &why) : record_settled(s->vm, &s->held, &s->call, s->covered, &why);
 	if (!rc)
 		journal_remove(path);
 	s->done(s->context, rc ? &why : NULL);
@@ -349,28 +356,42 @@ static const struct worker_events events = {
 	.end = on_end,
 };
 
+/* The journal says only by their numbers which disk is meant, and the peer's order need not be ours. */
+static void take_order(struct call *call, const struct wire_begin *begin)
+{
+	for (size_t i = 0; i < min_of(call->nr_disks, (size_t)begin->nr_disks); i++) {
+		for (size_t j = i + 1; j < call->nr_disks; j++) {
+			struct call_disk disk = call->disks[j];
+
+			if (strcmp(disk.name, begin->disks[i].name) != 0)
+				continue;
+			call->disks[j] = call->disks[i];
+			call->disks[i] = disk;
+		}
+	}
+}
+
 static int start_worker(struct settling *s, int journal, struct failure *f)
 {
 	const struct relationship_record *r = &s->vm->r;
+	const struct call *call = &s->call;
 	cleanup_free char *plan = NULL;
 	int fds[CALL_DISKS_MAX + 2];
-	struct call call;
 	int rc;
 
-	call_of_relationship(CALL_RECEIVE, r, &call);
-	rc = received_file(&call, &s->covered, f);
+	rc = received_file(call, &s->covered, f);
 	if (rc)
 		return rc;
-	rc = receive_open_disks(s->vm, &call, fds, f);
+	rc = receive_open_disks(s->vm, call, fds, f);
 	if (rc)
 		return rc;
-	fds[call.nr_disks] = journal;
-	fds[call.nr_disks + 1] = s->covered;
-	rc = receive_plan(&call, &r->base, WORKER_DISK_FD, true, &plan, f);
+	fds[call->nr_disks] = journal;
+	fds[call->nr_disks + 1] = s->covered;
+	rc = receive_plan(call, &r->base, WORKER_DISK_FD, true, &plan, f);
 	if (!rc)
 		rc = worker_start(s->vm->daemon, "failback-receive", plan, -1, fds,
-				  call.nr_disks + 2, &events, s, &s->worker, f);
-	for (size_t i = 0; i < call.nr_disks; i++)
+				  call->nr_disks + 2, &events, s, &s->worker, f);
+	for (size_t i = 0; i < call->nr_disks; i++)
 		(void)close_fd(fds[i]);
 	return rc;
 }
@@ -398,13 +419,15 @@ int journal_settle(struct vm *vm, void (*done)(void *context, const struct failu
 	s->done = done;
 	s->context = context;
 	s->holds = HOLDS_UNKNOWN;
+	call_of_relationship(CALL_RECEIVE, &vm->r, &s->call);
 	if (journal >= 0)
-		rc = look(&vm->r, journal, &s->holds, &s->held);
+		rc = look(&vm->r, journal, &s->holds, &s->held, &s->begin);
 	else if (error != ENOENT)
 		rc = -error;
 	if (rc)
 		return failure_set(f, CODE_FAILED, rc, "The journal %.300s cannot be read: %s.",
 				   vm->r.journal, strerror(-rc));
+	take_order(&s->call, &s->begin);
 	if (s->holds == HOLDS_ALL)
 		rc = start_worker(s, journal, f);
 	else
