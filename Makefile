@@ -153,7 +153,7 @@ build/bin/%: build/obj/user/prog/%.o build/obj/libfailback.a
 # Lists of commands, options and settings in the manual are what the programs print.
 manuals := $(patsubst user/man/%.in,build/man/%,$(wildcard user/man/*.in))
 # pages that describe two things have a second name
-manual_links := dm-cbt-image.4:dm-cbt.4 failback-receive.8:failback-send.8 failbackd.service.8:failbackd.8
+manual_links := dm-cbt-image.4:dm-cbt.4 failback-receive.8:failback-send.8 failback-metrics@.service.8:failback-metrics.socket.8 failbackd.service.8:failbackd.8
 .PHONY: manuals
 manuals: $(manuals)
 build/man/%: user/man/%.in scripts/packaging/make-man debian/changelog build/bin/failback build/bin/failbackd build/bin/cbtctl
@@ -355,8 +355,9 @@ install: programs manuals ## Install all but the module's binary (its source is 
 	$(Q)for page in $(notdir $(manuals)); do install -D -m 644 -t "$(DESTDIR)$(mandir)/man$${page##*.}" "build/man/$$page"; done
 	$(Q)for link in $(manual_links); do ln -sf "$${link#*:}" "$(DESTDIR)$(mandir)/man$${link##*.}/$${link%:*}"; done
 	$(Q)install -d '$(DESTDIR)$(unitdir)'
+	$(Q)$(call put,$(unitdir),$(wildcard user/systemd/*.socket))
 	$(Q)for unit in $(patsubst user/systemd/%.in,%,$(wildcard user/systemd/*.service.in)); do \
-		sed 's#@sbindir@#$(sbindir)#; s#@libexecdir@#$(libexecdir)#' "user/systemd/$$unit.in" >"$(DESTDIR)$(unitdir)/$$unit"; \
+		sed 's#@bindir@#$(bindir)#; s#@sbindir@#$(sbindir)#; s#@libexecdir@#$(libexecdir)#' "user/systemd/$$unit.in" >"$(DESTDIR)$(unitdir)/$$unit"; \
 	done
 	$(Q)for file in $(module_src); do install -D -m 644 "$$file" "$(DESTDIR)$(sourcedir)/$$file"; done
 	$(Q)sed 's/#MODULE_VERSION#/$(VERSION)/' scripts/packaging/dkms.conf >'$(DESTDIR)$(sourcedir)/dkms.conf'

@@ -19,7 +19,8 @@ check_equal "programs, manual, units, rules and policies are where they belong" 
 	"$(grep -vE '^usr/(src|local/share/man)/' "$TMPDIR/installed" | paste -sd' ')" "etc/dbus-1/system.d/org.failback1.conf\
  etc/firewalld/services/failback.xml etc/udev/rules.d/56-failback.rules etc/ufw/applications.d/failback\
  usr/local/bin/failback\
- usr/local/lib/systemd/system/failback-activate.service usr/local/lib/systemd/system/failbackd.service\
+ usr/local/lib/systemd/system/failback-activate.service usr/local/lib/systemd/system/failback-metrics.socket\
+ usr/local/lib/systemd/system/failback-metrics@.service usr/local/lib/systemd/system/failbackd.service\
  usr/local/libexec/failback/failback-receive usr/local/libexec/failback/failback-reload-module\
  usr/local/libexec/failback/failback-send\
  usr/local/sbin/cbtctl usr/local/sbin/failbackd\

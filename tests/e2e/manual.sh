@@ -22,7 +22,7 @@ named()
 	local page
 
 	for page in "${pages[@]}"; do
-		sed -nE 's/^\.Nm ([a-z][a-z.-]+)( ,)?$/\1/p' "$page"
+		sed -nE 's/^\.Nm ([a-z][a-z.@-]+)( ,)?$/\1/p' "$page"
 	done | sort -u
 }
 for path in "$top"/build/bin/* "$top"/user/libexec/* "$top"/user/systemd/*.service.in; do

@@ -25,6 +25,8 @@ contents "$programs" >"$TMPDIR/contents"
 check_equal "failback has programs, units, rules, policies, manual and completion, where they belong" "$(<"$TMPDIR/contents")" "$(sort <<-END
 	etc/ufw/applications.d/failback
 	lib/systemd/system/failback-activate.service
+	lib/systemd/system/failback-metrics.socket
+	lib/systemd/system/failback-metrics@.service
 	lib/systemd/system/failbackd.service
 	lib/udev/rules.d/56-failback.rules
 	usr/bin/failback
@@ -45,6 +47,8 @@ check_equal "failback has programs, units, rules, policies, manual and completio
 	usr/share/man/man5/failbackd.conf.5.gz
 	usr/share/man/man8/cbtctl.8.gz
 	usr/share/man/man8/failback-activate.service.8.gz
+	usr/share/man/man8/failback-metrics.socket.8.gz
+	usr/share/man/man8/failback-metrics@.service.8.gz
 	usr/share/man/man8/failback-receive.8.gz
 	usr/share/man/man8/failback-reload-module.8.gz
 	usr/share/man/man8/failback-send.8.gz

@@ -136,3 +136,18 @@ check_equal "... is not counted, but the store's failure is" \
 check_equal "... and both are traced" "$(traced 'cbt_checkpoint: .* error=-5')" 1
 check "stats has a table of all" \
 	grep -q '^store_bytes  *[1-9]' <(cbtctl stats t)
+
+### the same for monitoring
+
+failback metrics | "$top/tests/openmetrics.py" >"$TMPDIR/samples"
+check "metrics are well-formed" test -s "$TMPDIR/samples"
+# of the counts, and by name
+sample() { sed -n "s/^failback_tracker_$1 //p" "$TMPDIR/samples"; }
+check_equal "... say that the store failed" "$(sample 'lost{tracker="t"}')" 1
+check_equal "... count the same" \
+	"$(for name in cold_misses commits released_blocks; do sample "${name}_total{tracker=\"t\"}"; done | paste -sd' ')" \
+	"$(cbtctl stats t --json | jq -r '.counts | "\(.cold_misses) \(.commits) \(.released_blocks)"')"
+check_equal "... and how many writes waited for a copy" "$(sample 'write_wait_seconds_count{tracker="t",reason="copy"}')" \
+	"$(cbtctl stats t --json | jq .histograms.copy_wait.count)"
+check_equal "... in bytes what is dirty" "$(sample 'dirty_bytes{tracker="t"}')" \
+	"$(cbtctl show t --json | jq '.tracker.dirty.blocks * 4096')"

@@ -216,6 +216,8 @@ static const struct command table[] = {
 	{ "log", NULL, 0, false, command_log, "what ran since failbackd was installed" },
 	{ "watch", NULL, 0, false, command_watch, "print every change as it happens" },
 	{ "wait", "VM", OPTION_WAIT_FOR, false, command_wait, "until a VM is in --state" },
+	{ "metrics", NULL, OPTION_HTTP, true, command_metrics,
+	  "print all of it as OpenMetrics text, for monitoring" },
 
 	{ "create", "FILE", OPTION_NO_WAIT | OPTION_SETTINGS, false, command_create,
 	  "on the primary: make a relationship, and the peer's half of it" },
@@ -305,6 +307,8 @@ static const struct option_doc options[] = {
 	  "send, receive, verify: over a network, unencrypted and unauthenticated" },
 	{ "--tls", NULL, OPTION_PLAIN, MEMBER(tls),
 	  "send, receive, verify: on loopback too, with certificate and peers as of failbackd" },
+	{ "--http", NULL, OPTION_HTTP, MEMBER(http),
+	  "metrics: as the answer to the HTTP request on standard input" },
 	{ "--bus-address", "A", 0, MEMBER(bus_address),
 	  "of the bus where failbackd is; else the system bus" },
 };

@@ -22,6 +22,7 @@ enum command_option {
 	OPTION_TO = 1 << 8, /* --to, --extents, --rate */
 	OPTION_LISTEN = 1 << 9,
 	OPTION_CONFIG = 1 << 10,
+	OPTION_HTTP = 1 << 11,
 };
 
 struct options {
@@ -47,6 +48,7 @@ struct options {
 	bool plain;
 	bool tls;
 	bool compare;
+	bool http;
 };
 
 /** struct option_doc - how an option is written, whose it is, and which member it sets. */
@@ -90,6 +92,7 @@ int command_export(struct client *client, const struct options *o, struct failur
 int command_send(struct client *client, const struct options *o, struct failure *f);
 int command_verify(struct client *client, const struct options *o, struct failure *f);
 int command_receive(struct client *client, const struct options *o, struct failure *f);
+int command_metrics(struct client *client, const struct options *o, struct failure *f);
 int command_host(struct client *client, const struct options *o, struct failure *f);
 int command_help(struct client *client, const struct options *o, struct failure *f);
 

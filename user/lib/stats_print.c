@@ -49,6 +49,16 @@ static const char *const histogram_names[NL_NR_HISTOGRAMS] = {
 	HISTOGRAM("checkpoint_time", CHECKPOINT_TIME), HISTOGRAM("commit_time", COMMIT_TIME),
 };
 
+const char *stats_count_name(unsigned int i)
+{
+	return count_names[i];
+}
+
+bool stats_is_counter(unsigned int i)
+{
+	return i + CBT_STATS_A_FIRST_COUNT < CBT_STATS_A_HOT_REGIONS;
+}
+
 uint64_t histogram_count(const struct cbt_histogram *h)
 {
 	uint64_t count = 0;

@@ -19,6 +19,12 @@
 uint64_t histogram_count(const struct cbt_histogram *h);
 uint64_t histogram_quantile(const struct cbt_histogram *h, unsigned int percent);
 
+/** stats_count_name - of struct tracker_stats.counts[@i], as in JSON. */
+const char *stats_count_name(unsigned int i);
+
+/** stats_is_counter - whether that only ever goes up, while the tracker lives. */
+bool stats_is_counter(unsigned int i);
+
 int stats_print(const struct tracker_stats *stats, bool json, struct failure *f);
 
 #endif
