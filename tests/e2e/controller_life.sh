@@ -188,6 +188,18 @@ check "a relationship is removed" wait_for 10 on a failback remove vm1
 check_equal "only here" "$(on a failback status --json | wc -l), $(on b failback status --json | wc -l)" "0, 1"
 check "and on the other side" on b failback remove vm1
 
+# --- another disk under a replica that has no base yet ---
+
+relationship 2 3 a "$(disk disk0 $size "$b0" vm1-disk0)" >"$TMPDIR/b.json"
+on b failback apply "$TMPDIR/b.json" >/dev/null
+relationship 2 3 a "$(disk disk0 $size "$TMPDIR/b.other" vm1-disk0)" >"$TMPDIR/other.json"
+check "a replica is given another disk before its first delta" on b failback apply "$TMPDIR/other.json"
+relationship 1 3 b "$(disk disk0 $size "$a0" vm1-disk0)" >"$TMPDIR/a.json"
+on a failback apply "$TMPDIR/a.json" >/dev/null
+check_fails "... and takes no delta" 17 'resync' on a failback resume vm1
+wait_for 10 on a failback remove vm1
+wait_for 10 on b failback remove vm1
+
 # --- 24 disks, and 20 VMs ---
 
 detach_all()

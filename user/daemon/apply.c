@@ -265,8 +265,9 @@ static int change(struct vm *vm, struct relationship_record *r, struct failure *
 
 	keep_notes(&vm->r, r);
 	if (vm->r.mode == MODE_REPLICA && has_another_disk(&vm->r, r)) {
-		/* No delta will do on it: all is compared first. */
-		memset(&next.base, 0, sizeof(next.base));
+		/* No delta will do on it: all is compared first. A nil base would cover a nil one. */
+		if (uuid_new(&next.base))
+			return failure_set(f, CODE_FAILED, -EIO, "Cannot make a UUID.");
 		memset(&next.epoch, 0, sizeof(next.epoch));
 		next.inconsistent = true;
 	}

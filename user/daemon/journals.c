@@ -252,7 +252,8 @@ static int record_gone(struct vm *vm, struct failure *f)
 
 	next.journal[0] = '\0';
 	next.inconsistent = true;
-	next.base = nil;
+	if (uuid_new(&next.base)) /* which covers no other; nil covers nil */
+		return failure_set(f, CODE_FAILED, -EIO, "Cannot make a UUID.");
 	next.epoch = nil;
 	next.health = HEALTH_CRITICAL;
 	(void)snprintf(next.last_error, sizeof(next.last_error),
