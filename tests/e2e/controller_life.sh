@@ -33,10 +33,12 @@ check_fails "a second one for the VM is refused" 17 'already' on a failback crea
 # of two disks, and what each host is to have as their trackers
 make_disk a 1; a1=$loop
 make_disk b 1; b1=$loop
+make_disk b 2; b2=$loop
+# create_second <tracker> <peer's tracker> [<name> [<peer's disk>]]
 create_second()
 {
-	jq -n --arg peer "${address[b]}:$port" --arg a "$a1" --arg b "$b1" --arg tracker "$1" --arg peer_tracker "$2" \
-		'{name: "vm2", peer: $peer, disks: [{name: "disk0", path: $a, tracker: $tracker, peer_path: $b,
+	jq -n --arg peer "${address[b]}:$port" --arg a "$a1" --arg b "${4:-$b1}" --arg tracker "$1" --arg peer_tracker "$2" \
+		--arg name "${3:-vm2}" '{name: $name, peer: $peer, disks: [{name: "disk0", path: $a, tracker: $tracker, peer_path: $b,
 		peer_tracker: $peer_tracker}]}' >"$TMPDIR/second.json"
 	on a failback create "$TMPDIR/second.json"
 }
@@ -48,6 +50,10 @@ check_fails "a mapped device that is no tracker of the disk is refused" 15 'not 
 check "... and it stays in sight" test -e "$TMPDIR/b.kernel/other"
 check_fails "what can be no name of a mapped device is refused" 15 "must not have a '/'" \
 	create_second vm2-disk0 ../../tmp/other
+check_fails "a name that the fence gives is refused" 15 'Give the name without it' create_second vm2-disk0 vm1-disk0.replica
+check_fails "... here, too" 15 'Give the name without it' create_second vm1-disk0.replica vm2-disk0
+relationship 2 3 a "$(disk disk0 $size "$b1" vm2-disk0.replica)" >"$TMPDIR/second.json"
+check_fails "... and of who applies it" 15 'Give the name without it' on b failback apply "$TMPDIR/second.json"
 check_equal "nothing is left of these" "$(on a failback status --json | wc -l), $(on b failback status --json | wc -l)" "1, 1"
 relationship 2 3 a "$(disk disk0 $size "$b1" vm2-disk0)" "$(disk disk1 $size /dev/zero other)" |
 	jq '.relationships[0] += {vm: "22222222-2222-4333-8444-555555555555", name: "vm2"}' >"$TMPDIR/second.json"
@@ -60,6 +66,18 @@ jq '.relationships[0].disks[1].path = .relationships[0].disks[0].path' "$TMPDIR/
 check_fails "one disk twice is refused" 15 'disk0 of VM vm2 has it' on b failback apply "$TMPDIR/twice.json"
 check "the second VM is removed" on b failback remove vm2
 rm -r "$TMPDIR/b.kernel/vm2-disk0.replica" "$TMPDIR/b.kernel/other"
+
+# a name that nothing has yet
+check "a tracker may come later" create_second vm2-disk0 later
+stop_daemon a
+echo "another boot of a" >"$TMPDIR/a.boot"
+FAKE_KERNEL=$TMPDIR/b.kernel make_tracker later "$b2"
+up a
+check "the peer confirms, after a boot" wait_for 10 grep -q 'VM vm2: the peer confirms' "$TMPDIR/a.log"
+check "... and takes no other disk's device away by that" test -e "$TMPDIR/b.kernel/later"
+wait_for 10 on a failback remove vm2
+wait_for 10 on b failback remove vm2
+rm -r "$TMPDIR/b.kernel/later"
 
 check_fails "what was never sent cannot be failed over to" 17 'needs Replica in state 3' on b failback failover vm1
 check_fails "no delta goes before the initial replication" 17 'Primary in state 1' on a failback resume vm1

@@ -209,6 +209,16 @@ static int check_equal(const struct vm *vm, const struct call *call, struct fail
 	return rc;
 }
 
+/*
+ * A fence that is up already has nothing to hide but what came by the tracker's name since: that is
+ * another's, perhaps, and no peer is to choose when it goes.
+ */
+static bool moves_fence(const struct vm *vm, const struct swap_host *from, const struct swap_host *to)
+{
+	return to->role != from->role || from->facing || to->facing ||
+	       trackers_check_all_own(&vm->r, NULL) == 0;
+}
+
 static int agree(struct vm *vm, const struct call *call, struct reply *reply, struct failure *f)
 {
 	struct swap_host host = vm_swap_host(vm);
@@ -233,7 +243,8 @@ static int agree(struct vm *vm, const struct call *call, struct reply *reply, st
 			rc = become_replica(vm, call, &to, f);
 	} else {
 		vm_put_swap(vm, &to, &next);
-		rc = vm_change_role(vm, &next, f);
+		rc = moves_fence(vm, &host, &to) ? vm_change_role(vm, &next, f) :
+						   vm_change(vm, &next, f);
 	}
 	reply->nonce = agreed.nonce;
 	return rc;

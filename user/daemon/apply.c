@@ -13,6 +13,7 @@
 #include "daemon/claims.h"
 #include "daemon/delta.h"
 #include "daemon/delta_receive.h"
+#include "daemon/fence.h"
 #include "daemon/journals.h"
 #include "daemon/vm.h"
 #include "lib/json.h"
@@ -53,7 +54,7 @@ static int read_disk(const char *what, struct json_object *item, struct disk_rec
 	if (ret->path[0] && ret->path[0] != '/')
 		return failure_set(f, CODE_INVALID_PARAMETER, -EINVAL,
 				   "%s: the path of disk %s must begin with '/'.", what, ret->name);
-	return 0;
+	return fence_check_tracker(ret, f);
 }
 
 static int read_disks(const char *what, struct json_object *item, struct relationship_record *r,

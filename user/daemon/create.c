@@ -14,6 +14,7 @@
 #include "base/macro.h"
 #include "daemon/claims.h"
 #include "daemon/delta.h"
+#include "daemon/fence.h"
 #include "daemon/takeover.h"
 #include "daemon/talk.h"
 #include "daemon/trackers.h"
@@ -76,6 +77,9 @@ static int read_disk(struct json_object *item, struct disk_record *ret, struct c
 		return failure_set(f, CODE_INVALID_PARAMETER, -EINVAL,
 				   "A disk needs a name, a tracker, and a size that is a multiple of "
 				   "512.");
+	rc = fence_check_tracker(ret, f);
+	if (rc)
+		return rc;
 	(void)snprintf(ret_peer->name, sizeof(ret_peer->name), "%s", ret->name);
 	(void)snprintf(ret_peer->path, sizeof(ret_peer->path), "%.1000s", ret->path);
 	(void)snprintf(ret_peer->tracker, sizeof(ret_peer->tracker), "%s", ret->tracker);
@@ -315,16 +319,6 @@ static int check_paths(const struct daemon *d, const struct call *call, struct f
 	return 0;
 }
 
-/* What a peer names is fenced here: no device but the disk's own tracker. */
-static int check_trackers(const struct relationship_record *r, struct failure *f)
-{
-	int rc = 0;
-
-	for (size_t i = 0; !rc && i < r->nr_disks; i++)
-		rc = trackers_check_own(&r->disks[i], f);
-	return rc;
-}
-
 static int fill_replica(const struct address *peer, const struct call *call,
 			struct relationship_record *r, struct failure *f)
 {
@@ -376,8 +370,9 @@ int create_for_peer(struct daemon *d, const struct address *peer, const struct c
 	rc = check_paths(d, call, f);
 	if (!rc)
 		rc = check_claims(d, &r, f);
+	/* What a peer names is fenced here: no device but the disk's own tracker. */
 	if (!rc)
-		rc = check_trackers(&r, f);
+		rc = trackers_check_all_own(&r, f);
 	if (!rc)
 		rc = vm_add(d, &r, f);
 	if (rc)

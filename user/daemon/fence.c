@@ -20,6 +20,19 @@ static const char *hidden_name(const struct disk_record *disk, char buf[FENCE_NA
 	return buf;
 }
 
+int fence_check_tracker(const struct disk_record *disk, struct failure *f)
+{
+	size_t len = strlen(disk->tracker);
+	size_t suffix = strlen(FENCE_SUFFIX);
+
+	if (len < suffix || strcmp(disk->tracker + len - suffix, FENCE_SUFFIX) != 0)
+		return 0;
+	return failure_set(f, CODE_INVALID_PARAMETER, -EINVAL,
+			   "Disk %s cannot have the tracker %.128s: a tracker has a name that ends in "
+			   FENCE_SUFFIX " only where its VM may not run. Give the name without it.",
+			   disk->name, disk->tracker);
+}
+
 const char *fence_name(const struct disk_record *disk, char buf[FENCE_NAME_MAX])
 {
 	if (!dm_exists(disk->tracker) && dm_exists(hidden_name(disk, buf)))

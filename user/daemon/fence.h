@@ -17,6 +17,12 @@
 #define FENCE_SUFFIX   ".replica"
 #define FENCE_NAME_MAX (CBT_NAME_LEN + sizeof(FENCE_SUFFIX))
 
+/**
+ * fence_check_tracker - CODE_INVALID_PARAMETER: the name of the disk's tracker ends as one that the fence
+ * gives, and may be another VM's.
+ */
+int fence_check_tracker(const struct disk_record *disk, struct failure *f);
+
 /** fence_name - the name that the disk's mapped device has now; the VM's when it has neither. */
 const char *fence_name(const struct disk_record *disk, char buf[FENCE_NAME_MAX]);
 

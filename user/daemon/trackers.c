@@ -258,7 +258,7 @@ static bool is_over(const struct disk_record *disk, const struct tracker_info *i
 	return stat(disk->path, &origin) == 0 && origin.st_rdev == info->origin_dev;
 }
 
-int trackers_check_own(const struct disk_record *disk, struct failure *f)
+static int check_own(const struct disk_record *disk, struct failure *f)
 {
 	_cleanup_(nl_close_at) struct nl *nl = NULL;
 	char name[FENCE_NAME_MAX];
@@ -267,6 +267,8 @@ int trackers_check_own(const struct disk_record *disk, struct failure *f)
 	if (strchr(disk->tracker, '/'))
 		return failure_set(f, CODE_INVALID_PARAMETER, -EINVAL,
 				   "%.128s is no name of a tracker: it must not have a '/'.", disk->tracker);
+	if (fence_check_tracker(disk, f))
+		return -EINVAL;
 	if (!disk->tracker[0] || !dm_exists(fence_name(disk, name)) ||
 	    (nl_open(&nl, NULL) == 0 && nl_tracker_get(nl, name, &info, NULL) == 0 &&
 	     is_over(disk, &info)))
@@ -275,6 +277,15 @@ int trackers_check_own(const struct disk_record *disk, struct failure *f)
 			   "The mapped device %s is not the tracker of disk %s, over %.128s: name another "
 			   "tracker, or put that disk under it.",
 			   name, disk->name, disk->path);
+}
+
+int trackers_check_all_own(const struct relationship_record *r, struct failure *f)
+{
+	int rc = 0;
+
+	for (size_t i = 0; !rc && i < r->nr_disks; i++)
+		rc = check_own(&r->disks[i], f);
+	return rc;
 }
 
 int trackers_check_closed(const struct relationship_record *r, struct failure *f)

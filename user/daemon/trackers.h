@@ -64,10 +64,10 @@ int trackers_abort(const struct relationship_record *r, const struct uuid *epoch
 bool trackers_broken(const struct relationship_record *r, char ret[NL_REASON_LEN + 1]);
 
 /**
- * trackers_check_own - is the mapped device that @disk names as its tracker one, over that disk?
- * CODE_INVALID_PARAMETER: it is something else. One that is not there passes.
+ * trackers_check_all_own - is each mapped device that a disk names as its tracker one, over that disk?
+ * CODE_INVALID_PARAMETER: it is something else, or may be. One that is not there passes.
  */
-int trackers_check_own(const struct disk_record *disk, struct failure *f);
+int trackers_check_all_own(const struct relationship_record *r, struct failure *f);
 
 /** trackers_check_closed - CODE_IN_USE names the first tracker that something has open. */
 int trackers_check_closed(const struct relationship_record *r, struct failure *f);
