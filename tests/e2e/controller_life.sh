@@ -54,6 +54,15 @@ check_fails "a name that the fence gives is refused" 15 'Give the name without i
 check_fails "... here, too" 15 'Give the name without it' create_second vm1-disk0.replica vm2-disk0
 relationship 2 3 a "$(disk disk0 $size "$b1" vm2-disk0.replica)" >"$TMPDIR/second.json"
 check_fails "... and of who applies it" 15 'Give the name without it' on b failback apply "$TMPDIR/second.json"
+check_fails "a disk that another VM of the same peer has is refused, and how to free it is told" 15 'failback remove vm1` there' \
+	create_second vm2-disk0 vm2-disk0 vm2 "$b0"
+relationship 2 3 a "$(disk disk0 $size "$b2" secret-disk0)" | jq '.relationships[0] +=
+	{vm: "33333333-2222-4333-8444-555555555555", name: "secret", peer: "127.0.0.9"}' >"$TMPDIR/second.json"
+on b failback apply "$TMPDIR/second.json" >/dev/null
+check_fails "of another peer's VM, nothing is told" 15 "path $b2: it is another VM's on that host, whose log names it" \
+	create_second vm2-disk0 vm2-disk0 vm2 "$b2"
+check "... but in the log" grep -q "path $b2: disk disk0 of VM secret has it" "$TMPDIR/b.log"
+on b failback remove secret
 check_equal "nothing is left of these" "$(on a failback status --json | wc -l), $(on b failback status --json | wc -l)" "1, 1"
 relationship 2 3 a "$(disk disk0 $size "$b1" vm2-disk0)" "$(disk disk1 $size /dev/zero other)" |
 	jq '.relationships[0] += {vm: "22222222-2222-4333-8444-555555555555", name: "vm2"}' >"$TMPDIR/second.json"

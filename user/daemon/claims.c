@@ -6,6 +6,10 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/log.h"
+#include "daemon/host_config.h"
+#include "lib/address.h"
+
 struct claim {
 	const struct relationship_record *r;
 	const struct disk_record *disk;
@@ -47,6 +51,42 @@ static bool same_path(const struct claim *a, const struct claim *b)
 	return a->disk->path[0] && strcmp(a->disk->path, b->disk->path) == 0;
 }
 
+static bool same_peer(const struct relationship_record *a, const struct relationship_record *b)
+{
+	struct address peer_a, peer_b;
+
+	return address_parse(a->peer, PEER_PORT, &peer_a, NULL) == 0 &&
+	       address_parse(b->peer, PEER_PORT, &peer_b, NULL) == 0 &&
+	       address_is_same_host(&peer_a, &peer_b);
+}
+
+static int refuse(const struct claims *claims, const struct claim *wanted, const struct claim *other,
+		  const char *what, const char *name, struct failure *f)
+{
+	struct failure why;
+	int rc;
+
+	if (wanted->r == other->r)
+		return failure_set(f, CODE_INVALID_PARAMETER, -EEXIST,
+				   "Disk %s of VM %.64s cannot have %s %.128s: disk %s of VM %.64s has "
+				   "it. Name another one.",
+				   wanted->disk->name, wanted->r->name, what, name, other->disk->name,
+				   other->r->name);
+	rc = failure_set(&why, CODE_INVALID_PARAMETER, -EEXIST,
+			 "Disk %s of VM %.64s cannot have %s %.128s: disk %s of VM %.64s has it on "
+			 "that host. Name another one, or `failback remove %.64s` there, if that is not "
+			 "wanted any more.",
+			 wanted->disk->name, wanted->r->name, what, name, other->disk->name,
+			 other->r->name, other->r->name);
+	if (!claims->tells_peer || same_peer(wanted->r, other->r))
+		return failure_set(f, CODE_INVALID_PARAMETER, rc, "%s", why.text);
+	log_warning("%s", why.text);
+	return failure_set(f, CODE_INVALID_PARAMETER, rc,
+			   "Disk %s of VM %.64s cannot have %s %.128s: it is another VM's on that host, "
+			   "whose log names it. Name another one.",
+			   wanted->disk->name, wanted->r->name, what, name);
+}
+
 static int check(const struct claims *claims, const struct claim *wanted, struct failure *f)
 {
 	const struct disk_record *disk = wanted->disk;
@@ -57,12 +97,8 @@ static int check(const struct claims *claims, const struct claim *wanted, struct
 
 		if (!tracker && !same_path(wanted, other))
 			continue;
-		return failure_set(f, CODE_INVALID_PARAMETER, -EEXIST,
-				   "Disk %s of VM %.64s cannot have %s %.128s on this host: disk %s of VM "
-				   "%.64s has it. Name another one.",
-				   disk->name, wanted->r->name, tracker ? "the tracker" : "the path",
-				   tracker ? disk->tracker : disk->path, other->disk->name,
-				   other->r->name);
+		return refuse(claims, wanted, other, tracker ? "the tracker" : "the path",
+			      tracker ? disk->tracker : disk->path, f);
 	}
 	return 0;
 }

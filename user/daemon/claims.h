@@ -6,12 +6,15 @@
 #ifndef FAILBACK_DAEMON_CLAIMS_H
 #define FAILBACK_DAEMON_CLAIMS_H
 
+#include <stdbool.h>
+
 #include "base/failure.h"
 #include "lib/store.h"
 
 struct claims {
 	struct claim *list;
 	size_t nr;
+	bool tells_peer; /* who may not learn what others have here */
 };
 
 /** claims_add - @r has its disks, whoever else may have them; @r outlives @claims. */

@@ -143,10 +143,10 @@ static int read_all(const char *json, struct relationship_record *r, struct call
 	return read_disks(object, r, call, f);
 }
 
-static int check_claims(const struct daemon *d, const struct relationship_record *r,
+static int check_claims(const struct daemon *d, const struct relationship_record *r, bool tells_peer,
 			struct failure *f)
 {
-	_cleanup_(claims_clear) struct claims claims = { 0 };
+	_cleanup_(claims_clear) struct claims claims = { .tells_peer = tells_peer };
 	int rc = 0;
 
 	for (const struct vm *vm = d->vms; !rc && vm; vm = vm->next)
@@ -217,7 +217,7 @@ static int add_primary(struct daemon *d, struct relationship_record *r, const ch
 				   r->name);
 	if (!relationship_step(ROLE_NONE, EVENT_CREATE, &role))
 		return -EINVAL;
-	rc = check_claims(d, r, f);
+	rc = check_claims(d, r, false, f);
 	if (!rc)
 		rc = vm_settings_take(r, setting_data, &settings, f);
 	if (rc)
@@ -369,7 +369,7 @@ int create_for_peer(struct daemon *d, const struct address *peer, const struct c
 	}
 	rc = check_paths(d, call, f);
 	if (!rc)
-		rc = check_claims(d, &r, f);
+		rc = check_claims(d, &r, true, f);
 	/* What a peer names is fenced here: no device but the disk's own tracker. */
 	if (!rc)
 		rc = trackers_check_all_own(&r, f);
