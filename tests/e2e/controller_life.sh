@@ -62,6 +62,7 @@ on b failback apply "$TMPDIR/second.json" >/dev/null
 check_fails "of another peer's VM, nothing is told" 15 "path $b2: it is another VM's on that host, whose log names it" \
 	create_second vm2-disk0 vm2-disk0 vm2 "$b2"
 check "... but in the log" grep -q "path $b2: disk disk0 of VM secret has it" "$TMPDIR/b.log"
+check_fails "a name that another VM has there is refused" 15 'another VM named secret' create_second vm2-disk0 vm2-disk0 secret
 on b failback remove secret
 check_equal "nothing is left of these" "$(on a failback status --json | wc -l), $(on b failback status --json | wc -l)" "1, 1"
 relationship 2 3 a "$(disk disk0 $size "$b1" vm2-disk0)" "$(disk disk1 $size /dev/zero other)" |

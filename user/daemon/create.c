@@ -370,6 +370,13 @@ int create_for_peer(struct daemon *d, const struct address *peer, const struct c
 	rc = check_paths(d, call, f);
 	if (!rc)
 		rc = check_claims(d, &r, true, f);
+	/* A name that two have is of no use to the operator of either. */
+	if (!rc && vm_find_by_name(d, r.name, &vm, NULL) != -ENOENT)
+		rc = failure_set(f, CODE_INVALID_PARAMETER, -EEXIST,
+				 "There is another VM named %.64s on that host already: give this one another "
+				 "name, or `failback remove` the other one there, if it is not wanted any "
+				 "more.",
+				 r.name);
 	/* What a peer names is fenced here: no device but the disk's own tracker. */
 	if (!rc)
 		rc = trackers_check_all_own(&r, f);
