@@ -137,6 +137,16 @@ cat /proc/sys/kernel/random/uuid >"$TMPDIR/a.kernel/vm1-disk0/uuid"
 rm -f "$TMPDIR/a.kernel/vm1-disk0/base"
 check "a map that was lost is noticed by itself" on a failback wait vm1 --state 9 --timeout 20
 check "and says how to go on" grep -q 'failback resync vm1' <(on a failback status)
+stop_daemon b
+stop_daemon a
+echo "a third boot of a" >"$TMPDIR/a.boot"
+up a
+held() { on a failback status | grep -q 'Held since the boot'; }
+check "the VM is held after a boot, without the peer" wait_for 10 held
+up b
+check "... until the peer confirms" wait_for 10 eval '[ "$(vm_property a MayRun)" = true ]'
+check_equal "... which makes nothing well that was not" "$(role a) $(vm_property a ReplicationHealth)" "1 9 3"
+check "... and how to go on is still said" grep -q 'failback resync vm1' <(vm_property a LastError)
 mv "$b0" "$b0.away"
 check_fails "a resynchronisation that the peer refuses fails" any . on a failback resync vm1
 mv "$b0.away" "$b0"

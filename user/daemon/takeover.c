@@ -83,6 +83,37 @@ static int forget_trackers(struct vm *vm, struct relationship_record *next, stru
 	return rc;
 }
 
+/* As record_unconfirmed() has it. */
+static bool says_held(const struct relationship_record *r)
+{
+	static const char begin[] = "Held since the boot, ";
+
+	return strncmp(r->last_error, begin, sizeof(begin) - 1) == 0;
+}
+
+static unsigned int health_of(unsigned int state)
+{
+	switch (state) {
+	case STATE_REPLICATING:
+	case STATE_PREPARED:
+		return HEALTH_OK;
+	case STATE_CRITICAL:
+	case STATE_WAITING_RESYNCHRONIZE:
+		return HEALTH_CRITICAL;
+	default:
+		return HEALTH_WARNING;
+	}
+}
+
+/* What is wrong with the replication is not mended by who may run the VM. */
+static void keep_trouble(const struct vm *vm, struct relationship_record *next)
+{
+	if (!says_held(&vm->r))
+		return;
+	memcpy(next->last_error, vm->error_before_hold, sizeof(next->last_error));
+	next->health = vm->health_before_hold ? vm->health_before_hold : health_of(next->state);
+}
+
 /* The event, and what the swap says, durable and in force. */
 static int become(struct vm *vm, enum relationship_event event, const struct swap_host *host,
 		  const struct uuid *base, struct failure *f)
@@ -99,18 +130,17 @@ static int become(struct vm *vm, enum relationship_event event, const struct swa
 	vm_put_swap(vm, host, &next);
 	if (base)
 		next.base = *base;
-	next.last_error[0] = '\0';
 	if (event == EVENT_FAILOVER)
 		next.inconsistent = false; /* it was not, or the primary proved that it holds the same */
 	/* What came last is not what they hold either. */
 	if (event == EVENT_REVERT_WRITTEN)
 		memset(&next.epoch, 0, sizeof(next.epoch));
-	next.health = HEALTH_OK;
-	if (next.state == STATE_RECOVERED || next.state == STATE_COMMITTED ||
-	    next.state == STATE_WAITING_INITIAL)
-		next.health = HEALTH_WARNING;
-	else if (next.state == STATE_CRITICAL)
-		next.health = HEALTH_CRITICAL;
+	if (next.mode == vm->r.mode && next.state == vm->r.state) {
+		keep_trouble(vm, &next);
+	} else {
+		next.last_error[0] = '\0';
+		next.health = health_of(next.state);
+	}
 	rc = vm_change_role(vm, &next, f);
 	if (rc && next.disks != vm->r.disks)
 		free(next.disks);
@@ -187,6 +217,10 @@ static void record_unconfirmed(struct vm *vm, const struct failure *why)
 {
 	struct relationship_record next = vm->r;
 
+	if (!says_held(&vm->r)) {
+		memcpy(vm->error_before_hold, vm->r.last_error, sizeof(vm->error_before_hold));
+		vm->health_before_hold = vm->r.health;
+	}
 	(void)snprintf(next.last_error, sizeof(next.last_error),
 		       "Held since the boot, until the peer confirms that it did not take over "
 		       "(`failback start --force %.64s` releases the VM): %.300s",

@@ -25,6 +25,9 @@ struct vm {
 	uint64_t peer_seen_us;
 	bool is_split; /* both hosts may run it (split_brain.h), and there it is so: */
 	struct history split_there;
+	/* What stood in the record before it said that the VM is held since the boot; health 0: unknown. */
+	char error_before_hold[sizeof(((struct relationship_record *)0)->last_error)];
+	unsigned int health_before_hold;
 	uint64_t bytes_per_second; /* of the last transfer; 0: unknown */
 	uint64_t silent_since_ns; /* the peer's last word, or when its word was first wanted; 0: never */
 };
