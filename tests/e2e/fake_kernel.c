@@ -203,6 +203,14 @@ int nl_tracker_list(struct nl *nl, struct tracker_info **ret, size_t *ret_nr, st
 	return failure_set(f, CODE_NOT_SUPPORTED, -EOPNOTSUPP, "not needed here");
 }
 
+int nl_stats_get(struct nl *nl, const char *tracker, struct tracker_stats *ret, struct failure *f)
+{
+	(void)nl;
+	(void)tracker;
+	(void)ret;
+	return failure_set(f, CODE_NOT_SUPPORTED, -EOPNOTSUPP, "not needed here");
+}
+
 /* How an epoch stands: 'f' frozen, 'c' committed, 'a' aborted, 0 unknown. */
 static char outcome(const char *tracker, const char *epoch)
 {

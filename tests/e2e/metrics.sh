@@ -20,7 +20,7 @@ check_equal "... and say that failbackd answers" "$(sample failback_up)" 1
 relationship 1 3 b "$(disk disk0 $((16 << 20)) "$TMPDIR/disk" "")" | jq '.relationships[0].name = "a \"quoted\\ name"' >"$TMPDIR/apply.json"
 on a failback apply "$TMPDIR/apply.json" >/dev/null
 check "with a VM of a strange name they are well-formed" metrics
-name='{vm="a \\"quoted\\\\ name"'
+name='{vm="a \\"quoted\\\\ name",uuid="'$vm'"'
 check_equal "they have its mode" "$(sample "failback_mode$name}")" 1
 check_equal "... state" "$(sample "failback_state$name}")" 3
 check_equal "... health" "$(sample "failback_health$name}")" 1
@@ -60,6 +60,11 @@ request "GET /metrics HTTP/1.1\r\nX: $(printf 'x%.0s' {1..9000})\r\n\r\n"
 check_equal "one that is too long is bad" "$status" "400 Bad Request"
 printf '\0\0\0\xff GET \0\r\n\r\n' | on a failback metrics --http >"$TMPDIR/reply"
 check "zeroes are refused" grep -q '^HTTP/1.1 4' "$TMPDIR/reply"
+kill -STOP "${daemon_pid[a]}"
+request 'GET /metrics HTTP/1.1\r\n\r\n'
+kill -CONT "${daemon_pid[a]}"
+check "a failbackd that hangs is one that does not answer" grep -qx 'failback_up 0' <<<"$body"
+
 mkfifo "$TMPDIR/silent"
 exec 9<>"$TMPDIR/silent"
 begin=$SECONDS

@@ -15,6 +15,8 @@
 
 #define REQUEST_MAX	8192
 #define REQUEST_TIME_MS 5000
+#define GATHER_TIME_MS	4000 /* whoever asks waits for 10 s, usually */
+#define UNREADABLE	17 /* ReplicationState of a VM whose record cannot be read */
 
 /* --- gathering --- */
 
@@ -29,9 +31,11 @@ static int get_vms(struct client *client, struct metrics *m)
 		m->nr_vms = 0;
 		return -ENOMEM;
 	}
-	/* A VM whose record cannot be read has none, and is shown all the same. */
-	for (size_t i = 0; i < m->nr_vms; i++)
-		(void)client_statistics(client, m->vms[i].path, &m->statistics[i], NULL);
+	/* Those that do not come in time are left out. */
+	for (size_t i = 0; i < m->nr_vms; i++) {
+		if (m->vms[i].state != UNREADABLE)
+			(void)client_statistics(client, m->vms[i].path, &m->statistics[i], NULL);
+	}
 	return 0;
 }
 
@@ -63,8 +67,11 @@ static void gather(const struct options *o, struct metrics *m)
 	_cleanup_(client_close_at) struct client *client = NULL;
 	_cleanup_(nl_close_at) struct nl *nl = NULL;
 
-	m->up = !client_open(o->bus_address, &client, NULL) && !get_vms(client, m);
 	m->tracking = !nl_open(&nl, NULL) && !get_trackers(nl, m);
+	if (client_open(o->bus_address, &client, NULL))
+		return;
+	client_set_deadline(client, deadline_in_ms(GATHER_TIME_MS));
+	m->up = !get_vms(client, m);
 }
 
 /* --- one request of HTTP --- */

@@ -33,20 +33,33 @@ static void put_label(FILE *out, const char *name, const char *value)
 	(void)fputc('"', out);
 }
 
-/* failback_NAME{LABEL="VALUE",LABEL2="VALUE2"} NUMBER; @label2 may be NULL. */
-static void put(FILE *out, const char *name, const char *label, const char *value,
-		const char *label2, const char *value2, double number)
+/* failback_NAME{LABEL="VALUE",LABEL2="VALUE2"...} NUMBER, of labels that are not NULL. */
+static void put(FILE *out, const char *name, const char *const (*labels)[2], size_t nr,
+		double number)
 {
+	const char *before = "";
+
 	(void)fprintf(out, "failback_%s{", name);
-	put_label(out, label, value);
-	if (label2) {
-		(void)fputc(',', out);
-		put_label(out, label2, value2);
+	for (size_t i = 0; i < nr; i++) {
+		if (!labels[i][0])
+			continue;
+		(void)fputs(before, out);
+		put_label(out, labels[i][0], labels[i][1]);
+		before = ",";
 	}
 	(void)fprintf(out, "} %.16g\n", number);
 }
 
 /* --- VMs --- */
+
+/* By name, and by UUID since two may have one name. */
+static void put_vm(FILE *out, const char *name, const struct client_vm *vm, const char *label,
+		   const char *value, double number)
+{
+	const char *const labels[][2] = { { "vm", vm->name }, { "uuid", vm->id }, { label, value } };
+
+	put(out, name, labels, ARRAY_SIZE(labels), number);
+}
 
 static double known(uint64_t number, double unit)
 {
@@ -140,7 +153,7 @@ static void put_vm_gauges(FILE *out, const struct metrics *m)
 			double value = vm_gauges[i].value(&m->vms[v]);
 
 			if (value >= 0)
-				put(out, vm_gauges[i].name, "vm", m->vms[v].name, NULL, NULL, value);
+				put_vm(out, vm_gauges[i].name, &m->vms[v], NULL, NULL, value);
 		}
 	}
 }
@@ -149,7 +162,7 @@ static void put_vm_info(FILE *out, const struct metrics *m)
 {
 	begin(out, "relationship", "info", "The peer of a VM");
 	for (size_t v = 0; v < m->nr_vms; v++)
-		put(out, "relationship_info", "vm", m->vms[v].name, "peer", m->vms[v].peer, 1);
+		put_vm(out, "relationship_info", &m->vms[v], "peer", m->vms[v].peer, 1);
 }
 
 /* Msvm_ReplicationStatistics; a window, no counters (daemon/statistics.h). */
@@ -180,14 +193,23 @@ static void put_statistics(FILE *out, const struct metrics *m)
 			if (!object || json_get_uint("", object, statistics[i].member, true,
 						     INT64_MAX, &number, NULL))
 				continue;
-			put(out, statistics[i].name, "vm", m->vms[v].name,
-			    statistics[i].result ? "result" : NULL, statistics[i].result,
-			    (double)number);
+			put_vm(out, statistics[i].name, &m->vms[v],
+			       statistics[i].result ? "result" : NULL, statistics[i].result,
+			       (double)number);
 		}
 	}
 }
 
 /* --- trackers --- */
+
+static void put_tracker(FILE *out, const char *name, const char *tracker, const char *reason,
+			double number)
+{
+	const char *const labels[][2] = { { "tracker", tracker },
+					  { reason ? "reason" : NULL, reason } };
+
+	put(out, name, labels, ARRAY_SIZE(labels), number);
+}
 
 static double block_bytes(const struct tracker_info *info, uint64_t nr)
 {
@@ -259,8 +281,7 @@ static void put_tracker_gauges(FILE *out, const struct metrics *m)
 			double value = tracker_gauges[i].value(info);
 
 			if (value >= 0)
-				put(out, tracker_gauges[i].name, "tracker", info->name, NULL, NULL,
-				    value);
+				put_tracker(out, tracker_gauges[i].name, info->name, NULL, value);
 		}
 	}
 }
@@ -276,8 +297,8 @@ static void put_counts(FILE *out, const struct metrics *m)
 		(void)snprintf(name, sizeof(name), "tracker_%s%s", stats_count_name(i),
 			       is_counter ? "_total" : "");
 		for (size_t t = 0; t < m->nr_trackers; t++)
-			put(out, name, "tracker", m->trackers[t].info.name, NULL, NULL,
-			    (double)m->trackers[t].stats.counts[i]);
+			put_tracker(out, name, m->trackers[t].info.name, NULL,
+				    (double)m->trackers[t].stats.counts[i]);
 	}
 }
 
@@ -300,9 +321,9 @@ static void put_histogram(FILE *out, const char *name, const char *tracker, cons
 	put_label(out, "tracker", tracker);
 	(void)fprintf(out, ",reason=\"%s\",le=\"+Inf\"} %" PRIu64 "\n", reason, count);
 	(void)snprintf(sample, sizeof(sample), "%s_count", name);
-	put(out, sample, "tracker", tracker, "reason", reason, (double)count);
+	put_tracker(out, sample, tracker, reason, (double)count);
 	(void)snprintf(sample, sizeof(sample), "%s_sum", name);
-	put(out, sample, "tracker", tracker, "reason", reason, (double)h->sum / 1e9);
+	put_tracker(out, sample, tracker, reason, (double)h->sum / 1e9);
 }
 
 static void put_waits(FILE *out, const struct metrics *m)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What this host knows of its VMs and trackers as OpenMetrics text, version 1.0.0 (the specification of
- * that name, section 4). Relationships have the label `vm`, trackers the label `tracker`, with the name
- * of their device. What is not known has no sample.
+ * that name, section 4). Relationships have the labels `vm`, a name, and `uuid`, trackers the label
+ * `tracker`, with the name of their device. What is not known has no sample.
  */
 #ifndef FAILBACK_CLI_METRICS_H
 #define FAILBACK_CLI_METRICS_H

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/macro.h"
 
 #define CALL_TIMEOUT_US	  UINT64_C(25000000)
@@ -18,6 +19,7 @@
 
 struct client {
 	sd_bus *bus;
+	uint64_t deadline_ns; /* 0: none */
 };
 
 struct property {
@@ -139,11 +141,22 @@ static int explain_reply(int rc, struct failure *f)
 			   strerror(-rc));
 }
 
+static uint64_t timeout_us(const struct client *client)
+{
+	uint64_t left_us;
+
+	if (!client->deadline_ns)
+		return CALL_TIMEOUT_US;
+	/* Not 0, which is a default. */
+	left_us = (uint64_t)deadline_left_ms(client->deadline_ns) * 1000 + 1;
+	return min_of(left_us, CALL_TIMEOUT_US);
+}
+
 static int call(struct client *client, sd_bus_message *message, sd_bus_message **ret,
 		struct failure *f)
 {
 	_cleanup_(free_error_at) sd_bus_error error = SD_BUS_ERROR_NULL;
-	int rc = sd_bus_call(client->bus, message, CALL_TIMEOUT_US, &error, ret);
+	int rc = sd_bus_call(client->bus, message, timeout_us(client), &error, ret);
 
 	return rc < 0 ? explain(rc, &error, f) : 0;
 }
@@ -175,6 +188,11 @@ int client_open(const char *bus_address, struct client **ret, struct failure *f)
 		return rc;
 	*ret = steal_ptr(client);
 	return 0;
+}
+
+void client_set_deadline(struct client *client, uint64_t deadline_ns)
+{
+	client->deadline_ns = deadline_ns;
 }
 
 void client_close_at(struct client **at)

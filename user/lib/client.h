@@ -71,6 +71,9 @@ struct client_job {
 int client_open(const char *bus_address, struct client **ret, struct failure *f);
 void client_close_at(struct client **client); /* *@client may be NULL */
 
+/** client_set_deadline - what is not answered by then (base/clock.h) fails with CODE_TIMEOUT. */
+void client_set_deadline(struct client *client, uint64_t deadline_ns);
+
 /** client_find_vm - the object path of a VM, by name or UUID. */
 int client_find_vm(struct client *client, const char *name, char ret[BUS_PATH_MAX],
 		   struct failure *f);
