@@ -53,15 +53,10 @@ static bool write_leaves(struct cbt_store *store, struct cbt_store_io *io)
 	u64 first;
 	u32 nr = 0;
 
-	while (c->next_leaf < store->nr_leaves) {
-		c->next_leaf = find_next_bit(old_stale(store), store->nr_leaves, c->next_leaf);
-		if (c->next_leaf >= store->nr_leaves)
-			return false;
-		if (!store->client->leaf_is_clean(store, c->next_leaf))
-			break;
-		c->next_leaf++;
-	}
-	first = c->next_leaf;
+again:
+	first = find_next_bit(old_stale(store), store->nr_leaves, c->next_leaf);
+	if (first >= store->nr_leaves)
+		return false;
 	while (nr < CBT_BATCH_LEAVES && first + nr < store->nr_leaves &&
 	       test_bit(first + nr, old_stale(store)) &&
 	       !store->client->leaf_is_clean(store, first + nr)) {
@@ -69,8 +64,10 @@ static bool write_leaves(struct cbt_store *store, struct cbt_store_io *io)
 		capture_page(store, 2 * (first + nr) + 1, &blocks[2 * nr + 1]);
 		nr++;
 	}
-	if (!nr)
-		return false;
+	if (!nr) {
+		c->next_leaf = first + 1;
+		goto again;
+	}
 	c->next_leaf = first + nr;
 	c->nr_leaves += nr;
 	cbt_store_submit(io, store->super.geo.map_start + 2 * first, 2 * nr,

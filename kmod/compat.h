@@ -6,15 +6,17 @@
 #include <linux/hrtimer.h>
 #include <linux/version.h>
 
-/* COMPAT(6.1): since 6.13; the other one is gone since 6.15. */
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 13, 0)
-static inline void hrtimer_setup(struct hrtimer *timer,
-				 enum hrtimer_restart (*function)(struct hrtimer *),
-				 clockid_t clock, enum hrtimer_mode mode)
+/* COMPAT(6.1): hrtimer_setup() is there since 6.13, and nothing else since 6.15. */
+static inline void cbt_hrtimer_setup(struct hrtimer *timer,
+				     enum hrtimer_restart (*function)(struct hrtimer *),
+				     clockid_t clock, enum hrtimer_mode mode)
 {
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 13, 0)
+	hrtimer_setup(timer, function, clock, mode);
+#else
 	hrtimer_init(timer, clock, mode);
 	timer->function = function;
-}
 #endif
+}
 
 #endif

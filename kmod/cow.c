@@ -191,26 +191,30 @@ static void buffer_forget(struct cbt_cow *cow, struct cbt_buffer *buffer)
  * Watching (invariant I8)
  */
 
-static bool is_late(ktime_t started)
+/* Of what began at @since: copies were begun long after that, and have ended. */
+static bool is_overtaken(const struct cbt_cow *cow, ktime_t since)
 {
-	return ktime_ms_delta(ktime_get(), started) > 10LL * READ_ONCE(copy_stall_ms);
+	return ktime_ms_delta(cow->newest, since) > 10LL * READ_ONCE(copy_stall_ms);
 }
 
-/* A copy that is not done in time, however others fare: its read hangs, or one of the image does. */
+/*
+ * A copy that hangs, however others fare: its read does, or one of the image. Not by the clock:
+ * in the queue of a slow disk all wait for long.
+ */
 static bool is_copy_late(const struct cbt_cow *cow)
 {
 	const struct cbt_buffer *buffer;
 	const struct cow_io *io;
 
 	list_for_each_entry(io, &cow->reading, link) {
-		if (!is_late(io->started))
+		if (!is_overtaken(cow, io->started))
 			break;
 		list_for_each_entry(buffer, &io->buffers, link)
 			if (!is_stale(cow, buffer))
 				return true;
 	}
 	list_for_each_entry(buffer, &cow->held, link)
-		if (is_late(buffer->started))
+		if (is_overtaken(cow, buffer->held))
 			return true;
 	return false;
 }

@@ -25,7 +25,7 @@
 enum cbt_broken {
 	CBT_BROKEN_NOT,
 	CBT_BROKEN_OVERFLOW,		/* diff area full, or no progress for copy_stall_ms */
-	CBT_BROKEN_COPY_READ,		/* the origin could not be read, or not in 10 * copy_stall_ms */
+	CBT_BROKEN_COPY_READ,		/* the origin could not be read, or not in time */
 	CBT_BROKEN_SECURE_ERASE,	/* the guest erased blocks that needed a copy */
 	CBT_BROKEN_NO_MEMORY,
 	CBT_BROKEN_DIFF_WRITE,		/* the diff area could not be written */

@@ -37,11 +37,12 @@ static void copies_collect(struct cbt_cow *cow, struct list_head *resume)
 				cbt_cow_buffer_drop(cow, buffer);
 			} else {
 				buffer->state = CBT_BUFFER_HELD;
-				buffer->started = io->started;
+				buffer->held = ktime_get();
 				list_add_tail(&buffer->link, &cow->held);
 			}
 		}
 		cow->progress = jiffies;
+		cow->newest = max(cow->newest, io->started);
 		cow->nr_copying--;
 		list_del(&io->link);
 		bio_put(&io->bio);

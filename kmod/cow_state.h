@@ -64,6 +64,7 @@ struct cbt_cow {
 	bool starved;			/* a write waits for room in the pool */
 	bool draining;
 	unsigned long progress;		/* jiffies */
+	ktime_t newest;			/* when the copy was begun that is the youngest to have ended */
 	u64 nr_releases;
 	u64 nr_copied;
 	u64 nr_spilled;

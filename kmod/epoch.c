@@ -382,13 +382,13 @@ static void touch_excess(struct cbt_tracker *t, const struct cbt_map *frozen)
 	if (t->store.mode != CBT_STORE_OPEN)
 		return;
 	for (leaf = 0; leaf < frozen->nr_leaves; leaf++) {
+		if (!(leaf & 1023))
+			cond_resched();
 		if (cbt_map_leaf_is_clean(frozen, leaf))
 			continue;
 		spin_lock(&t->store.lock);
 		cbt_log_touch_leaf(&t->store, leaf);
 		spin_unlock(&t->store.lock);
-		if (!(leaf & 1023))
-			cond_resched();
 	}
 }
 
@@ -478,14 +478,15 @@ static int commit_result(const struct cbt_tracker *t, const uuid_t *epoch, u32 i
 {
 	const struct cbt_outcome *outcome = outcome_find(t, epoch);
 
-	if (!holds_frozen(t, epoch)) {
-		if (outcome && outcome->committed)
+	if (!holds_frozen(t, epoch) && outcome) {
+		if (outcome->committed)
 			return 0;
 		/* By somebody else, after the origin's flush failed. */
 		return refuse(why, -ECANCELED, index,
 			      "the epoch was aborted meanwhile: freeze and send a new one");
 	}
-	if (t->committing && t->commit_error)
+	/* Or the disk grew then. */
+	if (!holds_frozen(t, epoch) || (t->committing && t->commit_error))
 		return refuse(why, -EIO, index,
 			      "the store failed while it committed: attach the tracker anew, it settles then");
 	if (t->committing)

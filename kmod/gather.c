@@ -33,7 +33,7 @@ void cbt_gather_init(struct cbt_gather *gather, void (*wake)(struct cbt_gather *
 	gather->calm_between = CBT_GATHER_CALM_MIN;
 	gather->calm = CBT_GATHER_CALM_MIN;
 	gather->wake = wake;
-	hrtimer_setup(&gather->timer, time_out, CLOCK_MONOTONIC, HRTIMER_MODE_REL);
+	cbt_hrtimer_setup(&gather->timer, time_out, CLOCK_MONOTONIC, HRTIMER_MODE_REL);
 }
 
 void cbt_gather_exit(struct cbt_gather *gather)

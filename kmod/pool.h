@@ -29,14 +29,14 @@ enum cbt_buffer_state {
 /**
  * struct cbt_buffer - the old contents of one block.
  * @epoch: that it belongs to; 0 when the block was released meanwhile
- * @started: when its copy was begun, while it is held
+ * @held: since when it is
  * @nr_readers: image reads that are being served from it
  */
 struct cbt_buffer {
 	struct list_head link;
 	u64 block;
 	u64 epoch;
-	ktime_t started;
+	ktime_t held;
 	enum cbt_buffer_state state;
 	u32 nr_readers;
 	struct page *pages[];

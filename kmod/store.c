@@ -299,6 +299,7 @@ struct cbt_lost_store {
 	struct list_head link;
 	u8 uuid[16];
 	u64 lineage;			/* a growth that was not noted any more leaves it as it is */
+	u64 generation;
 };
 
 static LIST_HEAD(lost_stores);		/* LOCK: lost_lock */
@@ -311,22 +312,25 @@ static void remember_lost(struct cbt_store *store)
 	store->lost = NULL;
 	memcpy(lost->uuid, store->super.id.uuid, sizeof(lost->uuid));
 	lost->lineage = store->super.id.lineage;
+	lost->generation = store->super.generation;
 	spin_lock(&lost_lock);
 	list_add(&lost->link, &lost_stores);
 	spin_unlock(&lost_lock);
 }
 
-static bool is_remembered_lost(const struct cbt_super *super)
+/* The generation in which it was lost; 0: it was not. */
+static u64 remembered_lost(const struct cbt_super *super)
 {
 	struct cbt_lost_store *lost;
-	bool found = false;
+	u64 generation = 0;
 
 	spin_lock(&lost_lock);
 	list_for_each_entry(lost, &lost_stores, link)
-		found |= !memcmp(lost->uuid, super->id.uuid, sizeof(lost->uuid)) &&
-			 lost->lineage == super->id.lineage;
+		if (!memcmp(lost->uuid, super->id.uuid, sizeof(lost->uuid)) &&
+		    lost->lineage == super->id.lineage)
+			generation = lost->generation;
 	spin_unlock(&lost_lock);
-	return found;
+	return generation;
 }
 
 static void forget_lost(void)
@@ -536,7 +540,7 @@ static bool continuity_is_broken(struct cbt_store *store, const struct cbt_openi
 {
 	const struct cbt_super *super = &store->super;
 
-	if (super->flags & (CBT_DISK_LOST | CBT_DISK_BYPASSED) || is_remembered_lost(super))
+	if (super->flags & (CBT_DISK_LOST | CBT_DISK_BYPASSED) || remembered_lost(super))
 		return true;
 	if (o->size_sectors < super->geo.size_sectors)
 		return true;
@@ -546,7 +550,7 @@ static bool continuity_is_broken(struct cbt_store *store, const struct cbt_openi
 
 static void begin_generation(struct cbt_super *super)
 {
-	super->generation++;
+	super->generation = max(super->generation, remembered_lost(super)) + 1;
 	super->id.lineage = super->generation;
 	super->frozen_epoch = 0;
 	memset(super->base_uuid, 0, sizeof(super->base_uuid));
@@ -756,9 +760,13 @@ static void store_drain(struct cbt_store *store)
 	cancel_delayed_work_sync(&store->watch);
 }
 
-void cbt_store_grow(struct cbt_store *store, u64 size_sectors)
+void cbt_store_grow(struct cbt_store *store, u64 size_sectors, u64 generation)
 {
 	WRITE_ONCE(store->nr_leaves, nr_leaves_of(store, size_sectors));
+	/* CRASH: any superblock from now on has it, so that no number comes twice. */
+	spin_lock(&store->lock);
+	store->super.generation = generation;
+	spin_unlock(&store->lock);
 }
 
 u64 cbt_store_note_size(struct cbt_store *store, u64 size_sectors, u64 generation)

@@ -248,7 +248,7 @@ int cbt_store_has_room(const struct cbt_store *store, u64 size_sectors, const ch
  * Called with no write on its way. The client then marks the added blocks, touches their leaves and
  * waits for a checkpoint, notes the size, and only then lets writes go.
  */
-void cbt_store_grow(struct cbt_store *store, u64 size_sectors);
+void cbt_store_grow(struct cbt_store *store, u64 size_sectors, u64 generation);
 
 /**
  * cbt_store_note_size - have the superblock say the new size and generation.

@@ -253,7 +253,12 @@ static struct cbt_tracker *tracker_find(const struct cbt_tracker_params *params,
 	return found;
 }
 
-/* When a table is loaded: a refusal at its resume would leave the device suspended. */
+static int check_room(const struct cbt_tracker *t, u64 size_sectors, const char **why)
+{
+	return t->store.mode == CBT_STORE_RAM ? 0 : cbt_store_has_room(&t->store, size_sectors, why);
+}
+
+/* When a table is loaded: a refusal at its resume leaves the device suspended. */
 static int check_growth(const struct cbt_tracker *t, u64 size_sectors, const char **why)
 {
 	if (size_sectors <= t->size_sectors)
@@ -262,7 +267,7 @@ static int check_growth(const struct cbt_tracker *t, u64 size_sectors, const cha
 		*why = "an epoch is frozen, and a larger disk begins a generation: commit or abort it first";
 		return -EBUSY;
 	}
-	return t->store.mode == CBT_STORE_RAM ? 0 : cbt_store_has_room(&t->store, size_sectors, why);
+	return check_room(t, size_sectors, why);
 }
 
 static int tracker_check(const struct cbt_tracker_params *params, const struct cbt_tracker *t,
@@ -537,18 +542,22 @@ static int tracker_grow(struct cbt_tracker *t, u64 size_sectors, const char **wh
 	u64 old_sectors = t->size_sectors;
 	struct cbt_leaf **tables[4];
 	u32 i;
+	/* Of a table that was loaded while the tracker started nobody has asked. */
+	int error = check_room(t, size_sectors, why);
 
+	if (error)
+		return error;
 	*why = "out of memory for the maps of the larger disk";
 	if (tables_alloc(tables, nr_blocks, nr_regions_of(t, nr_blocks)))
 		return -ENOMEM;
 	/* One that was frozen since the table was loaded. */
 	cbt_epoch_drop(t);
 	maps_grow(t, tables, nr_blocks, nr_regions_of(t, nr_blocks));
-	/* ORDER: after the maps, in which a checkpoint looks for as many leaves. */
-	if (t->store.mode != CBT_STORE_RAM)
-		cbt_store_grow(&t->store, size_sectors);
 	t->size_sectors = size_sectors;
 	t->generation++;
+	/* ORDER: after the maps, in which a checkpoint looks for as many leaves. */
+	if (t->store.mode != CBT_STORE_RAM)
+		cbt_store_grow(&t->store, size_sectors, t->generation);
 	t->nr_changes++;
 	mark_added(t, old_sectors >> t->block_shift);
 	cbt_cow_grow(t->cow, size_sectors);

@@ -333,7 +333,7 @@ static void grow(void)
 		map_grow(&t.maps[i], NR_BLOCKS);
 		map_grow(&t.suspects[i], nr_regions);
 	}
-	cbt_store_grow(&t.store, NR_BLOCKS * 8);
+	cbt_store_grow(&t.store, NR_BLOCKS * 8, t.store.super.generation + 1);
 	mark(t.active, t.nr_blocks, NR_BLOCKS - 1);
 	for (u64 leaf = t.nr_blocks / CBT_LEAF_BLOCKS; leaf < NR_LEAVES; leaf++)
 		cbt_log_touch_leaf(&t.store, leaf);
@@ -347,7 +347,7 @@ static void grow(void)
 
 static void note_size(void)
 {
-	t.ticket = cbt_store_note_size(&t.store, t.nr_blocks * 8, t.store.super.generation + 1);
+	t.ticket = cbt_store_note_size(&t.store, t.nr_blocks * 8, t.store.super.generation);
 }
 
 static void begin_commit(void)

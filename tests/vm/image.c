@@ -597,7 +597,7 @@ TEST_F(one, copy_that_hangs_breaks_the_epoch_though_others_go_on)
 	map_device("origin", "0 65536 linear /dev/vda 0");
 	START("/dev/mapper/origin", "/dev/vdb", 4096, 1000, 16384);
 	map_slow("0 16 delay /dev/vda 0 60000 /dev/vda 0 0");
-	set_parameter("copy_stall_ms", 500);
+	set_parameter("copy_stall_ms", 1000);
 	begin = now_ns();
 	begin_write(&write, self->s.nl, &thread);
 	while (atomic_load(&write.result) == 1 && now_ns() - begin < 30000000000) {
@@ -606,7 +606,7 @@ TEST_F(one, copy_that_hangs_breaks_the_epoch_though_others_go_on)
 		usleep(50000);
 	}
 	EXPECT_EQ(0, atomic_load(&write.result));
-	EXPECT_LT(5000000000 - 500000000, now_ns() - begin);
+	EXPECT_LT(9000000000, now_ns() - begin);
 	EXPECT_GT(SPAN / BLOCK, block);
 	EXPECT_EQ(0, end_io(&write, thread));
 	EXPECT_BROKEN("not in time");
@@ -656,7 +656,8 @@ TEST_F(one, diff_write_that_fails_late_does_not_break_the_next_epoch)
 	ASSERT_EQ(0, FREEZE());
 	ASSERT_EQ(0, map_image(self->s.nl, "image", "t", &self->s.epoch));
 	ASSERT_EQ(0, run("dmsetup reload slow --table '0 65536 error' && dmsetup resume slow"));
-	WRITE(0, BLOCK);
+	/* They have ended when nothing holds their slots. */
+	EXPECT_EQ(0ULL, diff_used_in_the_end(self->s.nl));
 	EXPECT_STREQ("valid", image_state("image"));
 	EXPECT_EQ(0, COMMIT());
 	STOP();

@@ -175,13 +175,15 @@ swap origin "0 $small linear /dev/vda 0"
 start
 swap origin "0 $capacity linear /dev/vda 0"
 dmsetup load t --table "0 $capacity cbt /dev/mapper/origin /dev/mapper/store"
+write_block t 1400
 epoch=$(cbtctl freeze t)
 write_block t 1500
 check "a device grows though an epoch was frozen since its table was loaded" timeout 20 dmsetup resume t
 goes_on "... and goes on"
 check_fails "... the epoch is aborted" any 'aborted' cbtctl commit --epoch "$epoch" t
 check_equal "... it is a generation" "$(tracker .generation)" 2
-check "... and what was written is dirty" is_dirty 1500
+check "... what was frozen is dirty" is_dirty 1400
+check "... and what was written since" is_dirty 1500
 dmsetup remove t
 
 # the superblock can't be written, and all else can
@@ -203,6 +205,7 @@ swap store "0 $store_sectors linear /dev/vdb 0"
 check_equal "... which the store does not know" "$(cbtctl store-dump /dev/mapper/store --json | jq -r .store.generation)" 1
 dmsetup create t --table "0 $capacity cbt /dev/mapper/origin /dev/mapper/store"
 check_equal "... and is not believed" "$(tracker .base)" null
+check_equal "... under a number that the grown one did not have" "$(tracker .generation)" 3
 dmsetup remove t
 
 # --- the table that is resumed counts ---

@@ -320,7 +320,7 @@ enum cbt_event_kind {
 	CBT_EVENT_STATE,		/* its state is another one */
 	CBT_EVENT_FROZEN,		/* an epoch was frozen */
 	CBT_EVENT_COMMITTED,		/* ... ended by COMMIT */
-	CBT_EVENT_ABORTED,		/* ... ended by ABORT */
+	CBT_EVENT_ABORTED,		/* ... ended by ABORT, or by a growth of the disk */
 	CBT_EVENT_BROKEN,		/* ... can only be aborted: overflow, a failed copy */
 	CBT_EVENT_DIFF_WATERMARK,	/* three quarters of the diff area are in use */
 	CBT_EVENT_STORE_ERROR,		/* a request to the store failed or took too long */
