@@ -75,4 +75,5 @@ stop_daemon b
 up b
 check "... and records it later" wait_for 10 eval '[ "$(vm_property a Base)" = "$(vm_property b Base)" ] && job_is_over'
 check "... and tells what somebody else wrote" grep -q '8 KiB that no delta covers' <(told)
+check_equal "... which was ended without a mark for each range" "$(tail -n 1 "$replica/ended")" "$(vm_property b Base | tr -d '"') aborted"
 check_equal "... which is in the map" "$(grep -c '^77 2$' "$replica/active")" 1

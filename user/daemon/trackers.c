@@ -514,15 +514,6 @@ static int end_what_is_left(const struct relationship_record *r, const struct tr
 	return rc;
 }
 
-static bool covers_nothing(void *context, size_t disk, uint64_t offset, uint64_t length)
-{
-	(void)context;
-	(void)disk;
-	(void)offset;
-	(void)length;
-	return false;
-}
-
 int trackers_note_received(const struct relationship_record *r, const struct uuid *epoch,
 			   trackers_covered_fn covered, void *context, uint64_t *ret_stray,
 			   struct failure *f)
@@ -541,7 +532,12 @@ int trackers_note_received(const struct relationship_record *r, const struct uui
 		rc = trackers_freeze(r, epoch, infos, f);
 	if (rc)
 		return rc;
-	rc = keep_all_strays(r, infos, epoch, covered ? covered : covers_nothing, context, ret_stray, f);
+	if (!covered) {
+		for (size_t i = 0; i < r->nr_disks; i++)
+			ret_stray[i] = trackers_frozen_bytes(&infos[i]);
+		return trackers_abort(r, epoch, f);
+	}
+	rc = keep_all_strays(r, infos, epoch, covered, context, ret_stray, f);
 	/* ORDER: they are dirty again, durably, before they are let go. */
 	if (!rc)
 		return trackers_commit(r, epoch, f);

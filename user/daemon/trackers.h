@@ -92,7 +92,7 @@ typedef bool (*trackers_covered_fn)(void *context, size_t disk, uint64_t offset,
  * trackers_note_received - the disks were written through their trackers, up to @epoch: it becomes
  * their base, and what they recorded meanwhile is dropped. But for what was not the delta's: that
  * stays dirty.
- * @covered: NULL: nobody knows what was, and all stays dirty
+ * @covered: NULL: nobody knows what was, and all stays dirty, since the base before
  * @ret_stray: bytes of each disk that stay so
  */
 int trackers_note_received(const struct relationship_record *r, const struct uuid *epoch,
