@@ -74,6 +74,6 @@ check "... and the replica dies when it is on its disk" wait_for 10 test ! -e "$
 stop_daemon b
 up b
 check "... and records it later" wait_for 10 eval '[ "$(vm_property a Base)" = "$(vm_property b Base)" ] && job_is_over'
-check "... and tells what somebody else wrote" grep -q '8 KiB that no delta covers' <(told)
+check "... and tells of what is not known whose it is" grep -q 'cut off as it recorded a delta: 8 KiB, on disk disk0,' <(told)
 check_equal "... which was ended without a mark for each range" "$(tail -n 1 "$replica/ended")" "$(vm_property b Base | tr -d '"') aborted"
 check_equal "... which is in the map" "$(grep -c '^77 2$' "$replica/active")" 1

@@ -92,8 +92,18 @@ static bool coverage_init(const struct vm *vm, const struct call *call, int fd, 
 	return !rc;
 }
 
-static void tell_strays(const struct vm *vm, const uint64_t *stray, char ret[RECEIVED_TEXT_LEN])
+static void tell_strays(const struct vm *vm, const uint64_t *stray, bool is_known,
+			char ret[RECEIVED_TEXT_LEN])
 {
+	static const char known[] =
+		"Something but failbackd wrote to the replica: %s that no delta covers, on disk "
+		"%s%s; or failbackd was cut off as it recorded its own. It may differ from the "
+		"primary there: find out what has it open, then `failback suspend %.64s` and "
+		"`failback resync %.64s` on the primary.";
+	static const char unknown[] =
+		"failbackd was cut off as it recorded a delta: %s, on disk %s%s, are that delta's, or "
+		"somebody else's writes, and may differ from the primary: `failback suspend %.64s` and "
+		"`failback resync %.64s` on the primary compare them.";
 	uint64_t bytes = 0;
 	size_t first = 0;
 	char text[SIZE_TEXT_LEN];
@@ -105,11 +115,7 @@ static void tell_strays(const struct vm *vm, const uint64_t *stray, char ret[REC
 	}
 	if (!bytes)
 		return;
-	(void)snprintf(ret, RECEIVED_TEXT_LEN,
-		       "Something but failbackd wrote to the replica: %s that no delta covers, on disk "
-		       "%s%s; or failbackd was cut off as it recorded its own. It may differ from the "
-		       "primary there: find out what has it open, then `failback suspend %.64s` and "
-		       "`failback resync %.64s` on the primary.",
+	(void)snprintf(ret, RECEIVED_TEXT_LEN, is_known ? known : unknown,
 		       size_format(bytes, text), vm->r.disks[first].name,
 		       bytes > stray[first] ? " and others" : "", vm->r.name, vm->r.name);
 	log_warning("VM %s: %s", vm->r.name, ret);
@@ -145,5 +151,5 @@ void received_note(const struct vm *vm, const struct call *call, int covered,
 		log_warning("VM %s: the trackers of the replica keep what was received as dirty: %s",
 			    vm->r.name, why.text);
 	else
-		tell_strays(vm, stray, ret);
+		tell_strays(vm, stray, is_known, ret);
 }
