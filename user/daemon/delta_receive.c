@@ -174,7 +174,7 @@ static void fail(struct receive *receive, const struct failure *why)
 	next.health = HEALTH_WARNING;
 	memcpy(next.last_error, why->text, sizeof(next.last_error));
 	/* The disks are as they were, and perhaps the only ones that the VM can be run from. */
-	if (!receive->has_journal && received_nothing(&receive->call, receive->covered))
+	if (!receive->has_journal && received_nothing(receive->covered))
 		next.inconsistent = receive->was_inconsistent;
 	if (vm_apply_event(vm, EVENT_RECEIVE_FAILED, &next, &store) || vm_change(vm, &next, &store))
 		log_error("VM %s: the failed delta cannot be recorded: %s", vm->r.name, store.text);

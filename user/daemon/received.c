@@ -27,16 +27,10 @@ int received_file(const struct call *call, int *ret_fd, struct failure *f)
 	return 0;
 }
 
-bool received_nothing(const struct call *call, int covered)
+bool received_nothing(int covered)
 {
-	_cleanup_(covered_close_at) struct covered *map = NULL;
-	uint64_t sizes[CALL_DISKS_MAX];
-
-	for (size_t i = 0; i < call->nr_disks; i++)
-		sizes[i] = call->disks[i].size_bytes;
 	/* ORDER: the worker marks there what it is about to write, before it does. */
-	return covered >= 0 && covered_open(covered, sizes, call->nr_disks, &map) == 0 &&
-	       covered_is_empty(map);
+	return covered >= 0 && covered_is_empty(covered);
 }
 
 /* The order of the disks is the call's in the file, and the relationship's here. */

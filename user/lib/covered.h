@@ -37,7 +37,7 @@ void covered_add(struct covered *covered, size_t disk, const struct extent *exte
 /** covered_has - is any unit of these bytes covered? */
 bool covered_has(const struct covered *covered, size_t disk, uint64_t offset, uint64_t length);
 
-/** covered_is_empty - is nothing covered at all? */
-bool covered_is_empty(const struct covered *covered);
+/** covered_is_empty - is nothing covered at all? False also when somebody has but looked (covered_has()). */
+bool covered_is_empty(int fd);
 
 #endif
