@@ -49,6 +49,8 @@ struct receive {
 	bool resumes; /* the journal has a part of it already */
 	bool was_inconsistent; /* before this one was recorded */
 	struct failure why; /* the worker's, while the journal is settled */
+	struct uuid base; /* before it is settled */
+	bool lost; /* the journal, which the record says already */
 	int fds[CALL_DISKS_MAX + 1]; /* of the disks, and the journal; -1 from there on */
 	int covered; /* received.h; -1 before the worker was started */
 };
@@ -171,8 +173,10 @@ static void fail(struct receive *receive, const struct failure *why)
 	struct relationship_record next = vm->r;
 	struct failure store;
 
-	next.health = HEALTH_WARNING;
-	memcpy(next.last_error, why->text, sizeof(next.last_error));
+	if (!receive->lost) {
+		next.health = HEALTH_WARNING;
+		memcpy(next.last_error, why->text, sizeof(next.last_error));
+	}
 	/* The disks are as they were, and perhaps the only ones that the VM can be run from. */
 	if (!receive->has_journal && received_nothing(receive->covered))
 		next.inconsistent = receive->was_inconsistent;
@@ -226,6 +230,8 @@ static void on_settled(void *context, const struct failure *why)
 		job_end(receive->job, NULL);
 		return;
 	}
+	/* One that was dropped leaves the base. */
+	receive->lost = !why && !uuid_equal(&receive->vm->r.base, &receive->base);
 	failure = why ? *why : receive->why;
 	fail(steal_ptr(receive), &failure);
 }
@@ -239,6 +245,7 @@ static void settle(struct receive *receive, const struct failure *why)
 		return;
 	}
 	receive->why = failure;
+	receive->base = receive->vm->r.base;
 	receive->job->applying = true;
 	job_set_status(receive->job, "settling the journal");
 	if (journal_settle(receive->vm, on_settled, receive, &receive->settling, &failure))
