@@ -96,8 +96,9 @@ write_on a vm1-disk0 35 2
 check "a delta is received in place" on a failback resume vm1
 cp "$TMPDIR/b.disk0" "$TMPDIR/kept"
 mv "$TMPDIR/bin/failback-send" "$TMPDIR/bin/send.good"
-printf '#!/bin/sh\nexit 9\n' >"$TMPDIR/bin/failback-send"
-chmod +x "$TMPDIR/bin/failback-send"
+printf '#!/bin/sh\nexit 9\n' >"$TMPDIR/send.bad"
+chmod +x "$TMPDIR/send.bad"
+cp "$TMPDIR/send.bad" "$TMPDIR/bin/failback-send"
 write_on a vm1-disk0 36 2
 check_fails "one whose sender dies at once is not" any '' on a failback resume vm1
 mv "$TMPDIR/bin/send.good" "$TMPDIR/bin/failback-send"
@@ -114,6 +115,28 @@ up b
 check "the primary is confirmed" wait_for 10 eval '[ "$(vm_property a MayRun)" = true ]'
 check "and the next delta covers it" on a failback resume vm1
 check "and the disks are identical" wait_for 10 cmp -s "$a0" "$b0"
+
+# --- a delta that was acknowledged, and cut off before it was recorded ---
+
+stop_daemon b
+up b --receive-mode direct
+base=$(vm_property a Base)
+write_on a vm1-disk0 37 2
+echo "3 failbackd both store_put_relationship" >"$TMPDIR/b.cut"
+on a timeout 30 failback resume vm1 >/dev/null 2>&1 || true
+check "a delta is acknowledged by a replica that dies then" test ! -e "$TMPDIR/b.cut" -a "$base" != "$(vm_property a Base)"
+stop_daemon b
+up b --receive-mode direct
+check_equal "... and does not know that it is whole" "$(vm_property b Consistent)" false
+mv "$TMPDIR/bin/failback-send" "$TMPDIR/bin/send.good"
+cp "$TMPDIR/send.bad" "$TMPDIR/bin/failback-send"
+write_on a vm1-disk0 38 2
+check_fails "... until the next one begins, though its sender dies at once" any '' on a failback resume vm1
+mv "$TMPDIR/bin/send.good" "$TMPDIR/bin/failback-send"
+wait_for 10 idle b || true
+check_equal "... whose base proves it" "$(vm_property b Consistent)" true
+check "and the next delta covers that" on a failback resume vm1
+wait_for 10 idle b || true
 stop_daemon b
 base=$(vm_property a Base)
 

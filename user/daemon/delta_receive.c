@@ -439,8 +439,11 @@ static int record_incoming(struct receive *receive, const char *journal, struct 
 
 	if (rc)
 		return rc;
-	if (!uuid_is_nil(&vm->r.epoch) && uuid_equal(&vm->r.epoch, &call->base))
+	/* What came last was acknowledged, so it is whole. */
+	if (!uuid_is_nil(&vm->r.epoch) && uuid_equal(&vm->r.epoch, &call->base)) {
 		next.base = call->base;
+		next.inconsistent = !vm->r.instant;
+	}
 	next.epoch = call->epoch;
 	next.instant = call->instant;
 	(void)snprintf(next.journal, sizeof(next.journal), "%s",
