@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/cleanup.h"
 #include "base/macro.h"
@@ -16,6 +15,7 @@
 #include "daemon/fence.h"
 #include "daemon/journals.h"
 #include "daemon/vm.h"
+#include "lib/devid.h"
 #include "lib/json.h"
 #include "lib/settings.h"
 
@@ -235,15 +235,10 @@ static void keep_notes(const struct relationship_record *from, struct relationsh
 /* One disk under two names? */
 static bool is_one_disk(const char *a, const char *b)
 {
-	struct stat at_a, at_b;
+	struct devid id_a = devid_of(a);
+	struct devid id_b = devid_of(b);
 
-	if (strcmp(a, b) == 0)
-		return true;
-	if (stat(a, &at_a) < 0 || stat(b, &at_b) < 0)
-		return false;
-	if (S_ISBLK(at_a.st_mode) && S_ISBLK(at_b.st_mode))
-		return at_a.st_rdev == at_b.st_rdev;
-	return at_a.st_dev == at_b.st_dev && at_a.st_ino == at_b.st_ino;
+	return strcmp(a, b) == 0 || devid_is_same(&id_a, &id_b);
 }
 
 /* A primary notices another disk by its tracker; on a replica nothing else tells of one. */

@@ -4,39 +4,22 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/log.h"
 #include "daemon/host_config.h"
 #include "lib/address.h"
+#include "lib/devid.h"
 
 struct claim {
 	const struct relationship_record *r;
 	const struct disk_record *disk;
-	bool exists; /* the disk; what it is then, under whichever name: */
-	bool is_block;
-	dev_t dev;
-	ino_t ino; /* of a file */
+	struct devid id;
 };
 
 void claims_clear(struct claims *claims)
 {
 	free(claims->list);
 	*claims = (struct claims){ 0 };
-}
-
-static struct claim claim_of(const struct relationship_record *r, const struct disk_record *disk)
-{
-	struct claim claim = { .r = r, .disk = disk };
-	struct stat st;
-
-	if (!disk->path[0] || stat(disk->path, &st) < 0)
-		return claim;
-	claim.exists = true;
-	claim.is_block = S_ISBLK(st.st_mode);
-	claim.dev = claim.is_block ? st.st_rdev : st.st_dev;
-	claim.ino = claim.is_block ? 0 : st.st_ino;
-	return claim;
 }
 
 static bool same_tracker(const struct claim *a, const struct claim *b)
@@ -46,8 +29,8 @@ static bool same_tracker(const struct claim *a, const struct claim *b)
 
 static bool same_path(const struct claim *a, const struct claim *b)
 {
-	if (a->exists && b->exists)
-		return a->is_block == b->is_block && a->dev == b->dev && a->ino == b->ino;
+	if (a->id.exists && b->id.exists)
+		return devid_is_same(&a->id, &b->id);
 	return a->disk->path[0] && strcmp(a->disk->path, b->disk->path) == 0;
 }
 
@@ -113,7 +96,7 @@ static int add(struct claims *claims, const struct relationship_record *r, bool 
 		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
 	claims->list = grown;
 	for (size_t i = 0; !rc && i < r->nr_disks; i++) {
-		struct claim claim = claim_of(r, &r->disks[i]);
+		struct claim claim = { r, &r->disks[i], devid_of(r->disks[i].path) };
 
 		rc = checks ? check(claims, &claim, f) : 0;
 		claims->list[claims->nr++] = claim;

@@ -499,7 +499,7 @@ int receive_prepare(struct vm *vm, const struct call *call, struct receive **ret
 		rc = journal_make(vm->daemon, call, journal, &receive->fds[call->nr_disks],
 				  &direct);
 	receive->has_journal = !rc;
-	if (rc && rc != -EOPNOTSUPP)
+	if (rc && direct.code != CODE_NOT_SUPPORTED)
 		log_warning("VM %s: a delta is received in place: %s", vm->r.name, direct.text);
 	rc = record_incoming(receive, journal, f);
 	if (rc) {

@@ -45,9 +45,9 @@ static void path_of(const struct daemon *d, const struct uuid *vm, char ret[PATH
 static int explain(const char *directory, int error, struct failure *f)
 {
 	return failure_set(f, CODE_FAILED, -error, "no journal can be made in %.300s: %s", directory,
-			   error == ENOSYS ? "its file system cannot reserve room for a file, which that "
-					     "of another `journal-dir` can" :
-					     strerror(error));
+			   error == EOPNOTSUPP ? "its file system cannot reserve room for a file; choose "
+						 "another `journal-dir`" :
+						 strerror(error));
 }
 
 static int check_room(const char *directory, uint64_t bytes, struct failure *f)
@@ -70,13 +70,13 @@ static int check_room(const char *directory, uint64_t bytes, struct failure *f)
 
 /*
  * Not posix_fallocate(): where the file system cannot, that writes to every block of the file, and
- * everybody waits for it. A positive errno, and not the one that says that no journal is wanted.
+ * everybody waits for it. A positive errno.
  */
 static int reserve(int fd, uint64_t bytes)
 {
 	while (fallocate(fd, 0, 0, (off_t)bytes) < 0) {
 		if (errno != EINTR)
-			return errno == EOPNOTSUPP ? ENOSYS : errno;
+			return errno;
 	}
 	return 0;
 }

@@ -120,6 +120,26 @@ static bool is_made_of(const char *part, const char *whole, int depth)
 	return false;
 }
 
+struct devid devid_of(const char *path)
+{
+	struct devid id = { 0 };
+	struct stat st;
+
+	if (!path[0] || stat(path, &st) < 0)
+		return id;
+	id.exists = true;
+	id.is_block = S_ISBLK(st.st_mode);
+	id.dev = id.is_block ? st.st_rdev : st.st_dev;
+	id.ino = id.is_block ? 0 : st.st_ino;
+	return id;
+}
+
+bool devid_is_same(const struct devid *a, const struct devid *b)
+{
+	return a->exists && b->exists && a->is_block == b->is_block && a->dev == b->dev &&
+	       a->ino == b->ino;
+}
+
 int devid_overlap(const char *a, const char *b, bool *ret, struct failure *f)
 {
 	char dir_a[PATH_MAX];

@@ -22,6 +22,19 @@ int devid_path(dev_t dev, char *buf, struct failure *f);
  */
 int devid_exists(const char *path, struct failure *f);
 
+/** struct devid - what is at a path: one disk has one, whatever its names. */
+struct devid {
+	bool exists;
+	bool is_block;
+	dev_t dev; /* itself, or where the file is */
+	ino_t ino; /* of a file */
+};
+
+struct devid devid_of(const char *path);
+
+/** devid_is_same - false when one of them is not there. */
+bool devid_is_same(const struct devid *a, const struct devid *b);
+
 /**
  * devid_overlap - whether @a and @b are one disk, or one is a partition of the other or built on it.
  */
