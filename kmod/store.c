@@ -328,7 +328,7 @@ static u64 remembered_lost(const struct cbt_super *super)
 	list_for_each_entry(lost, &lost_stores, link)
 		if (!memcmp(lost->uuid, super->id.uuid, sizeof(lost->uuid)) &&
 		    lost->lineage == super->id.lineage)
-			generation = lost->generation;
+			generation = max(generation, lost->generation);
 	spin_unlock(&lost_lock);
 	return generation;
 }

@@ -244,6 +244,7 @@ int cbt_store_has_room(const struct cbt_store *store, u64 size_sectors, const ch
 
 /**
  * cbt_store_grow - the disk is larger now, which the store has room for; the client's maps are too.
+ * @generation: that it begins
  *
  * Called with no write on its way. The client then marks the added blocks, touches their leaves and
  * waits for a checkpoint, notes the size, and only then lets writes go.
