@@ -577,19 +577,27 @@ static void mark_as_both_meet(struct cbt_map *map, u64 block, u32 round)
 	meet(&nr_met, 4 * round + 4);
 }
 
-static void *mark_one(void *map)
+struct racer {
+	struct cbt_map *map;
+	u64 block;
+};
+
+static void *mark_one(void *arg)
 {
+	const struct racer *racer = arg;
+
 	for (u32 round = 0; round < NR_ROUNDS; round++)
-		mark_as_both_meet(map, 1, round);
+		mark_as_both_meet(racer->map, racer->block, round);
 	return NULL;
 }
 
 TEST_F(map, markers_that_race_for_an_empty_leaf_share_one_page)
 {
+	struct racer racer = { &self->map, 1 };
 	unsigned int nr_lost = 0;
 	pthread_t thread;
 
-	ASSERT_EQ(0, pthread_create(&thread, NULL, mark_one, &self->map));
+	ASSERT_EQ(0, pthread_create(&thread, NULL, mark_one, &racer));
 	for (u32 round = 0; round < NR_ROUNDS; round++) {
 		cbt_map_clear(&self->map);
 		mark_as_both_meet(&self->map, 2, round);
@@ -600,20 +608,14 @@ TEST_F(map, markers_that_race_for_an_empty_leaf_share_one_page)
 	EXPECT_EQ(0U, nr_lost);
 }
 
-/* Far behind what the merged leaf has, so that it would be counted late. */
-static void *mark_last_of_leaf(void *map)
-{
-	for (u32 round = 0; round < NR_ROUNDS; round++)
-		mark_as_both_meet(map, CBT_LEAF_BLOCKS - 1, round);
-	return NULL;
-}
-
 TEST_F(map, a_marker_that_races_a_merge_into_an_empty_leaf_is_counted_once)
 {
+	/* Far behind what the merged leaf has, so that it would be counted late. */
+	struct racer racer = { &self->map, CBT_LEAF_BLOCKS - 1 };
 	unsigned int nr_wrong = 0;
 	pthread_t thread;
 
-	ASSERT_EQ(0, pthread_create(&thread, NULL, mark_last_of_leaf, &self->map));
+	ASSERT_EQ(0, pthread_create(&thread, NULL, mark_one, &racer));
 	for (u32 round = 0; round < NR_ROUNDS; round++) {
 		cbt_map_clear(&self->map);
 		ASSERT_TRUE(mark(&self->other, 2, 2));
