@@ -528,6 +528,7 @@ static void *hog(void *arg)
 TEST_F(epochs, a_commit_that_fails_and_an_abort_do_not_both_succeed)
 {
 	struct aborter a = { .nl = open_netlink() };
+	bool overtaken = false;
 
 	ASSERT_EQ(0, run("modprobe -a dm-delay dm-flakey"));
 	map_device("bad", "0 4096 flakey /dev/vdc 0 0 3600 1 error_writes");
@@ -535,12 +536,13 @@ TEST_F(epochs, a_commit_that_fails_and_an_abort_do_not_both_succeed)
 	close(self->fd[2]);
 	unmap_device(names[2]);
 	track_device(names[2], "/dev/mapper/below", "");
-	/* On a machine that has much else to do, the abort may come before the commit. */
-	for (unsigned int i = 0; i < 20 && !atomic_load(&a.met); i++) {
+	/* On a machine that has much else to do, the abort may come too early or too late. */
+	for (unsigned int i = 0; i < 20 && !overtaken; i++) {
 		pthread_t aborter, hogger;
 		int rc;
 
 		a.epoch = new_epoch();
+		atomic_store(&a.met, false);
 		atomic_store(&a.done, false);
 		ASSERT_EQ(0, nl_freeze(self->nl, &names[2], 1, &a.epoch, NULL, &self->f));
 		ASSERT_EQ(0, pthread_create(&hogger, NULL, hog, &a));
@@ -550,9 +552,12 @@ TEST_F(epochs, a_commit_that_fails_and_an_abort_do_not_both_succeed)
 		pthread_join(aborter, NULL);
 		pthread_join(hogger, NULL);
 		EXPECT_EQ(0, a.result);
-		EXPECT_EQ(-ECANCELED, rc);
+		EXPECT_TRUE(rc == -ECANCELED || rc == -EIO) {
+			TH_LOG("the commit says %d", rc);
+		}
+		overtaken = atomic_load(&a.met) && rc == -ECANCELED;
 	}
-	EXPECT_TRUE(atomic_load(&a.met));
+	EXPECT_TRUE(overtaken);
 	nl_close_at(&a.nl);
 	unmap_device(names[2]);
 	unmap_device("below");
