@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "lib/known_peers.h"
@@ -118,6 +119,89 @@ TEST_F(known_peers, without_the_file_nobody_is_known)
 	self->known.nr = 7;
 	EXPECT_EQ(0, known_peers_find(self->path, &self->peer, &self->known, &self->f));
 	EXPECT_EQ(0, self->known.nr);
+}
+
+/* --- one more --- */
+
+#define OTHER "ffeeddccbbaa99887766554433221100ffeeddccbbaa99887766554433221100"
+
+/* The text that becomes of @text. */
+static char *edited(FIXTURE_DATA(known_peers) * self, const char *text, bool replace)
+{
+	static char kept[1024];
+	uint8_t fingerprint[FINGERPRINT_BYTES];
+	char *made;
+
+	if (!fingerprint_parse("sha256:" DIGITS, fingerprint))
+		abort();
+	made = known_peers_edit(text, &self->peer, fingerprint, replace);
+	(void)snprintf(kept, sizeof(kept), "%s", made);
+	free(made);
+	return kept;
+}
+
+TEST_F(known_peers, what_is_added_stands_at_the_end_without_its_port)
+{
+	EXPECT_STREQ("192.0.2.1 sha256:" DIGITS "\n", edited(self, "", false));
+	EXPECT_STREQ("# a\n\n192.0.2.2 name:b\n192.0.2.1 sha256:" DIGITS "\n",
+		     edited(self, "# a\n\n192.0.2.2 name:b\n", false));
+}
+
+TEST_F(known_peers, a_last_line_without_an_end_stays_a_line_of_its_own)
+{
+	EXPECT_STREQ("192.0.2.2 name:b\n192.0.2.1 sha256:" DIGITS "\n",
+		     edited(self, "192.0.2.2 name:b", false));
+}
+
+TEST_F(known_peers, the_same_line_is_not_there_twice)
+{
+	EXPECT_STREQ("# a\n192.0.2.1 sha256:" DIGITS "\n",
+		     edited(self, " 192.0.2.1\tsha256:" DIGITS "\n# a\n", false));
+}
+
+TEST_F(known_peers, other_keys_of_the_address_stay_unless_they_are_replaced)
+{
+	static const char before[] = "# 192.0.2.1 was here\n192.0.2.1 sha256:" OTHER "\n"
+				     "192.0.2.10 sha256:" OTHER "\n192.0.2.1:7407 name:a\n";
+
+	EXPECT_STREQ("# 192.0.2.1 was here\n192.0.2.1 sha256:" OTHER "\n"
+		     "192.0.2.10 sha256:" OTHER "\n192.0.2.1:7407 name:a\n"
+		     "192.0.2.1 sha256:" DIGITS "\n",
+		     edited(self, before, false));
+	EXPECT_STREQ("# 192.0.2.1 was here\n192.0.2.10 sha256:" OTHER "\n"
+		     "192.0.2.1 sha256:" DIGITS "\n",
+		     edited(self, before, true));
+}
+
+TEST_F(known_peers, a_file_that_is_written_keeps_its_mode_and_can_be_read)
+{
+	uint8_t fingerprint[FINGERPRINT_BYTES];
+	struct stat status;
+
+	ASSERT_TRUE(fingerprint_parse("sha256:" DIGITS, fingerprint));
+	ASSERT_EQ(0, find(self, "# kept\n192.0.2.2 name:b"));
+	(void)chmod(self->path, 0640);
+	ASSERT_EQ(0, known_peers_allow(self->path, &self->peer, fingerprint, false, &self->f));
+	ASSERT_EQ(0, stat(self->path, &status));
+	EXPECT_EQ(0640, status.st_mode & 0777);
+	ASSERT_EQ(0, known_peers_find(self->path, &self->peer, &self->known, &self->f));
+	ASSERT_EQ(1, self->known.nr);
+	EXPECT_EQ(0, memcmp(fingerprint, self->known.identities[0].fingerprint, FINGERPRINT_BYTES));
+}
+
+TEST_F(known_peers, one_that_cannot_be_written_stays_as_it_was)
+{
+	uint8_t fingerprint[FINGERPRINT_BYTES] = { 0 };
+	char blocker[80];
+
+	ASSERT_EQ(0, find(self, "192.0.2.1 sha256:" DIGITS "\n"));
+	(void)snprintf(blocker, sizeof(blocker), "%s.new", self->path);
+	ASSERT_EQ(0, mkdir(blocker, 0700));
+	EXPECT_GT(0, known_peers_allow(self->path, &self->peer, fingerprint, true, &self->f));
+	EXPECT_EQ(0, rmdir(blocker));
+	ASSERT_EQ(0, known_peers_find(self->path, &self->peer, &self->known, &self->f));
+	ASSERT_EQ(1, self->known.nr);
+	EXPECT_EQ(0x11, self->known.identities[0].fingerprint[1]);
 }
 
 TEST_HARNESS_MAIN

@@ -152,16 +152,33 @@ static void start(FIXTURE_DATA(tls) * self)
 			abort();
 }
 
-static void shake_hands(FIXTURE_DATA(tls) * self)
+static void shake_hands_of(FIXTURE_DATA(tls) * self)
 {
 	struct host *hosts = self->hosts;
 
-	start(self);
 	hosts[CALLER].rc = hosts[LISTENER].rc = EPOLLIN | EPOLLOUT;
 	while (hosts[CALLER].rc > 0 || hosts[LISTENER].rc > 0)
 		for (int i = 0; i < HOSTS; i++)
 			if (hosts[i].rc > 0)
 				step(&hosts[i]);
+}
+
+static void shake_hands(FIXTURE_DATA(tls) * self)
+{
+	start(self);
+	shake_hands_of(self);
+}
+
+/* The caller only wants to know who listens. */
+static void meet(FIXTURE_DATA(tls) * self)
+{
+	struct host *caller = &self->hosts[CALLER];
+
+	start(self);
+	tls_free_at(&caller->tls);
+	if (tls_meet(&caller->files, &self->address, &caller->tls, &caller->f))
+		abort();
+	shake_hands_of(self);
 }
 
 /* The listener refuses the caller with @error and a sentence with @words; the caller hears of it. */
@@ -270,6 +287,47 @@ TEST_F(tls, a_caller_that_is_refused_before_it_is_done_is_no_peer_of_the_listene
 	shake_hands(self);
 	EXPECT_EQ(-ENOKEY, self->hosts[CALLER].rc);
 	EXPECT_EQ(-EACCES, self->hosts[LISTENER].rc);
+}
+
+/* --- who is met --- */
+
+TEST_F(tls, a_stranger_that_is_met_says_who_it_is_and_is_not_spoken_to)
+{
+	struct host *caller = &self->hosts[CALLER];
+	char fingerprint[FINGERPRINT_TEXT_MAX];
+	enum protection protection;
+
+	write_text(caller->peers, "");
+	meet(self);
+	EXPECT_EQ(0, caller->rc);
+	ASSERT_EQ(0, tls_identity_show(&self->hosts[LISTENER].files, fingerprint, NULL));
+	EXPECT_STREQ(fingerprint, tls_fingerprint(caller->tls));
+	EXPECT_EQ(-ENOKEY, tls_acquainted(caller->tls, &caller->f));
+	EXPECT_NE(NULL, strstr(caller->f.text, "is not known"));
+	EXPECT_EQ(-EPERM, tls_hand_over(caller->tls, &caller->fd, &protection, &caller->f));
+}
+
+TEST_F(tls, one_that_is_met_and_does_not_let_this_host_in_says_who_it_is_all_the_same)
+{
+	struct host *caller = &self->hosts[CALLER];
+
+	write_text(self->hosts[LISTENER].peers, "");
+	meet(self);
+	EXPECT_EQ(-EACCES, caller->rc);
+	EXPECT_EQ(0, tls_acquainted(caller->tls, NULL));
+	EXPECT_STRNE("", tls_fingerprint(caller->tls));
+}
+
+TEST_F(tls, until_when_the_certificate_of_a_peer_is_valid_is_known)
+{
+	struct validity own;
+
+	identify(self, LISTENER, NULL, "listener.example", -YEAR, 86400);
+	meet(self);
+	ASSERT_EQ(0, tls_identity_validity(&self->hosts[LISTENER].files, &own, NULL));
+	EXPECT_EQ(own.until_s, tls_validity(self->hosts[CALLER].tls).until_s);
+	EXPECT_GE(86400, own.until_s - time(NULL));
+	EXPECT_LE(86400 - 60, own.until_s - time(NULL));
 }
 
 /* --- names --- */

@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* TLS for a transfer by hand: this host is who it is for failbackd, and knows whom that knows. */
 #include <errno.h>
-#include <poll.h>
-#include <string.h>
-#include <sys/epoll.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "cli/by_hand.h"
+#include "lib/dial.h"
 
 int by_hand_tls_load(const struct options *o, const struct address *where, struct by_hand_tls *ret,
 		     struct failure *f)
@@ -31,21 +29,12 @@ int by_hand_tls_load(const struct options *o, const struct address *where, struc
 
 static int handshake(struct tls *t, int fd, struct failure *f)
 {
-	uint64_t deadline_ns = deadline_in_ms(BY_HAND_TIMEOUT_MS);
-	int rc;
+	int rc = dial_shake_hands(t, fd, deadline_in_ms(BY_HAND_TIMEOUT_MS), f);
 
-	while ((rc = tls_step(t, fd, f)) > 0) {
-		struct pollfd poll_fd = { .fd = fd, .events = rc == EPOLLIN ? POLLIN : POLLOUT };
-		int nr = poll(&poll_fd, 1, deadline_left_ms(deadline_ns));
-
-		if (!nr)
-			return failure_set(f, CODE_TIMEOUT, -ETIMEDOUT,
-					   "The other side does not go on with the handshake of TLS: was it told "
-					   "--plain, or is it on loopback without --tls?");
-		if (nr < 0 && errno != EINTR)
-			return failure_set(f, CODE_FAILED, -errno, "Cannot wait for the other side: %s.",
-					   strerror(errno));
-	}
+	if (rc == -ETIMEDOUT)
+		return failure_set(f, CODE_TIMEOUT, rc,
+				   "The other side does not go on with the handshake of TLS: was it told "
+				   "--plain, or is it on loopback without --tls?");
 	return rc;
 }
 

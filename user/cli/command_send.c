@@ -194,7 +194,7 @@ static int transfer(const struct options *o, bool verify, uint64_t rate, const s
 	struct failure why;
 	int rc;
 
-	rc = dial(to, deadline_in_ms(BY_HAND_TIMEOUT_MS), &fd, f);
+	rc = dial(to, NULL, deadline_in_ms(BY_HAND_TIMEOUT_MS), &fd, f);
 	if (!rc)
 		rc = by_hand_secure(tls, to, false, &fd, &by_hand.protection, f);
 	if (!rc)

@@ -112,6 +112,13 @@ const char *address_format(const struct address *a, char buf[ADDRESS_TEXT_MAX])
 	return buf;
 }
 
+const char *address_format_host(const struct address *a, char buf[ADDRESS_TEXT_MAX])
+{
+	(void)address_format(a, buf);
+	*strrchr(buf, ':') = '\0';
+	return buf;
+}
+
 uint16_t address_port(const struct address *a)
 {
 	struct address copy = *a;

@@ -28,6 +28,9 @@ int address_parse(const char *text, uint16_t default_port, struct address *ret, 
 /** address_format - with the port; returns @buf. */
 const char *address_format(const struct address *a, char buf[ADDRESS_TEXT_MAX]);
 
+/** address_format_host - without the port, as it can be parsed again; returns @buf. */
+const char *address_format_host(const struct address *a, char buf[ADDRESS_TEXT_MAX]);
+
 uint16_t address_port(const struct address *a);
 void address_set_port(struct address *a, uint16_t port);
 

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 
 #include "base/cleanup.h"
@@ -48,20 +49,56 @@ static int await_connected(int fd, uint64_t deadline_ns)
 	return getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0 ? errno : error;
 }
 
-int dial(const struct address *peer, uint64_t deadline_ns, int *ret_fd, struct failure *f)
+static int bind_from(int fd, const struct address *local, const struct address *peer, struct failure *f)
+{
+	struct address from;
+
+	if (!local || address_is_any(local) || local->addr.ss_family != peer->addr.ss_family)
+		return 0;
+	from = *local;
+	address_set_port(&from, 0);
+	return bind(fd, (const struct sockaddr *)&from.addr, from.len) < 0 ?
+		       explain("connect from", local, errno, f) :
+		       0;
+}
+
+int dial(const struct address *peer, const struct address *local, uint64_t deadline_ns, int *ret_fd,
+	 struct failure *f)
 {
 	cleanup_fd int fd =
 		socket(peer->addr.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	int error = 0;
+	int rc;
 
 	if (fd < 0)
 		return explain_dial(peer, errno, f);
+	rc = bind_from(fd, local, peer, f);
+	if (rc)
+		return rc;
 	if (connect(fd, (const struct sockaddr *)&peer->addr, peer->len) < 0)
 		error = errno == EINPROGRESS ? await_connected(fd, deadline_ns) : errno;
 	if (error)
 		return explain_dial(peer, error, f);
 	*ret_fd = steal_fd(&fd);
 	return 0;
+}
+
+int dial_shake_hands(struct tls *t, int fd, uint64_t deadline_ns, struct failure *f)
+{
+	int rc;
+
+	while ((rc = tls_step(t, fd, f)) > 0) {
+		struct pollfd poll_fd = { .fd = fd, .events = rc == EPOLLIN ? POLLIN : POLLOUT };
+		int nr = poll(&poll_fd, 1, deadline_left_ms(deadline_ns));
+
+		if (!nr)
+			return failure_set(f, CODE_TIMEOUT, -ETIMEDOUT,
+					   "The other side does not go on with the handshake of TLS.");
+		if (nr < 0 && errno != EINTR)
+			return failure_set(f, CODE_FAILED, -errno, "Cannot wait for the other side: %s.",
+					   strerror(errno));
+	}
+	return rc;
 }
 
 int dial_listen(const struct address *local, int *ret_fd, struct failure *f)

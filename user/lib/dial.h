@@ -10,14 +10,20 @@
 
 #include "base/failure.h"
 #include "lib/address.h"
+#include "lib/tls.h"
 
 /**
  * dial - connect to @peer; the descriptor is non-blocking.
+ * @local: from where; NULL, or one that names no host: the system chooses
  *
  * CODE_NOT_AVAILABLE: nobody listens there, or the host cannot be reached; CODE_TIMEOUT: no answer
  * in time.
  */
-int dial(const struct address *peer, uint64_t deadline_ns, int *ret_fd, struct failure *f);
+int dial(const struct address *peer, const struct address *local, uint64_t deadline_ns, int *ret_fd,
+	 struct failure *f);
+
+/** dial_shake_hands - tls_step() until it is done; -ETIMEDOUT: the other side does not go on with it. */
+int dial_shake_hands(struct tls *t, int fd, uint64_t deadline_ns, struct failure *f);
 
 /** dial_listen - CODE_IN_USE: another program listens there. */
 int dial_listen(const struct address *local, int *ret_fd, struct failure *f);

@@ -2,10 +2,16 @@
 #include "lib/known_peers.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
 
 #include "base/cleanup.h"
+#include "lib/put_file.h"
 
 #define LINE_BYTES 512
 #define SPACE	   " \t\r\n"
@@ -25,9 +31,11 @@ const char *fingerprint_format(const uint8_t fingerprint[FINGERPRINT_BYTES],
 	return buf;
 }
 
-static bool fingerprint_parse(const char *digits, uint8_t ret[FINGERPRINT_BYTES])
+bool fingerprint_parse(const char *text, uint8_t ret[FINGERPRINT_BYTES])
 {
-	if (strlen(digits) != 2 * FINGERPRINT_BYTES ||
+	const char *digits = text + 7;
+
+	if (strncmp(text, "sha256:", 7) != 0 || strlen(digits) != 2 * FINGERPRINT_BYTES ||
 	    strspn(digits, "0123456789abcdefABCDEF") != 2 * FINGERPRINT_BYTES)
 		return false;
 	for (size_t i = 0; i < FINGERPRINT_BYTES; i++)
@@ -40,16 +48,16 @@ static bool identity_parse(const char *text, struct known_identity *ret)
 	struct known_identity identity = { 0 };
 	size_t len = strlen(text);
 
-	if (strncmp(text, "sha256:", 7) == 0) {
-		if (!fingerprint_parse(text + 7, identity.fingerprint))
-			return false;
-	} else if (strncmp(text, "name:", 5) == 0 && len > 5 && len - 5 < KNOWN_NAME_MAX) {
-		memcpy(identity.name, text + 5, len - 5);
-	} else {
-		return false;
+	if (fingerprint_parse(text, identity.fingerprint)) {
+		*ret = identity;
+		return true;
 	}
-	*ret = identity;
-	return true;
+	if (strncmp(text, "name:", 5) == 0 && len > 5 && len - 5 < KNOWN_NAME_MAX) {
+		memcpy(identity.name, text + 5, len - 5);
+		*ret = identity;
+		return true;
+	}
+	return false;
 }
 
 /* 0, or what is wrong with the line. */
@@ -103,4 +111,117 @@ int known_peers_find(const char *path, const struct address *peer, struct known_
 		return failure_set(f, CODE_FAILED, -EIO, "Cannot read %s.", path);
 	*ret = known;
 	return 0;
+}
+
+/* --- one more --- */
+
+const char *known_peers_line(const struct address *peer, const uint8_t fingerprint[FINGERPRINT_BYTES],
+			     char buf[KNOWN_LINE_MAX])
+{
+	char host[ADDRESS_TEXT_MAX];
+	char text[FINGERPRINT_TEXT_MAX];
+
+	(void)snprintf(buf, KNOWN_LINE_MAX, "%s %s", address_format_host(peer, host),
+		       fingerprint_format(fingerprint, text));
+	return buf;
+}
+
+/* A line of @peer's: all of them are replaced, or the one that says the same already. */
+static bool is_dropped(const char *line, size_t len, const struct address *peer,
+		       const uint8_t fingerprint[FINGERPRINT_BYTES], bool replace)
+{
+	struct known_peer known = { .nr = 0 };
+	char copy[LINE_BYTES];
+
+	if (len >= sizeof(copy))
+		return false;
+	(void)snprintf(copy, sizeof(copy), "%.*s", (int)len, line);
+	if (take_line(copy, peer, &known) || !known.nr)
+		return false;
+	return replace || (!known.identities[0].name[0] &&
+			   memcmp(known.identities[0].fingerprint, fingerprint, FINGERPRINT_BYTES) == 0);
+}
+
+char *known_peers_edit(const char *text, const struct address *peer,
+		       const uint8_t fingerprint[FINGERPRINT_BYTES], bool replace)
+{
+	char *edited = malloc(strlen(text) + 1 + KNOWN_LINE_MAX + 1);
+	char line[KNOWN_LINE_MAX];
+	char *end = edited;
+
+	if (!edited)
+		return NULL;
+	while (*text) {
+		size_t len = strcspn(text, "\n");
+
+		len += text[len] == '\n';
+		if (!is_dropped(text, len, peer, fingerprint, replace))
+			end = mempcpy(end, text, len);
+		text += len;
+	}
+	if (end != edited && end[-1] != '\n')
+		*end++ = '\n';
+	(void)sprintf(end, "%s\n", known_peers_line(peer, fingerprint, line));
+	return edited;
+}
+
+/* As a string; "" without the file. */
+static int read_whole(const char *path, char **ret, mode_t *ret_mode, struct failure *f)
+{
+	_cleanup_(close_file_at) FILE *file = fopen(path, "re");
+	cleanup_free char *text = NULL;
+	struct stat status = { .st_mode = S_IRUSR | S_IWUSR | S_IRGRP | S_IROTH };
+	size_t room = 0;
+	ssize_t len = 0;
+
+	if (!file && errno != ENOENT)
+		return failure_set(f, code_of_errno(errno), -errno, "Cannot read %s: %s.", path,
+				   strerror(errno));
+	if (file) {
+		(void)fstat(fileno(file), &status);
+		len = getdelim(&text, &room, '\0', file);
+	}
+	if (file && len < 0 && !feof(file))
+		return failure_set(f, CODE_FAILED, -EIO, "Cannot read %s.", path);
+	*ret = len > 0 ? steal_ptr(text) : strdup("");
+	*ret_mode = status.st_mode & 07777;
+	return *ret ? 0 : failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+}
+
+/* LOCK: of the directory, since the file itself is replaced. */
+static int lock_directory_of(const char *path, int *ret_fd, struct failure *f)
+{
+	cleanup_free char *copy = strdup(path);
+	cleanup_fd int fd = -1;
+	const char *directory;
+
+	if (!copy)
+		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+	directory = dirname(copy);
+	if (mkdir(directory, 0755) == 0 || errno == EEXIST)
+		fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0 || flock(fd, LOCK_EX) < 0)
+		return failure_set(f, code_of_errno(errno), -errno, "Cannot use %s: %s.", directory,
+				   strerror(errno));
+	*ret_fd = steal_fd(&fd);
+	return 0;
+}
+
+int known_peers_allow(const char *path, const struct address *peer,
+		      const uint8_t fingerprint[FINGERPRINT_BYTES], bool replace, struct failure *f)
+{
+	cleanup_free char *edited = NULL;
+	cleanup_free char *text = NULL;
+	cleanup_fd int lock = -1;
+	mode_t mode = 0;
+	int rc = lock_directory_of(path, &lock, f);
+
+	if (!rc)
+		rc = read_whole(path, &text, &mode, f);
+	if (rc)
+		return rc;
+	edited = known_peers_edit(text, peer, fingerprint, replace);
+	if (!edited)
+		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+	return put_file(path, mode, edited, strlen(edited), f);
 }

@@ -43,6 +43,29 @@ struct known_peer {
 int known_peers_find(const char *path, const struct address *peer, struct known_peer *ret,
 		     struct failure *f);
 
+/**
+ * known_peers_edit - @text, the lines of a file, with the one more that allows @fingerprint at @peer's
+ * address; malloc()ed, NULL when out of memory. PURE.
+ * @replace: without the lines that the address had; all others, and comments, stay as they are
+ */
+char *known_peers_edit(const char *text, const struct address *peer,
+		       const uint8_t fingerprint[FINGERPRINT_BYTES], bool replace);
+
+/**
+ * known_peers_allow - the same of the file @path, which is replaced in one step; it and its directory need
+ * not be there. Two that do it at once wait for each other.
+ */
+int known_peers_allow(const char *path, const struct address *peer,
+		      const uint8_t fingerprint[FINGERPRINT_BYTES], bool replace, struct failure *f);
+
+/** known_peers_line - "ADDRESS sha256:..." as it stands in the file; returns @buf. */
+#define KNOWN_LINE_MAX (ADDRESS_TEXT_MAX + FINGERPRINT_TEXT_MAX)
+const char *known_peers_line(const struct address *peer, const uint8_t fingerprint[FINGERPRINT_BYTES],
+			     char buf[KNOWN_LINE_MAX]);
+
+/** fingerprint_parse - as it stands in the file. False: it is none. */
+bool fingerprint_parse(const char *text, uint8_t ret[FINGERPRINT_BYTES]);
+
 /** fingerprint_format - as it stands in the file; returns @buf. */
 const char *fingerprint_format(const uint8_t fingerprint[FINGERPRINT_BYTES],
 			       char buf[FINGERPRINT_TEXT_MAX]);

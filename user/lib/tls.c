@@ -38,12 +38,14 @@ struct tls {
 	struct address peer;
 	char *peers_path;
 	bool listener;
+	bool meets; /* whoever it is */
 	bool kernel;
 	enum tls_state state;
 	bool sending; /* the welcome, the rest of it */
 	int fd; /* during a step */
 	int first_byte; /* of the peer; -1: none came */
 	char fingerprint[FINGERPRINT_TEXT_MAX];
+	struct validity validity;
 	int refused; /* by the check of the certificate: its error, and then */
 	struct failure why;
 };
@@ -62,6 +64,24 @@ const char *protection_name(enum protection protection)
 const char *tls_fingerprint(const struct tls *t)
 {
 	return t->fingerprint;
+}
+
+struct validity tls_validity(const struct tls *t)
+{
+	return t->validity;
+}
+
+int tls_acquainted(const struct tls *t, struct failure *f)
+{
+	if (t->refused && f)
+		*f = t->why;
+	return t->refused;
+}
+
+/* Does the check of the certificate end the handshake? */
+static bool is_refused(const struct tls *t)
+{
+	return t->refused && !t->meets;
 }
 
 /* --- what GnuTLS calls --- */
@@ -108,11 +128,12 @@ static int verify(gnutls_session_t session)
 	}
 	if (nr && tls_fingerprint_of(chain[0], fingerprint))
 		(void)fingerprint_format(fingerprint, t->fingerprint);
+	t->validity = tls_validity_of(chain, nr == sent ? nr : 0);
 	t->refused = tls_check(chain, nr == sent ? nr : 0, t->identity.ca, &t->known, &t->peer,
 			       t->peers_path, &t->why);
 	while (nr)
 		gnutls_x509_crt_deinit(chain[--nr]);
-	return t->refused ? GNUTLS_E_CERTIFICATE_ERROR : 0;
+	return is_refused(t) ? GNUTLS_E_CERTIFICATE_ERROR : 0;
 }
 
 /* --- how it fails --- */
@@ -148,7 +169,7 @@ static int explain(const struct tls *t, int rc, struct failure *f)
 	char peer[ADDRESS_TEXT_MAX];
 
 	(void)address_format(&t->peer, peer);
-	if (t->refused) {
+	if (is_refused(t)) {
 		*f = t->why;
 		return t->refused;
 	}
@@ -181,7 +202,7 @@ static int explain(const struct tls *t, int rc, struct failure *f)
 
 static int fail(struct tls *t, int rc, struct failure *f)
 {
-	if (t->refused)
+	if (is_refused(t))
 		(void)gnutls_alert_send(t->session, GNUTLS_AL_FATAL, alert_of(t->refused));
 	else if (rc != GNUTLS_E_FATAL_ALERT_RECEIVED)
 		(void)gnutls_alert_send_appropriate(t->session, rc);
@@ -281,10 +302,23 @@ int tls_new(const struct tls_files *files, bool listener, const struct address *
 	return 0;
 }
 
+int tls_meet(const struct tls_files *files, const struct address *peer, struct tls **ret,
+	     struct failure *f)
+{
+	int rc = tls_new(files, false, peer, ret, f);
+
+	if (!rc)
+		(*ret)->meets = true;
+	return rc;
+}
+
 int tls_hand_over(struct tls *t, int *fd, enum protection *ret, struct failure *f)
 {
-	int rc = t->kernel ? tls_records_to_kernel(t->session, *fd, f) : -EOPNOTSUPP;
+	int rc;
 
+	if (t->meets)
+		return failure_set(f, CODE_ACCESS_DENIED, -EPERM, "The peer was only met, not checked.");
+	rc = t->kernel ? tls_records_to_kernel(t->session, *fd, f) : -EOPNOTSUPP;
 	if (!rc) {
 		*ret = PROTECTION_TLS_KERNEL;
 		return 0;

@@ -24,6 +24,7 @@
 #include "base/failure.h"
 #include "lib/address.h"
 #include "lib/known_peers.h"
+#include "lib/validity.h"
 
 /* How a record of TLS begins, for those who expect none. */
 #define TLS_RECORD_ALERT     21
@@ -59,6 +60,17 @@ int tls_new(const struct tls_files *files, bool listener, const struct address *
 	    struct tls **ret, struct failure *f);
 
 /**
+ * tls_meet - the caller's side of a handshake with whoever is at @peer, to learn who that is. Nobody is
+ * trusted by it: when it is over, or failed with -EACCES, tls_fingerprint() and tls_acquainted() say whom
+ * it met, and nothing can be said over the connection.
+ */
+int tls_meet(const struct tls_files *files, const struct address *peer, struct tls **ret,
+	     struct failure *f);
+
+/** tls_acquainted - is the one that was met known? 0, or the errors of tls_step() about certificates. */
+int tls_acquainted(const struct tls *t, struct failure *f);
+
+/**
  * tls_step - go on with the handshake on @fd, without waiting.
  *
  * 0: it is done, and the peer the right one. EPOLLIN, EPOLLOUT: call again when the descriptor is
@@ -72,9 +84,12 @@ int tls_step(struct tls *t, int fd, struct failure *f);
 /** tls_fingerprint - of the peer's key, as text; "" as long as it showed none. */
 const char *tls_fingerprint(const struct tls *t);
 
+/** tls_validity - of what the peer showed; nothing yet: of no time at all. */
+struct validity tls_validity(const struct tls *t);
+
 /**
  * tls_hand_over - after tls_step() returned 0: have the records of *@fd made from now on. *@fd may be
- * replaced.
+ * replaced. -EPERM: the peer was only met.
  */
 int tls_hand_over(struct tls *t, int *fd, enum protection *ret, struct failure *f);
 
@@ -86,5 +101,8 @@ void tls_free_at(struct tls **t); /* *@t may be NULL, and is then */
  */
 int tls_identity_show(const struct tls_files *files, char ret[FINGERPRINT_TEXT_MAX],
 		      struct failure *f);
+
+/** tls_identity_validity - of this host's certificate, and those that it shows with it. */
+int tls_identity_validity(const struct tls_files *files, struct validity *ret, struct failure *f);
 
 #endif

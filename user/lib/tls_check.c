@@ -21,21 +21,12 @@ struct check {
 	char fingerprint_text[FINGERPRINT_TEXT_MAX];
 };
 
-static const char *format_time(time_t at, char buf[32])
-{
-	struct tm utc;
-
-	if (!gmtime_r(&at, &utc) || !strftime(buf, 32, "%Y-%m-%d %H:%M UTC", &utc))
-		return "an unknown time";
-	return buf;
-}
-
 /* --- times --- */
 
 static int check_times(const struct check *c, struct failure *f)
 {
 	time_t now = time(NULL);
-	char at[32];
+	char at[VALIDITY_TEXT_MAX];
 
 	for (unsigned int i = 0; i < c->nr; i++) {
 		time_t from = gnutls_x509_crt_get_activation_time(c->chain[i]);
@@ -46,13 +37,13 @@ static int check_times(const struct check *c, struct failure *f)
 				f, CODE_ACCESS_DENIED, -EKEYEXPIRED,
 				"The certificate of peer %s (%s) is not valid before %s: is the clock "
 				"right on both hosts?",
-				c->host, c->fingerprint_text, format_time(from, at));
+				c->host, c->fingerprint_text, validity_format(from, at));
 		if (until == (time_t)-1 || now > until)
 			return failure_set(
 				f, CODE_ACCESS_DENIED, -EKEYEXPIRED,
 				"The certificate of peer %s (%s) expired at %s: renew it there "
 				"(`failback host init --force` keeps the key).",
-				c->host, c->fingerprint_text, format_time(until, at));
+				c->host, c->fingerprint_text, validity_format(until, at));
 	}
 	return 0;
 }
@@ -131,16 +122,6 @@ static int check_identity(const struct check *c, const struct known_identity *kn
 			   c->host, c->path, c->host, c->fingerprint_text);
 }
 
-static void host_of(const struct address *peer, char ret[ADDRESS_TEXT_MAX])
-{
-	char text[ADDRESS_TEXT_MAX];
-	char *colon;
-
-	(void)address_format(peer, text);
-	colon = strrchr(text, ':');
-	(void)snprintf(ret, ADDRESS_TEXT_MAX, "%.*s", (int)(colon - text), text);
-}
-
 int tls_check(const gnutls_x509_crt_t *chain, unsigned int nr, gnutls_x509_trust_list_t ca,
 	      const struct known_peer *known, const struct address *peer, const char *path,
 	      struct failure *f)
@@ -148,7 +129,7 @@ int tls_check(const gnutls_x509_crt_t *chain, unsigned int nr, gnutls_x509_trust
 	struct check c = { .chain = chain, .nr = nr, .ca = ca, .peer = peer, .path = path };
 	int rc;
 
-	host_of(peer, c.host);
+	(void)address_format_host(peer, c.host);
 	if (!nr || nr > TLS_CHAIN_MAX || !tls_fingerprint_of(chain[0], c.fingerprint))
 		return failure_set(f, CODE_ACCESS_DENIED, -EPROTO,
 				   "Peer %s shows no certificate that can be read.", c.host);

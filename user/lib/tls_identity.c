@@ -16,6 +16,20 @@ bool tls_fingerprint_of(gnutls_x509_crt_t certificate, uint8_t ret[FINGERPRINT_B
 	       len == FINGERPRINT_BYTES;
 }
 
+struct validity tls_validity_of(const gnutls_x509_crt_t *chain, unsigned int nr)
+{
+	struct validity all = { .from_s = 0, .until_s = nr ? INT64_MAX : -1 };
+
+	for (unsigned int i = 0; i < nr; i++) {
+		/* what cannot be read is (time_t)-1, and ended long ago */
+		struct validity one = { gnutls_x509_crt_get_activation_time(chain[i]),
+					gnutls_x509_crt_get_expiration_time(chain[i]) };
+
+		validity_narrow(&all, &one);
+	}
+	return all;
+}
+
 /* Whoever can read the key is this host. */
 static int check_key_file(const char *path, struct failure *f)
 {
@@ -69,6 +83,7 @@ static int load_own(const struct tls_files *files, struct tls_identity *id, stru
 				   files->certificate, files->key, gnutls_strerror(rc));
 	if (gnutls_certificate_get_x509_crt(id->credentials, 0, &chain, &nr) == 0) {
 		known = nr && tls_fingerprint_of(chain[0], fingerprint);
+		id->validity = tls_validity_of(chain, nr);
 		for (unsigned int i = 0; i < nr; i++)
 			gnutls_x509_crt_deinit(chain[i]);
 		gnutls_free(chain);
@@ -116,5 +131,15 @@ int tls_identity_show(const struct tls_files *files, char ret[FINGERPRINT_TEXT_M
 
 	if (!rc)
 		(void)memcpy(ret, id.fingerprint, sizeof(id.fingerprint));
+	return rc;
+}
+
+int tls_identity_validity(const struct tls_files *files, struct validity *ret, struct failure *f)
+{
+	_cleanup_(tls_identity_clear) struct tls_identity id = { 0 };
+	int rc = tls_identity_load(files, &id, f);
+
+	if (!rc)
+		*ret = id.validity;
 	return rc;
 }

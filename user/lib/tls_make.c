@@ -2,10 +2,8 @@
 #include "lib/tls_make.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -15,6 +13,7 @@
 #include <gnutls/x509.h>
 
 #include "base/cleanup.h"
+#include "lib/put_file.h"
 
 #define DAY	     86400
 #define VALID_DAYS   3650
@@ -31,41 +30,6 @@ static int explain(int rc, struct failure *f)
 			   gnutls_strerror(rc));
 }
 
-static int write_whole(int fd, const gnutls_datum_t *data)
-{
-	for (unsigned int done = 0; done < data->size;) {
-		ssize_t written = write(fd, data->data + done, data->size - done);
-
-		if (written < 0 && errno != EINTR)
-			return -errno;
-		done += written > 0 ? (unsigned int)written : 0;
-	}
-	return fsync(fd) < 0 ? -errno : 0;
-}
-
-/* Whole or not at all, and never with more rights than @mode. */
-static int put_file(const char *path, mode_t mode, const gnutls_datum_t *data, struct failure *f)
-{
-	cleanup_free char *temporary = NULL;
-	cleanup_fd int fd = -1;
-	int rc = 0;
-
-	if (asprintf(&temporary, "%s.new", path) < 0)
-		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
-	(void)unlink(temporary);
-	fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
-	if (fd < 0)
-		rc = -errno;
-	if (!rc)
-		rc = write_whole(fd, data);
-	if (!rc && rename(temporary, path) < 0)
-		rc = -errno;
-	if (!rc)
-		return 0;
-	(void)unlink(temporary);
-	return failure_set(f, code_of_errno(rc), rc, "Cannot write %s: %s.", path, strerror(-rc));
-}
-
 static int make_key(const char *path, gnutls_x509_privkey_t key, struct failure *f)
 {
 	_cleanup_(free_gnutls_at) gnutls_datum_t pem = { 0 };
@@ -75,7 +39,7 @@ static int make_key(const char *path, gnutls_x509_privkey_t key, struct failure 
 	if (rc >= 0)
 		rc = gnutls_x509_privkey_export2_pkcs8(key, GNUTLS_X509_FMT_PEM, NULL,
 						       GNUTLS_PKCS_PLAIN, &pem);
-	return rc < 0 ? explain(rc, f) : put_file(path, S_IRUSR | S_IWUSR, &pem, f);
+	return rc < 0 ? explain(rc, f) : put_file(path, S_IRUSR | S_IWUSR, pem.data, pem.size, f);
 }
 
 static int load_or_make_key(const char *path, gnutls_x509_privkey_t key, struct failure *f)
@@ -134,7 +98,8 @@ static int make_certificate(const char *path, gnutls_x509_privkey_t key, const c
 		rc = gnutls_x509_crt_export2(certificate, GNUTLS_X509_FMT_PEM, &pem);
 	gnutls_x509_crt_deinit(certificate);
 	return rc < 0 ? explain(rc, f)
-		      : put_file(path, S_IRUSR | S_IWUSR | S_IRGRP | S_IROTH, &pem, f);
+		      : put_file(path, S_IRUSR | S_IWUSR | S_IRGRP | S_IROTH, pem.data,
+			       pem.size, f);
 }
 
 int tls_identity_make(const char *certificate_path, const char *key_path, const char *name,

@@ -16,6 +16,7 @@ struct tls_identity {
 	gnutls_certificate_credentials_t credentials;
 	gnutls_x509_trust_list_t ca; /* NULL: none configured */
 	char fingerprint[FINGERPRINT_TEXT_MAX];
+	struct validity validity;
 };
 
 int tls_identity_load(const struct tls_files *files, struct tls_identity *ret, struct failure *f);
@@ -23,6 +24,9 @@ void tls_identity_clear(struct tls_identity *id);
 
 /** tls_fingerprint_of - SHA-256 of the public key (SubjectPublicKeyInfo). False: not to be had. */
 bool tls_fingerprint_of(gnutls_x509_crt_t certificate, uint8_t ret[FINGERPRINT_BYTES]);
+
+/** tls_validity_of - of all of @chain; of no time at all when it is empty. */
+struct validity tls_validity_of(const gnutls_x509_crt_t *chain, unsigned int nr);
 
 /* --- tls_check.c --- */
 
