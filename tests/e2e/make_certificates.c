@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * make_certificates DIRECTORY: ca.pem; {expired,tomorrow,named}.{pem,key}, all by that CA; named is
+ * make_certificates DIRECTORY: ca.pem; {expired,ending,tomorrow,named}.{pem,key}, all by that CA; named is
  * a.example.
  */
 #include "certificate.h"
@@ -32,6 +32,7 @@ int main(int argc, char **argv)
 	(void)snprintf(path, sizeof(path), "%s/ca.pem", argv[1]);
 	certificate_write(&ca, path, NULL);
 	make(argv[1], &ca, "expired", "a.example", -YEAR, -60);
+	make(argv[1], &ca, "ending", "a.example", -YEAR, 20 * 86400L);
 	make(argv[1], &ca, "tomorrow", "a.example", 86400, YEAR);
 	make(argv[1], &ca, "named", "a.example", -YEAR, YEAR);
 	certificate_clear(&ca);

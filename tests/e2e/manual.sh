@@ -63,6 +63,12 @@ check_equal "pages refer only to pages that exist" \
 COMP_WORDS=(failback re) COMP_CWORD=1
 _failback failback
 check_equal "completion knows the commands" "${COMPREPLY[*]}" "resume resync remove revert reverse receive"
+COMP_WORDS=(failback host "") COMP_CWORD=2
+_failback failback
+check_equal "and what follows a command of two words" "${COMPREPLY[*]}" "init show pair"
+COMP_WORDS=(failback ho) COMP_CWORD=1
+_failback failback
+check_equal "whose first word stands there once" "${COMPREPLY[*]}" "host"
 COMP_WORDS=(cbtctl map --to) COMP_CWORD=2
 _failback cbtctl
 check_equal "and the options of a command of cbtctl" "${COMPREPLY[*]}" "--totals"

@@ -258,8 +258,12 @@ static const struct command table[] = {
 	{ "verify", "DISK", OPTION_TO | OPTION_LISTEN | OPTION_PLAIN | OPTION_CONFIG, true, command_verify,
 	  "by hand, on both hosts: print where two disks differ; exit status 1 if they do" },
 
-	{ "host", "init", OPTION_FORCE | OPTION_CONFIG, true, command_host,
+	{ "host init", NULL, OPTION_FORCE | OPTION_CONFIG, true, command_host_init,
 	  "make this host's certificate and show its key; --force: renew it, the key stays" },
+	{ "host show", NULL, OPTION_CONFIG, true, command_host_show,
+	  "show this host's key, and until when its certificate is valid" },
+	{ "host pair", "PEER", OPTION_PAIR | OPTION_CONFIG, true, command_host_pair,
+	  "let the host at that address in, once you have compared the key that it shows" },
 	{ "test-connection", "VM", 0, false, command_test,
 	  "does the peer answer, how does it stand, and what protects the connection?" },
 	{ "settings", "VM", OPTION_SETTINGS, false, command_settings,
@@ -282,7 +286,11 @@ static const struct option_doc options[] = {
 	  "reverse: the plan with that digest may overwrite what it says" },
 	{ "--state", "N", OPTION_WAIT_FOR, MEMBER(state), "wait: for that state" },
 	{ "--timeout", "SECONDS", OPTION_WAIT_FOR, MEMBER(timeout), "wait: at most so long" },
-	{ "--force", NULL, OPTION_FORCE, MEMBER(force), "failover, start, host: see there" },
+	{ "--force", NULL, OPTION_FORCE, MEMBER(force), "failover, start, host init: see there" },
+	{ "--fingerprint", "KEY", OPTION_PAIR, MEMBER(fingerprint),
+	  "host pair: do not ask; the peer has to show that key, sha256:..." },
+	{ "--replace", NULL, OPTION_PAIR, MEMBER(replace),
+	  "host pair: in the place of the keys that the peer is known by" },
 	{ "--config", "FILE", OPTION_CONFIG, MEMBER(config),
 	  "host, send, receive, verify: the settings of failbackd, else those of this host" },
 	{ "--to", "ADDRESS", OPTION_TO, MEMBER(to), "send, verify: where the receiver listens" },
@@ -325,10 +333,24 @@ const struct command *commands(size_t *ret_nr)
 	return table;
 }
 
-const struct command *command_find(const char *name)
+/* How many of @words are @name; 0: they are not. */
+static int count_name(const char *name, char *const *words)
+{
+	size_t len = strcspn(name, " ");
+	int nr = 1;
+
+	if (strncmp(name, words[0], len) != 0 || words[0][len])
+		return 0;
+	if (name[len])
+		nr = words[1] && strcmp(name + len + 1, words[1]) == 0 ? 2 : 0;
+	return nr;
+}
+
+const struct command *command_find(char *const *words, int *ret_nr)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
-		if (strcmp(table[i].name, name) == 0)
+		*ret_nr = count_name(table[i].name, words);
+		if (*ret_nr)
 			return &table[i];
 	}
 	return NULL;

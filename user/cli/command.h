@@ -23,6 +23,7 @@ enum command_option {
 	OPTION_LISTEN = 1 << 9,
 	OPTION_CONFIG = 1 << 10,
 	OPTION_HTTP = 1 << 11,
+	OPTION_PAIR = 1 << 12, /* --fingerprint, --replace */
 };
 
 struct options {
@@ -40,6 +41,7 @@ struct options {
 	const char *listen;
 	const char *journal;
 	const char *config;
+	const char *fingerprint;
 	bool json;
 	bool no_wait;
 	bool force;
@@ -49,6 +51,7 @@ struct options {
 	bool tls;
 	bool compare;
 	bool http;
+	bool replace;
 };
 
 /** struct option_doc - how an option is written, whose it is, and which member it sets. */
@@ -64,7 +67,7 @@ struct option_doc {
 const struct option_doc *option_docs(size_t *ret_nr);
 
 struct command {
-	const char *name;
+	const char *name; /* one word or two: "host init" */
 	const char *operand; /* NULL: none; in brackets: may be left out */
 	unsigned int options;
 	bool local; /* needs no failbackd */
@@ -75,8 +78,11 @@ struct command {
 /** commands - all, in the order of the help; *@ret_nr of them. */
 const struct command *commands(size_t *ret_nr);
 
-/** command_find - NULL: there is none. */
-const struct command *command_find(const char *name);
+/**
+ * command_find - of which @words, ended by NULL, are the name and what follows it; *@ret_nr of them are the
+ * name. NULL: there is none.
+ */
+const struct command *command_find(char *const *words, int *ret_nr);
 
 /* Where a command has more to it than a call, it has a file of its own: command_NAME.c. */
 int command_reverse(struct client *client, const struct options *o, struct failure *f);
@@ -93,7 +99,9 @@ int command_send(struct client *client, const struct options *o, struct failure 
 int command_verify(struct client *client, const struct options *o, struct failure *f);
 int command_receive(struct client *client, const struct options *o, struct failure *f);
 int command_metrics(struct client *client, const struct options *o, struct failure *f);
-int command_host(struct client *client, const struct options *o, struct failure *f);
+int command_host_init(struct client *client, const struct options *o, struct failure *f);
+int command_host_show(struct client *client, const struct options *o, struct failure *f);
+int command_host_pair(struct client *client, const struct options *o, struct failure *f);
 int command_help(struct client *client, const struct options *o, struct failure *f);
 
 /**

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -40,46 +41,93 @@ static int make_identity(const struct host_config *config, struct failure *f)
 	return rc ? rc : tls_identity_make(config->tls_certificate, config->tls_key, name, f);
 }
 
-static int print_identity(const struct options *o, const struct host_config *config, bool changed,
-			  const char *fingerprint, struct failure *f)
-{
-	cleanup_json struct json_object *object = NULL;
+/* --- showing --- */
 
-	if (o->json) {
-		object = output_document();
-		json_add_text(object, "fingerprint", fingerprint);
-		(void)json_object_object_add(object, "changed", json_object_new_boolean(changed));
-		return output_print(object, f);
-	}
-	(void)printf("%s %s.\nIts peers know this host by the key %s: on each of them, the line\n\n"
-		     "    ADDRESS-OF-THIS-HOST %s\n\nbelongs in the file that the setting tls-peers "
-		     "names (%s here).\n",
-		     changed ? "Made" : "There is already", config->tls_certificate, fingerprint,
-		     fingerprint, config->tls_peers);
+struct identity {
+	char fingerprint[FINGERPRINT_TEXT_MAX];
+	struct validity validity;
+};
+
+static int load_identity(const struct host_config *config, struct identity *ret, struct failure *f)
+{
+	const struct tls_files files = host_config_tls_files(config);
+	int rc = tls_identity_show(&files, ret->fingerprint, f);
+
+	return rc ? rc : tls_identity_validity(&files, &ret->validity, f);
+}
+
+static int print_identity_json(const struct identity *id, const bool *changed, struct failure *f)
+{
+	cleanup_json struct json_object *object = output_document();
+
+	json_add_text(object, "fingerprint", id->fingerprint);
+	(void)json_object_object_add(object, "valid_until", json_object_new_int64(id->validity.until_s));
+	if (changed)
+		(void)json_object_object_add(object, "changed", json_object_new_boolean(*changed));
+	return output_print(object, f);
+}
+
+/* To be renewed in time: on standard error, so that it is seen with --json too. */
+static void warn_of_end(const struct identity *id)
+{
+	struct failure why;
+
+	if (validity_check(&id->validity, time(NULL), "This host's certificate", "here", &why) ||
+	    validity_warning(&id->validity, time(NULL), "This host's certificate", "here", &why))
+		(void)fprintf(stderr, "failback: warning: %s\n", why.text);
+}
+
+static void print_identity(const struct host_config *config, const struct identity *id)
+{
+	char until[VALIDITY_TEXT_MAX];
+
+	(void)printf("Its peers know this host by the key\n\n    %s\n\n", id->fingerprint);
+	(void)printf("Its certificate, %s, is valid until %s.\n", config->tls_certificate,
+		     validity_format(id->validity.until_s, until));
+}
+
+int command_host_show(struct client *client, const struct options *o, struct failure *f)
+{
+	struct host_config config;
+	struct identity id;
+	int rc = host_config_read(o->config, &config, f);
+
+	(void)client;
+	if (!rc)
+		rc = load_identity(&config, &id, f);
+	if (rc)
+		return rc;
+	warn_of_end(&id);
+	if (o->json)
+		return print_identity_json(&id, NULL, f);
+	print_identity(&config, &id);
 	return 0;
 }
 
-int command_host(struct client *client, const struct options *o, struct failure *f)
+/* --- making --- */
+
+int command_host_init(struct client *client, const struct options *o, struct failure *f)
 {
 	struct host_config config;
-	char fingerprint[FINGERPRINT_TEXT_MAX];
-	struct tls_files files = { .certificate = config.tls_certificate,
-				   .key = config.tls_key,
-				   .ca = "" };
+	struct identity id;
 	bool make;
-	int rc;
+	int rc = host_config_read(o->config, &config, f);
 
 	(void)client;
-	if (strcmp(o->operand, "init") != 0)
-		return failure_set(f, CODE_INVALID_PARAMETER, -EINVAL,
-				   "`failback host` can be told only to init.");
-	rc = host_config_read(o->config, &config, f);
 	if (rc)
 		return rc;
 	make = o->force || access(config.tls_certificate, F_OK) < 0;
 	if (make)
 		rc = make_identity(&config, f);
 	if (!rc)
-		rc = tls_identity_show(&files, fingerprint, f);
-	return rc ? rc : print_identity(o, &config, make, fingerprint, f);
+		rc = load_identity(&config, &id, f);
+	if (rc)
+		return rc;
+	warn_of_end(&id);
+	if (o->json)
+		return print_identity_json(&id, &make, f);
+	(void)printf("%s %s.\n", make ? "Made" : "There is already", config.tls_certificate);
+	print_identity(&config, &id);
+	(void)printf("Next, on either host: `failback host pair ADDRESS-OF-THE-OTHER`.\n");
+	return 0;
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "daemon/peer.h"
 
+#include <time.h>
+
 #include "base/log.h"
 
 int peer_tls(const struct daemon *d, const struct address *peer, bool listener, struct tls **ret,
@@ -30,14 +32,21 @@ int peer_connect(struct daemon *d, const char *peer, conn_fn fn, void *context, 
 
 void peer_log_identity(const struct daemon *d)
 {
+	static const char whose[] = "This host's certificate";
 	const struct tls_files files = host_config_tls_files(&d->config);
 	char fingerprint[FINGERPRINT_TEXT_MAX];
+	struct validity validity;
 	struct failure why;
 
-	if (tls_identity_show(&files, fingerprint, &why) == 0)
-		log_info("peers know this host by its key %s", fingerprint);
-	else
+	if (tls_identity_show(&files, fingerprint, &why) ||
+	    tls_identity_validity(&files, &validity, &why)) {
 		log_warning("only peers in the setting plain can be spoken to: %s", why.text);
+		return;
+	}
+	log_info("peers know this host by its key %s", fingerprint);
+	if (validity_check(&validity, time(NULL), whose, "here", &why) ||
+	    validity_warning(&validity, time(NULL), whose, "here", &why))
+		log_warning("%s", why.text);
 }
 
 void peer_log_protection(struct daemon *d, enum protection protection)

@@ -88,9 +88,10 @@ static int parse_option(const struct command *command, int argc, char **argv, in
 	return 0;
 }
 
-static int parse_options(const struct command *command, int argc, char **argv, struct options *o)
+static int parse_options(const struct command *command, int first, int argc, char **argv,
+			 struct options *o)
 {
-	for (int i = 2; i < argc; i++) {
+	for (int i = first; i < argc; i++) {
 		int rc = 0;
 
 		if (argv[i][0] == '-' && argv[i][1])
@@ -152,6 +153,7 @@ int main(int argc, char **argv)
 {
 	struct options options = { .bus_address = "" };
 	const struct command *command;
+	int nr_words;
 	int rc;
 
 	output_begin();
@@ -165,9 +167,10 @@ int main(int argc, char **argv)
 		(void)printf("failback %s\n", FAILBACK_VERSION);
 		return output_end(NULL) ? code_exit_status(CODE_FAILED) : 0;
 	}
-	command = command_find(argv[1]);
+	command = command_find(argv + 1, &nr_words);
 	if (!command)
-		return usage_error("there is no command '%s'", argv[1]);
-	rc = parse_options(command, argc, argv, &options);
+		return usage_error("there is no command '%s%s%s'", argv[1], argv[2] ? " " : "",
+				   argv[2] ? argv[2] : "");
+	rc = parse_options(command, 1 + nr_words, argc, argv, &options);
 	return rc ? rc : run(command, &options);
 }
