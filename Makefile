@@ -178,7 +178,7 @@ build/tests/fuzz/%: build/san/tests/fuzz/%.o build/san/tests/fuzz/replay.o build
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(link_flags) $(SANITIZE) -o $@ $^ $(pkg_libs)
 
-fuzzed_src := $(addprefix user/lib/,wire.c session.c journal.c extent.c pack.c) \
+fuzzed_src := $(addprefix user/lib/,wire.c session.c journal.c extent.c pack.c store_label.c crc32c.c) \
 	$(addprefix user/base/,failure.c text.c uuid.c size.c)
 build/fuzz/%: tests/fuzz/%.c tests/fuzz/fuzz.h $(fuzzed_src)
 	$(call say,FUZZ,$@)
