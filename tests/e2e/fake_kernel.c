@@ -15,7 +15,10 @@
  *	ended		lines "UUID committed|aborted"
  *	base		UUID of the epoch that was committed last
  *	open		exists while something has the mapped device open
- *	store		exists if the tracker has a store, and so images
+ *	store		exists if the tracker has a store, and so images and a label
+ *	label		of the store, 512 bytes
+ *	labelled	lines, one a label that was set
+ *	unlabelled	while it exists, no label can be set
  *	image		what the origin held at the last freeze, with a store
  *	../.images/	images: links to these
  *	../enomem	while it exists, the kernel has no memory
@@ -149,6 +152,7 @@ int nl_open(struct nl **ret, struct failure *f)
 	if (exists("", "enomem"))
 		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "the kernel is out of memory");
 	*ret = calloc(1, sizeof(**ret));
+	(*ret)->dir = dir;
 	return 0;
 }
 
@@ -197,10 +201,50 @@ int nl_tracker_get(struct nl *nl, const char *tracker, struct tracker_info *ret,
 
 int nl_tracker_list(struct nl *nl, struct tracker_info **ret, size_t *ret_nr, struct failure *f)
 {
+	struct tracker_info *list = calloc(CBT_TRACKERS_MAX, sizeof(*list));
+	DIR *dir = opendir(nl->dir);
+	struct dirent *entry;
+	size_t nr = 0;
+
+	(void)f;
+	while (dir && nr < CBT_TRACKERS_MAX && (entry = readdir(dir)) != NULL)
+		nr += nl_tracker_get(nl, entry->d_name, &list[nr], NULL) == 0;
+	if (dir)
+		(void)closedir(dir);
+	*ret = list;
+	*ret_nr = nr;
+	return 0;
+}
+
+int nl_label_get(struct nl *nl, const char *tracker, uint8_t ret[CBT_LABEL_LEN],
+		 struct failure *f)
+{
+	_cleanup_(close_file_at) FILE *file = fopen(path_of(tracker, "label"), "re");
+
 	(void)nl;
-	(void)ret;
-	(void)ret_nr;
-	return failure_set(f, CODE_NOT_SUPPORTED, -EOPNOTSUPP, "not needed here");
+	if (!exists(tracker, "store"))
+		return failure_set(f, CODE_NOT_AVAILABLE, -ENODEV, "tracker %s has no store", tracker);
+	memset(ret, 0, CBT_LABEL_LEN);
+	if (file)
+		(void)!fread(ret, 1, CBT_LABEL_LEN, file);
+	return 0;
+}
+
+int nl_label_set(struct nl *nl, const char *tracker, const void *label, size_t bytes,
+		 struct failure *f)
+{
+	_cleanup_(close_file_at) FILE *file = NULL;
+
+	(void)nl;
+	if (!exists(tracker, "store"))
+		return failure_set(f, CODE_NOT_AVAILABLE, -ENODEV, "tracker %s has no store", tracker);
+	if (exists(tracker, "unlabelled"))
+		return failure_set(f, CODE_FAILED, -EIO, "the store failed to write the superblock");
+	append_line(tracker, "labelled", "once");
+	file = fopen(path_of(tracker, "label"), "we");
+	if (!file || fwrite(label, 1, bytes, file) != bytes)
+		return failure_set(f, CODE_FAILED, -EIO, "the label cannot be written");
+	return 0;
 }
 
 int nl_stats_get(struct nl *nl, const char *tracker, struct tracker_stats *ret, struct failure *f)

@@ -22,6 +22,7 @@
 #include "daemon/delta_receive.h"
 #include "daemon/job.h"
 #include "daemon/journals.h"
+#include "daemon/labels.h"
 #include "daemon/listener.h"
 #include "daemon/losses.h"
 #include "daemon/objects.h"
@@ -192,6 +193,8 @@ static int remember(struct daemon *d, struct failure *f)
 	for (struct vm *vm = d->vms; vm; vm = vm->next)
 		vm_sync_fence(vm);
 	settle_epochs(d);
+	for (struct vm *vm = d->vms; vm; vm = vm->next)
+		labels_write(vm);
 	return 0;
 }
 

@@ -8,7 +8,7 @@
  *						operations: one at a time on a VM, with a job
  *	schedule				begins deltas when they are due
  *	peer, talk, listener, worker, journals, received, trackers, images, map_import,
- *	fence, losses
+ *	fence, losses, labels
  *						what operations talk to
  *	vm, job					what is remembered
  *	relationship, role_swap, reverse_plan, calls, progress

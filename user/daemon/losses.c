@@ -14,6 +14,7 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "daemon/fence.h"
+#include "daemon/labels.h"
 #include "daemon/trackers.h"
 #include "daemon/vm.h"
 #include "lib/nl_control.h"
@@ -127,8 +128,10 @@ static void listen_again(struct daemon *d)
 		stop_listening(l);
 		return;
 	}
-	/* What was lost before. */
+	/* What was lost before, and what has come with the module. */
 	look(d);
+	for (struct vm *vm = d->vms; vm; vm = vm->next)
+		labels_write(vm);
 }
 
 static int on_timer(sd_event_source *source, uint64_t usec, void *context)

@@ -251,7 +251,7 @@ bool trackers_broken(const struct relationship_record *r, char ret[NL_REASON_LEN
 	return false;
 }
 
-static bool is_over(const struct disk_record *disk, const struct tracker_info *info)
+bool trackers_is_over(const struct disk_record *disk, const struct tracker_info *info)
 {
 	struct stat origin;
 
@@ -271,7 +271,7 @@ static int check_own(const struct disk_record *disk, struct failure *f)
 		return -EINVAL;
 	if (!disk->tracker[0] || !dm_exists(fence_name(disk, name)) ||
 	    (nl_open(&nl, NULL) == 0 && nl_tracker_get(nl, name, &info, NULL) == 0 &&
-	     is_over(disk, &info)))
+	     trackers_is_over(disk, &info)))
 		return 0;
 	return failure_set(f, CODE_INVALID_PARAMETER, -EEXIST,
 			   "The mapped device %s is not the tracker of disk %s, over %.128s: name another "
@@ -495,12 +495,8 @@ static int keep_all_strays(const struct relationship_record *r, const struct tra
 	return rc;
 }
 
-/*
- * CRASH: this host went down, or the daemon, between the freeze and the end of a delta before. Whether it
- * had arrived or not, what it covered is not known any more: all of that stays dirty.
- */
-static int end_what_is_left(const struct relationship_record *r, const struct tracker_info *infos,
-			    const struct uuid *epoch, struct failure *f)
+int trackers_end_others(const struct relationship_record *r, const struct tracker_info *infos,
+			const struct uuid *epoch, struct failure *f)
 {
 	int rc = 0;
 
@@ -526,8 +522,12 @@ int trackers_note_received(const struct relationship_record *r, const struct uui
 	if (!infos)
 		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
 	rc = trackers_get(r, infos, f);
+	/*
+	 * CRASH: this host went down, or the daemon, between the freeze and the end of a delta before.
+	 * Whether it had arrived or not, what it covered is not known any more: all of that stays dirty.
+	 */
 	if (!rc)
-		rc = end_what_is_left(r, infos, epoch, f);
+		rc = trackers_end_others(r, infos, epoch, f);
 	if (!rc)
 		rc = trackers_freeze(r, epoch, infos, f);
 	if (rc)
@@ -556,7 +556,7 @@ void trackers_device(const struct disk_record *disk, char ret[PATH_MAX])
 	    nl_tracker_get(nl, fence_name(disk, name), &info, NULL))
 		return;
 	/* The name may be another disk's. */
-	if (disk->path[0] && !is_over(disk, &info))
+	if (disk->path[0] && !trackers_is_over(disk, &info))
 		return;
 	if (devid_path(info.dev, ret, NULL))
 		ret[0] = '\0';

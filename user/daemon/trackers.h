@@ -58,6 +58,10 @@ int trackers_commit(const struct relationship_record *r, const struct uuid *epoc
 int trackers_abort(const struct relationship_record *r, const struct uuid *epoch,
 		   struct failure *f);
 
+/** trackers_end_others - abort what is frozen by @infos, of all disks, and is not @epoch. */
+int trackers_end_others(const struct relationship_record *r, const struct tracker_info *infos,
+			const struct uuid *epoch, struct failure *f);
+
 /**
  * trackers_broken - why r->epoch can only be aborted, when it is frozen and so; false: not.
  */
@@ -115,6 +119,9 @@ int trackers_mark(const struct relationship_record *r, size_t i, const struct ex
 int trackers_map(const struct relationship_record *r, size_t i, uint64_t start,
 		 struct extent *ret, size_t max, size_t *ret_nr, uint64_t *ret_next,
 		 struct failure *f);
+
+/** trackers_is_over - is that the tracker of the disk at @disk->path? */
+bool trackers_is_over(const struct disk_record *disk, const struct tracker_info *info);
 
 /**
  * trackers_device - the path that opens the mapped device over the disk at @disk->path; "" when the

@@ -14,6 +14,7 @@
 #include "daemon/fence.h"
 #include "daemon/job.h"
 #include "daemon/journals.h"
+#include "daemon/labels.h"
 #include "daemon/objects.h"
 #include "daemon/split_brain.h"
 #include "daemon/trackers.h"
@@ -62,6 +63,7 @@ void vm_free_all(struct daemon *d)
 		struct vm *vm = d->vms;
 
 		d->vms = vm->next;
+		labels_free(vm);
 		relationship_record_clear(&vm->r);
 		free(vm);
 	}
@@ -79,6 +81,7 @@ int vm_add(struct daemon *d, struct relationship_record *r, struct failure *f)
 	if (rc)
 		return rc;
 	relationship_object_added(vm_find(d, &uuid));
+	labels_write(vm_find(d, &uuid));
 	return 0;
 }
 
@@ -110,9 +113,12 @@ int vm_change(struct vm *vm, const struct relationship_record *next, struct fail
 	vm->is_split &= same_role;
 	if (next->settings != vm->r.settings)
 		free(vm->r.settings);
-	if (next->disks != vm->r.disks)
+	if (next->disks != vm->r.disks) {
+		labels_clear(&vm->r, &dated);
 		free(vm->r.disks);
+	}
 	vm->r = dated;
+	labels_write(vm);
 	relationship_object_changed(vm);
 	return 0;
 }
@@ -166,6 +172,8 @@ int vm_remove(struct vm *vm, struct failure *f)
 	}
 	relationship_object_removed(vm);
 	journal_remove(vm->r.journal);
+	labels_clear(&vm->r, NULL);
+	labels_free(vm);
 	relationship_record_clear(&vm->r);
 	free(vm);
 	return 0;

@@ -9,6 +9,7 @@
 #include "daemon/role_swap.h"
 
 struct takeover;
+struct written_label;
 
 struct vm {
 	struct vm *next;
@@ -29,6 +30,9 @@ struct vm {
 	char error_before_hold[sizeof(((struct relationship_record *)0)->last_error)];
 	unsigned int health_before_hold;
 	uint64_t bytes_per_second; /* of the last transfer; 0: unknown */
+	struct written_label *labels; /* of its disks (labels.h); NULL: none is known to be written */
+	size_t nr_labels;
+	bool label_failed; /* one could not be written, which was logged */
 	uint64_t silent_since_ns; /* the peer's last word, or when its word was first wanted; 0: never */
 };
 
