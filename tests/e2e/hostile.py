@@ -364,7 +364,7 @@ class Bus:
 
 
 METHODS = {"GetComputerSystem": "s", "ReverseReplicationRelationship": "os", "RequestReplicationStateChange": "oq",
-           "ApplyRelationships": "s", "ExportRelationships": "", "GetJobHistory": "u", "NoSuch": "s"}
+           "ApplyRelationships": "s", "AdoptRelationships": "s", "ExportRelationships": "", "GetJobHistory": "u", "NoSuch": "s"}
 SETTINGS = ["RecoveryConnectionPoint", "AuthenticationType", "ReplicationInterval", "RecoveryHistory",
             "IncludedDisks", "CompressionEnabled", "InstanceID", "Caption"]
 

@@ -270,6 +270,8 @@ static const struct command table[] = {
 	  "print the replication settings; with --settings, change them first" },
 	{ "apply", "FILE", 0, false, command_apply,
 	  "make relationships as FILE says (- for standard input)" },
+	{ "adopt", "[VM]", 0, false, command_adopt,
+	  "make relationships again from what the stores tell, when the database is lost" },
 	{ "export", NULL, 0, false, command_export,
 	  "print the relationships in the form that apply takes" },
 	{ "help", "TOPIC", 0, true, command_help, "states: what may follow in which state" },

@@ -94,6 +94,7 @@ int command_watch(struct client *client, const struct options *o, struct failure
 int command_wait(struct client *client, const struct options *o, struct failure *f);
 int command_log(struct client *client, const struct options *o, struct failure *f);
 int command_apply(struct client *client, const struct options *o, struct failure *f);
+int command_adopt(struct client *client, const struct options *o, struct failure *f);
 int command_export(struct client *client, const struct options *o, struct failure *f);
 int command_send(struct client *client, const struct options *o, struct failure *f);
 int command_verify(struct client *client, const struct options *o, struct failure *f);

@@ -6,12 +6,13 @@
  *	*_object				what D-Bus shows
  *	reverse, takeover, delta, delta_receive, answer
  *						operations: one at a time on a VM, with a job
+ *	create, apply, adopt			relationships begin
  *	schedule				begins deltas when they are due
  *	peer, talk, listener, worker, journals, received, trackers, images, map_import,
  *	fence, losses, labels
  *						what operations talk to
  *	vm, job					what is remembered
- *	relationship, role_swap, reverse_plan, calls, progress
+ *	relationship, role_swap, reverse_plan, adoption, calls, progress
  *						pure
  */
 #ifndef FAILBACK_DAEMON_DAEMON_H

@@ -136,12 +136,16 @@ static void send_what_is_due(struct daemon *d)
 
 /* --- the guard --- */
 
-/* By policy, and never when the VM may run at the peer by its last word. */
+/*
+ * By policy, and never when the VM may run at the peer by its last word, nor when what is known here of
+ * that comes from labels.
+ */
 static bool may_start(const struct vm *vm, uint64_t now)
 {
 	const struct daemon *d = vm->daemon;
 
 	return strcmp(d->config.guard_policy, "start") == 0 && !vm->peer_may_face &&
+	       strcmp(vm->r.boot, BOOT_ADOPTED) != 0 &&
 	       now - vm->silent_since_ns > d->config.guard_timeout * second_ns(d);
 }
 

@@ -10,7 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "base/log.h"
+#include "daemon/adopt.h"
 #include "daemon/apply.h"
 #include "daemon/create.h"
 #include "daemon/delta.h"
@@ -364,4 +366,27 @@ int method_apply(sd_bus_message *message, void *context, sd_bus_error *error)
 		log_warning("%s refused (%u, %s): %s", sd_bus_message_get_member(message), why.code,
 			    code_name(why.code), why.text);
 	return sd_bus_reply_method_return(message, "ubs", why.code, changed, why.text);
+}
+
+int method_adopt(sd_bus_message *message, void *context, sd_bus_error *error)
+{
+	struct failure why = { .code = CODE_COMPLETED };
+	cleanup_free char *report = NULL;
+	struct daemon *d = context;
+	bool changed = false;
+	const char *name;
+	int rc;
+
+	(void)error;
+	rc = sd_bus_message_read(message, "s", &name);
+	if (rc < 0)
+		return rc;
+	rc = check_sender(message, d, &why);
+	if (!rc)
+		rc = adopt_relationships(d, name, &changed, &report, why.text, sizeof(why.text), &why);
+	if (rc)
+		log_warning("%s refused (%u, %s): %s", sd_bus_message_get_member(message), why.code,
+			    code_name(why.code), why.text);
+	return sd_bus_reply_method_return(message, "ubss", why.code, changed, why.text,
+					  report ? report : "[]");
 }

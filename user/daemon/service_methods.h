@@ -12,6 +12,7 @@ int method_modify_settings(sd_bus_message *message, void *context, sd_bus_error 
 int method_request_state_change(sd_bus_message *message, void *context, sd_bus_error *error);
 int method_test_connection(sd_bus_message *message, void *context, sd_bus_error *error);
 int method_apply(sd_bus_message *message, void *context, sd_bus_error *error);
+int method_adopt(sd_bus_message *message, void *context, sd_bus_error *error);
 
 /* What takes nothing but a VM: found by the name of the method. */
 int method_simple(sd_bus_message *message, void *context, sd_bus_error *error);

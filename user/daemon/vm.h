@@ -11,6 +11,9 @@
 struct takeover;
 struct written_label;
 
+/* As relationship_record.boot: adopted (adopt.h), and the peer has not agreed since that the VM may run here. */
+#define BOOT_ADOPTED "adopted"
+
 struct vm {
 	struct vm *next;
 	struct daemon *daemon;

@@ -590,6 +590,37 @@ int client_apply(struct client *client, const char *json, bool *ret_changed, cha
 	return 0;
 }
 
+int client_adopt(struct client *client, const char *name, char *text, size_t size,
+		 char **ret_report, struct failure *f)
+{
+	_cleanup_(unref_message_at) sd_bus_message *message = NULL;
+	_cleanup_(unref_message_at) sd_bus_message *reply = NULL;
+	const char *sentence;
+	const char *report;
+	uint32_t code;
+	int changed;
+	int rc;
+
+	rc = new_service_call(client, "AdoptRelationships", &message, f);
+	if (rc)
+		return rc;
+	rc = sd_bus_message_append(message, "s", name);
+	if (rc < 0)
+		return failure_set(f, CODE_INCORRECT_DATA_TYPE, rc,
+				   "The name is not valid UTF-8 text.");
+	rc = call(client, message, &reply, f);
+	if (rc)
+		return rc;
+	rc = sd_bus_message_read(reply, "ubss", &code, &changed, &sentence, &report);
+	if (rc < 0)
+		return explain_reply(rc, f);
+	*ret_report = strdup(report);
+	if (code != CODE_COMPLETED)
+		return failure_set(f, (enum code)code, -EREMOTEIO, "%s", sentence);
+	(void)snprintf(text, size, "%s", sentence);
+	return 0;
+}
+
 int client_export(struct client *client, char **ret, struct failure *f)
 {
 	_cleanup_(unref_message_at) sd_bus_message *message = NULL;

@@ -121,6 +121,14 @@ int client_terminate_job(struct client *client, const char *path, struct failure
 int client_apply(struct client *client, const char *json, bool *ret_changed, char *text,
 		 size_t size, struct failure *f);
 
+/**
+ * client_adopt - @name: of a VM, or its UUID; "": all that the stores there tell of. @text, of @size
+ * bytes, tells how many there were; *@ret_report, malloc()ed JSON (daemon/adopt.h), is set also when
+ * one was refused, which fails.
+ */
+int client_adopt(struct client *client, const char *name, char *text, size_t size,
+		 char **ret_report, struct failure *f);
+
 /** client_export - JSON, malloc()ed. */
 int client_export(struct client *client, char **ret, struct failure *f);
 
