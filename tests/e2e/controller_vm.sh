@@ -84,6 +84,10 @@ check_equal "and its host is prepared" "$(role a)" "1 4"
 check "the failover starts it, with its device there" on b failback failover vm1
 check "it runs" test -e "$TMPDIR/b.vm/runs"
 check_equal "in its place" "$(role b)" "2 5"
+touch "$TMPDIR/b.kernel/deaf"
+check_fails "where device-mapper does not answer, a device is not taken for out of sight" 19 'does not answer' on b failback revert vm1
+check_equal "and the VM may run there still" "$(role b), $(vm_property b MayRun)" "2 5, true"
+rm "$TMPDIR/b.kernel/deaf"
 check "it is given back" on b failback revert vm1
 touch "$TMPDIR/b.vm/bad.start"
 check_fails "that it cannot be started is told" 10 'failed over and may run here, but it was not started: .*status 7' on b failback failover vm1

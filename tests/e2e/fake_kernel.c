@@ -22,6 +22,7 @@
  *	image		what the origin held at the last freeze, with a store
  *	../.images/	images: links to these
  *	../enomem	while it exists, the kernel has no memory
+ *	../deaf		while it exists, device-mapper does not answer
  *	renewed		while it exists, a freeze finds the tracker started anew
  *
  * Built with CUTS, the process also dies at the Nth step of those that others can see, or that last:
@@ -525,6 +526,9 @@ int nl_map_read(struct nl *nl, const char *tracker, const struct nl_map_want *wa
 
 int dm_open_count(const char *name, unsigned int *ret, struct failure *f)
 {
+	if (exists("", "deaf"))
+		return failure_set(f, CODE_NOT_AVAILABLE, -EIO,
+				   "Device-mapper does not answer for mapped device %s.", name);
 	if (!exists(name, "origin"))
 		return failure_set(f, CODE_NOT_AVAILABLE, -ENXIO, "There is no mapped device %s.",
 				   name);
@@ -534,7 +538,9 @@ int dm_open_count(const char *name, unsigned int *ret, struct failure *f)
 
 bool dm_exists(const char *name)
 {
-	return exists(name, "origin");
+	unsigned int count;
+
+	return dm_open_count(name, &count, NULL) == 0;
 }
 
 int dm_rename(const char *name, const char *new_name, struct failure *f)

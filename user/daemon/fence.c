@@ -41,13 +41,14 @@ const char *fence_name(const struct disk_record *disk, char buf[FENCE_NAME_MAX])
 	return buf;
 }
 
-bool fence_is_up(const struct relationship_record *r)
+/* Who gets no answer may not take it for a no. */
+static int look(const char *name, bool *ret_exists, struct failure *f)
 {
-	for (size_t i = 0; i < r->nr_disks; i++) {
-		if (r->disks[i].tracker[0] && dm_exists(r->disks[i].tracker))
-			return false;
-	}
-	return true;
+	unsigned int count;
+	int rc = dm_open_count(name, &count, f);
+
+	*ret_exists = !rc;
+	return rc == -ENXIO ? 0 : rc;
 }
 
 /* Follows the link that the node may be. Where there is none, nobody opens it by that name. */
@@ -103,6 +104,26 @@ static int hide(const struct relationship_record *r, const struct disk_record *d
 			   disk->name, r->name, disk->tracker);
 }
 
+/* @ret_hid: whether it was in sight. */
+static int raise(const struct relationship_record *r, const struct disk_record *disk, bool *ret_hid,
+		 struct failure *f)
+{
+	char hidden[FENCE_NAME_MAX];
+	bool in_sight;
+	int rc = look(disk->tracker, &in_sight, f);
+
+	*ret_hid = false;
+	if (rc)
+		return rc;
+	if (!in_sight) {
+		set_mode(hidden_name(disk, hidden), MODE_HIDDEN);
+		return 0;
+	}
+	rc = hide(r, disk, f);
+	*ret_hid = !rc;
+	return rc;
+}
+
 int fence_raise(const struct relationship_record *r, struct failure *f)
 {
 	cleanup_free bool *hid = calloc(max_of(r->nr_disks, (size_t)1), sizeof(*hid));
@@ -113,14 +134,8 @@ int fence_raise(const struct relationship_record *r, struct failure *f)
 	if (!hid)
 		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
 	for (i = 0; !rc && i < r->nr_disks; i++) {
-		if (!r->disks[i].tracker[0])
-			continue;
-		if (dm_exists(r->disks[i].tracker)) {
-			rc = hide(r, &r->disks[i], f);
-			hid[i] = !rc;
-		} else {
-			set_mode(hidden_name(&r->disks[i], hidden), MODE_HIDDEN);
-		}
+		if (r->disks[i].tracker[0])
+			rc = raise(r, &r->disks[i], &hid[i], f);
 	}
 	/* What was out of sight before stays so. */
 	while (rc && i--) {
@@ -137,8 +152,11 @@ int fence_lower(const struct relationship_record *r, struct failure *f)
 
 	for (size_t i = 0; !rc && i < r->nr_disks; i++) {
 		const struct disk_record *disk = &r->disks[i];
+		bool is_hidden = false;
 
-		if (disk->tracker[0] && dm_exists(hidden_name(disk, hidden)))
+		if (disk->tracker[0])
+			rc = look(hidden_name(disk, hidden), &is_hidden, f);
+		if (!rc && is_hidden)
 			rc = show(disk, hidden, f);
 	}
 	return rc;

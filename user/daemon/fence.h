@@ -26,12 +26,9 @@ int fence_check_tracker(const struct disk_record *disk, struct failure *f);
 /** fence_name - the name that the disk's mapped device has now; the VM's when it has neither. */
 const char *fence_name(const struct disk_record *disk, char buf[FENCE_NAME_MAX]);
 
-/** fence_is_up - is every tracker of the VM out of the VM's sight, or not there at all? */
-bool fence_is_up(const struct relationship_record *r);
-
 /**
- * fence_raise - take the devices out of the VM's sight. CODE_IN_USE names one that is open; then all
- * are as they were.
+ * fence_raise - take the devices out of the VM's sight. Those that are not there are. CODE_IN_USE names
+ * one that is open; CODE_NOT_AVAILABLE: device-mapper does not answer. Then all are as they were.
  */
 int fence_raise(const struct relationship_record *r, struct failure *f);
 
