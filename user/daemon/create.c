@@ -19,7 +19,6 @@
 #include "daemon/talk.h"
 #include "daemon/trackers.h"
 #include "daemon/vm_settings.h"
-#include "lib/devid.h"
 #include "lib/json.h"
 
 #define SECTOR_BYTES 512U
@@ -297,10 +296,11 @@ static bool is_allowed(const char *list, const char *path)
 	return false;
 }
 
-static int check_paths(const struct daemon *d, const struct call *call, struct failure *f)
+static int check_paths(const struct daemon *d, const struct relationship_record *r,
+		       struct failure *f)
 {
-	for (size_t i = 0; i < call->nr_disks; i++) {
-		const struct call_disk *disk = &call->disks[i];
+	for (size_t i = 0; i < r->nr_disks; i++) {
+		const struct disk_record *disk = &r->disks[i];
 		int fd = -1;
 		int rc;
 
@@ -311,7 +311,7 @@ static int check_paths(const struct daemon *d, const struct call *call, struct f
 				"directory to `replica-paths` in failbackd.conf here, or make this "
 				"half with `failback apply`.",
 				disk->path);
-		rc = devid_open_target(disk->name, disk->path, disk->size_bytes, &fd, f);
+		rc = trackers_open_target(disk, disk->size_bytes, &fd, f);
 		if (rc)
 			return rc;
 		(void)close_fd(fd);
@@ -367,7 +367,7 @@ int create_for_peer(struct daemon *d, const struct address *peer, const struct c
 				   "There is a relationship for VM %.64s here already.",
 				   call->name);
 	}
-	rc = check_paths(d, call, f);
+	rc = check_paths(d, &r, f);
 	if (!rc)
 		rc = check_claims(d, &r, true, f);
 	/* A name that two have is of no use to the operator of either. */

@@ -36,7 +36,6 @@
 #include "daemon/transfer_plan.h"
 #include "daemon/worker.h"
 #include "lib/blank.h"
-#include "lib/devid.h"
 #include "lib/json.h"
 
 struct receive {
@@ -116,23 +115,9 @@ int receive_open_disks(const struct vm *vm, const struct call *call, int *ret, s
 
 	for (size_t i = 0; !rc && i < call->nr_disks; i++) {
 		const struct disk_record *disk = find_disk(vm, call->disks[i].name);
-		char device[PATH_MAX];
 
 		ret[i] = -1;
-		trackers_device(disk, device);
-		if (device[0])
-			rc = devid_open_target(disk->name, device, call->disks[i].size_bytes,
-					       &ret[i], f);
-		else if (!disk->path[0])
-			rc = failure_set(
-				f, CODE_FILE_NOT_FOUND, -ENOENT,
-				"Disk %s of VM %.64s has no path to receive into on this host; "
-				"name one with "
-				"`failback apply`.",
-				disk->name, vm->r.name);
-		else
-			rc = devid_open_target(disk->name, disk->path, call->disks[i].size_bytes,
-					       &ret[i], f);
+		rc = trackers_open_target(disk, call->disks[i].size_bytes, &ret[i], f);
 		if (rc)
 			close_disks(ret, i);
 	}

@@ -562,6 +562,20 @@ void trackers_device(const struct disk_record *disk, char ret[PATH_MAX])
 		ret[0] = '\0';
 }
 
+int trackers_open_target(const struct disk_record *disk, uint64_t need_bytes, int *ret,
+			 struct failure *f)
+{
+	char device[PATH_MAX];
+
+	trackers_device(disk, device);
+	if (!device[0] && !disk->path[0])
+		return failure_set(f, CODE_FILE_NOT_FOUND, -ENOENT,
+				   "Disk %s has no path to receive into on this host; name one with "
+				   "`failback apply`.",
+				   disk->name);
+	return devid_open_target(disk->name, device[0] ? device : disk->path, need_bytes, ret, f);
+}
+
 uint64_t trackers_frozen_bytes(const struct tracker_info *info)
 {
 	return info->dirty_frozen * block_bytes(info);

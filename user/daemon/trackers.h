@@ -129,6 +129,15 @@ bool trackers_is_over(const struct disk_record *disk, const struct tracker_info 
  */
 void trackers_device(const struct disk_record *disk, char ret[PATH_MAX]);
 
+/**
+ * trackers_open_target - open a disk that will be overwritten, through its tracker where it has one.
+ * @need_bytes: it has to have
+ *
+ * Errors are those of devid_open_target(); -ENOENT, CODE_FILE_NOT_FOUND, also where it has no path.
+ */
+int trackers_open_target(const struct disk_record *disk, uint64_t need_bytes, int *ret,
+			 struct failure *f);
+
 /** trackers_frozen_bytes - of the epoch that is frozen there. */
 uint64_t trackers_frozen_bytes(const struct tracker_info *info);
 
