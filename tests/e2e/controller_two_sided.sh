@@ -62,6 +62,21 @@ check "the disks are identical" cmp "$a0" "$b0"
 sent=$(on b failback jobs --json | jq -s 'map(select(.type == 105))[0].bytes_total')
 check_equal "what either had written was sent, and nothing else" "$sent" $((200 * 4096))
 
+# The old primary's map after a crash: the whole first region, by guess.
+down
+restore failed-over
+tracker=$(echo "$TMPDIR/a.kernel"/vm1-disk0*)
+echo "0 1024" >>"$tracker/active"
+echo "0 1" >"$tracker/suspect"
+up a
+up b
+check_equal "what the old primary has by guess counts in the plan" "$(plan_of)" \
+	"[\"two-sided\",\"not-prepared\",$((1124 * 4096)),$((1024 * 4096))]"
+check "... it is reversed" on b failback reverse --consent "$(digest)" vm1
+check "... the disks are identical" wait_for 20 cmp -s "$a0" "$b0"
+sent=$(on b failback jobs --json | jq -s 'map(select(.type == 105))[0].bytes_sent')
+check_equal "... but only what differs was sent" "$sent" $((200 * 4096))
+
 # --- cuts: a repeated reverse completes it ---
 
 # cut_everywhere <claim> <host>: at its steps, from the question for the plan on; in the short run at

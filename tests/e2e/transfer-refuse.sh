@@ -107,6 +107,9 @@ plan_refused '.disks[0].source = 1' '^32776 plan: disks\[0\].source must be an o
 plan_refused '.disks[0].source = {}' '^32773 plan: disks\[0\]\.source must have exactly one'
 plan_refused '.disks[0].source = {all: false}' '^32773 plan: disks\[0\]\.source has an "all" that is not true'
 plan_refused '.disks[0].source = {map: "x"}' '^32773 plan: disks\[0\]\.source has an unknown member "map"'
+plan_refused '.disks[0].source.guessed = []' '^32773 plan: disks\[0\]\.source has "guessed", which only'
+plan_refused '.disks[0].source = {tracker: "x", guessed: [0]}' '"guessed" of other than pairs'
+plan_refused '.disks[0].source = {tracker: "x", guessed: [4096, 4096, 0, 512]}' '"guessed" that is not ascending'
 plan_refused '[.]' '^32776 plan is not a JSON object'
 check_failed "the receiver hears of a plan that is refused" receive any "^3277[36] the peer: plan "
 transfer "$TMPDIR/s" "$(with "$TMPDIR/r" '.disks[0].source = {all: true}')"

@@ -113,6 +113,8 @@ TEST(a_reply_is_read_as_it_was_written)
 				 .nr_aborted = 1,
 				 .ranges = { { 0, 4096 }, { 8192, INT64_MAX - 8192 } },
 				 .nr_ranges = 2,
+				 .guessed = { { 0, 4194304 } },
+				 .nr_guessed = 1,
 				 .next = 12,
 				 .history = { .mode = 2,
 					      .state = 5,
@@ -143,6 +145,8 @@ TEST(a_reply_is_read_as_it_was_written)
 	EXPECT_EQ(0, memcmp(&written.aborted[0], &read.aborted[0], sizeof(read.aborted[0])));
 	ASSERT_EQ(2, read.nr_ranges);
 	EXPECT_EQ(0, memcmp(written.ranges, read.ranges, 2 * sizeof(read.ranges[0])));
+	ASSERT_EQ(1, read.nr_guessed);
+	EXPECT_EQ(0, memcmp(written.guessed, read.guessed, sizeof(read.guessed[0])));
 	EXPECT_EQ(12, read.next);
 }
 
@@ -153,11 +157,12 @@ TEST(a_map_of_the_peer_that_is_none_is_refused)
 	struct reply reply;
 	char text[128];
 
-	for (size_t i = 0; i < ARRAY_SIZE(ranges); i++) {
-		(void)snprintf(text, sizeof(text), "{\"code\": 0, \"ranges\": %s}", ranges[i]);
+	for (size_t i = 0; i < 2 * ARRAY_SIZE(ranges); i++) {
+		(void)snprintf(text, sizeof(text), "{\"code\": 0, \"%s\": %s}", i % 2 ? "guessed" : "ranges",
+			       ranges[i / 2]);
 		EXPECT_NE(0, reply_decode(text, &reply, NULL))
 		{
-			TH_LOG("%s", ranges[i]);
+			TH_LOG("%s", text);
 		}
 	}
 }

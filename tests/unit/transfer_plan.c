@@ -20,7 +20,7 @@ static struct json_object *plan_of(const char *settings, uint64_t rate)
 	memset(&r->vm, 1, sizeof(r->vm));
 	memset(&r->epoch, 2, sizeof(r->epoch));
 	r->settings = settings ? strdup(settings) : NULL;
-	if (!send_plan(r, NULL, NULL, NULL, rate, &text, &f))
+	if (!send_plan(r, NULL, NULL, NULL, NULL, rate, &text, &f))
 		(void)json_parse_object("plan", text, &plan, &f);
 	free(text);
 	free(r->settings);

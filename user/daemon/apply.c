@@ -272,6 +272,7 @@ static int change(struct vm *vm, struct relationship_record *r, struct failure *
 	next.settings = r->settings;
 	next.disks = r->disks;
 	next.nr_disks = r->nr_disks;
+	vm_forget_guesses(vm);
 	rc = vm_change(vm, &next, f);
 	if (rc)
 		return rc;

@@ -351,18 +351,16 @@ const struct reply_disk *reply_find_disk(const struct reply *reply, const char *
 	return NULL;
 }
 
-static void add_ranges(struct json_object *object, const struct reply *reply)
+static void add_ranges(struct json_object *object, const char *name, const struct extent *ranges,
+		       size_t nr)
 {
-	struct json_object *ranges = json_object_new_array();
+	struct json_object *array = json_object_new_array();
 
-	for (size_t i = 0; i < reply->nr_ranges; i++) {
-		(void)json_object_array_add(
-			ranges, json_object_new_int64((int64_t)reply->ranges[i].offset));
-		(void)json_object_array_add(
-			ranges, json_object_new_int64((int64_t)reply->ranges[i].length));
+	for (size_t i = 0; i < nr; i++) {
+		(void)json_object_array_add(array, json_object_new_int64((int64_t)ranges[i].offset));
+		(void)json_object_array_add(array, json_object_new_int64((int64_t)ranges[i].length));
 	}
-	(void)json_object_object_add(object, "ranges", ranges);
-	json_add_uint(object, "next", reply->next);
+	(void)json_object_object_add(object, name, array);
 }
 
 char *reply_encode(const struct reply *reply)
@@ -395,7 +393,9 @@ char *reply_encode(const struct reply *reply)
 	}
 	(void)json_object_object_add(object, "disks", disks);
 	add_aborted(object, reply->aborted, reply->nr_aborted);
-	add_ranges(object, reply);
+	add_ranges(object, "ranges", reply->ranges, reply->nr_ranges);
+	add_ranges(object, "guessed", reply->guessed, reply->nr_guessed);
+	json_add_uint(object, "next", reply->next);
 	add_history(object, &reply->history);
 	return json_text(object);
 }
@@ -416,16 +416,17 @@ static int decode_range(struct json_object *array, size_t i, struct extent *ret,
 	return 0;
 }
 
-static int decode_ranges(struct json_object *object, struct reply *reply, struct failure *f)
+static int decode_ranges(struct json_object *object, const char *name,
+			 struct extent ret[CALL_RANGES_MAX], size_t *ret_nr, struct failure *f)
 {
 	struct json_object *array = NULL;
-	int rc = json_get_array(what, object, "ranges", false, 2 * (size_t)CALL_RANGES_MAX, &array, f);
+	int rc = json_get_array(what, object, name, false, 2 * (size_t)CALL_RANGES_MAX, &array, f);
 
 	for (size_t i = 0; !rc && array && i < (json_object_array_length(array) + 1) / 2; i++) {
-		rc = decode_range(array, i, &reply->ranges[i], f);
-		reply->nr_ranges = i + 1;
+		rc = decode_range(array, i, &ret[i], f);
+		*ret_nr = i + 1;
 	}
-	return rc ? rc : json_get_uint(what, object, "next", false, INT64_MAX, &reply->next, f);
+	return rc;
 }
 
 static int decode_reply_disks(struct json_object *object, struct reply *reply, struct failure *f)
@@ -507,7 +508,11 @@ int reply_decode(const char *text, struct reply *ret, struct failure *f)
 	if (!rc)
 		rc = decode_aborted(object, reply->aborted, &reply->nr_aborted, f);
 	if (!rc)
-		rc = decode_ranges(object, reply, f);
+		rc = decode_ranges(object, "ranges", reply->ranges, &reply->nr_ranges, f);
+	if (!rc)
+		rc = decode_ranges(object, "guessed", reply->guessed, &reply->nr_guessed, f);
+	if (!rc)
+		rc = json_get_uint(what, object, "next", false, INT64_MAX, &reply->next, f);
 	if (!rc)
 		rc = decode_history(object, &reply->history, f);
 	if (rc)

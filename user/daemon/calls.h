@@ -22,10 +22,14 @@
  *		 "bytes", "port", "disk", "start", "history"}
  *	REPLY	{"code", "text", "busy", "resync", "base", "mode", "state", "facing", "term", "session", "nonce",
  *		 "disks": [{"name", "size", "map", "lost", "dirty", "blank"}],
- *		 "aborted": [{"epoch"}], "ranges": [FIRST, LENGTH, ...], "next", "history"}
+ *		 "aborted": [{"epoch"}], "ranges": [FIRST, LENGTH, ...], "guessed": [FIRST, LENGTH, ...],
+ *		 "next", "history"}
  *
  * "history": {"mode", "state", "facing", "since", "term", "base", "written"}: what the VM did on the host
  * that speaks.
+ *
+ * "guessed": where "ranges" are dirty only because the host went down while something was written near by;
+ * of the whole disk, with the first part of its map. What is not named there is certain, as far as is known.
  *
  * "busy": the delta before is still on its way to the disks; come again. "resync": no delta, or no map,
  * will do: the disks have to be compared.
@@ -139,6 +143,8 @@ struct reply {
 	size_t nr_aborted;
 	struct extent ranges[CALL_RANGES_MAX]; /* ascending */
 	size_t nr_ranges;
+	struct extent guessed[CALL_RANGES_MAX]; /* ascending */
+	size_t nr_guessed;
 	uint64_t next; /* where the map goes on; 0: these were the last */
 	struct history history;
 };

@@ -293,6 +293,7 @@ static int commit(struct delta *delta, struct failure *f)
 		rc = delta_settle(vm, f);
 	if (rc)
 		return rc;
+	vm_forget_guesses(vm);
 	next = vm->r;
 	next.health = HEALTH_OK;
 	next.last_error[0] = '\0';
@@ -472,7 +473,7 @@ static int hand_over(struct delta *delta, const struct reply *reply, struct fail
 	int rc;
 
 	choose_compare(delta, reply);
-	rc = send_plan(&delta->vm->r, delta->infos, delta->all, delta->compare,
+	rc = send_plan(&delta->vm->r, delta->infos, delta->all, delta->compare, delta->vm->guessed,
 		       delta->daemon->config.send_rate, &plan, f);
 	if (!rc)
 		rc = note_handover(delta, &reply->base, f);

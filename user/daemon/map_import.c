@@ -10,6 +10,8 @@
 #include "daemon/peer.h"
 #include "daemon/trackers.h"
 
+#define GUESS_ALIGN UINT64_C(4096) /* bytes: no peer makes us read a part of a sector */
+
 struct map_import {
 	struct vm *vm;
 	struct conn *conn; /* the caller's */
@@ -80,6 +82,30 @@ static int record_imported(struct vm *vm, struct failure *f)
 	return rc;
 }
 
+/*
+ * What the peer has dirty only by guess is marked like the rest, and hashed before it is sent, as long as
+ * this process lives; afterwards it is sent.
+ */
+static void take_guesses(struct vm *vm, size_t disk, const struct reply *reply)
+{
+	struct extent_list *guessed;
+
+	if (!vm->guessed)
+		vm->guessed = calloc(vm->r.nr_disks, sizeof(*vm->guessed));
+	if (!vm->guessed)
+		return;
+	vm->nr_guessed = vm->r.nr_disks;
+	guessed = &vm->guessed[disk];
+	extent_list_free(guessed);
+	for (size_t i = 0; i < reply->nr_guessed; i++) {
+		uint64_t start = round_down_to(reply->guessed[i].offset, GUESS_ALIGN);
+		uint64_t end = reply->guessed[i].offset + reply->guessed[i].length;
+
+		/* What cannot be taken is not guessed, and sent. */
+		(void)extent_push(guessed, start, round_up_to(end - start, GUESS_ALIGN));
+	}
+}
+
 /* ORDER: marked and durable, then the next is asked for. 1: that was the last. */
 static int take_page(struct map_import *import, const struct reply *reply, struct failure *f)
 {
@@ -91,6 +117,8 @@ static int take_page(struct map_import *import, const struct reply *reply, struc
 	if (reply->next && reply->next <= import->start)
 		return failure_set(f, CODE_FAILED, -EBADMSG,
 				   "Peer %s sends the same part of a map again.", vm->r.peer);
+	if (!import->start)
+		take_guesses(vm, import->disk, reply);
 	import->start = reply->next;
 	import->disk += !reply->next;
 	if (find_disk(import))
@@ -147,7 +175,11 @@ int map_import_start(struct vm *vm, struct conn *conn,
 
 int map_answer(const struct vm *vm, const struct call *call, struct reply *reply, struct failure *f)
 {
+	struct tracker_map map = { .dirty = reply->ranges,
+				   .guessed = reply->guessed,
+				   .max = CALL_RANGES_MAX };
 	const struct relationship_record *r = &vm->r;
+	int rc;
 
 	if (r->mode != MODE_REPLICA || r->state != STATE_WAITING_INITIAL)
 		return failure_set(f, CODE_INVALID_STATE, -EBADE,
@@ -155,8 +187,11 @@ int map_answer(const struct vm *vm, const struct call *call, struct reply *reply
 	for (size_t i = 0; i < r->nr_disks; i++) {
 		if (strcmp(r->disks[i].name, call->disk) != 0)
 			continue;
-		return trackers_map(r, i, call->start, reply->ranges, ARRAY_SIZE(reply->ranges),
-				    &reply->nr_ranges, &reply->next, f);
+		rc = trackers_map(r, i, call->start, &map, f);
+		reply->nr_ranges = map.nr_dirty;
+		reply->nr_guessed = map.nr_guessed;
+		reply->next = map.next;
+		return rc;
 	}
 	return failure_set(f, CODE_INVALID_PARAMETER, -ENOENT, "VM %.64s has no disk %s here.", r->name,
 			   call->disk);

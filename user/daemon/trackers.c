@@ -377,35 +377,55 @@ int trackers_mark(const struct relationship_record *r, size_t i, const struct ex
 	return rc || !nr ? rc : nl_mark(nl, name, ranges, nr, f);
 }
 
-struct map_page {
+struct map_reader {
+	struct tracker_map *map;
 	uint64_t block_bytes;
-	uint64_t disk_bytes; /* the last block may be a part of one */
-	struct extent *extents;
-	size_t max;
-	size_t nr;
-	uint64_t next;
+	uint64_t region_bytes;
+	uint64_t disk_bytes; /* the last block, or region, may be a part of one */
 };
+
+static struct extent unit_extent(const struct map_reader *reader, uint64_t first, uint64_t nr,
+				 uint64_t bytes)
+{
+	uint64_t start = first * bytes;
+
+	return (struct extent){ start, min_of(start + nr * bytes, reader->disk_bytes) - start };
+}
 
 static int take_range(void *context, uint64_t first_block, uint64_t nr_blocks)
 {
-	struct map_page *page = context;
-	uint64_t start = first_block * page->block_bytes;
-	uint64_t end = min_of(start + nr_blocks * page->block_bytes, page->disk_bytes);
+	struct map_reader *reader = context;
+	struct tracker_map *map = reader->map;
+	struct extent extent = unit_extent(reader, first_block, nr_blocks, reader->block_bytes);
 
-	if (page->nr == page->max) {
-		page->next = start;
+	if (map->nr_dirty == map->max) {
+		map->next = extent.offset;
 		return -EXFULL;
 	}
-	page->extents[page->nr++] = (struct extent){ start, end - start };
+	map->dirty[map->nr_dirty++] = extent;
+	return 0;
+}
+
+static int take_guess(void *context, uint64_t first_region, uint64_t nr_regions)
+{
+	struct map_reader *reader = context;
+	struct tracker_map *map = reader->map;
+
+	if (map->nr_guessed < map->max)
+		map->guessed[map->nr_guessed++] =
+			unit_extent(reader, first_region, nr_regions, reader->region_bytes);
 	return 0;
 }
 
 int trackers_map(const struct relationship_record *r, size_t i, uint64_t start,
-		 struct extent *ret, size_t max, size_t *ret_nr, uint64_t *ret_next,
-		 struct failure *f)
+		 struct tracker_map *map, struct failure *f)
 {
-	struct map_page page = { .extents = ret, .max = max };
 	_cleanup_(nl_close_at) struct nl *nl = NULL;
+	struct map_reader reader = { .map = map };
+	struct nl_map_want want = { .which = CBT_MAP_ACTIVE | CBT_MAP_FROZEN,
+				    .fn = take_range,
+				    .suspect_fn = start ? NULL : take_guess,
+				    .context = &reader };
 	char name[FENCE_NAME_MAX];
 	struct tracker_info info;
 	int rc = nl_open(&nl, f);
@@ -420,15 +440,15 @@ int trackers_map(const struct relationship_record *r, size_t i, uint64_t start,
 				   "The map of tracker %s was started anew, and does not say what was "
 				   "written to disk %s.",
 				   name, r->disks[i].name);
-	page.block_bytes = block_bytes(&info);
-	page.disk_bytes = info.size_sectors * SECTOR_BYTES;
-	rc = nl_map_get(nl, name, CBT_MAP_ACTIVE | CBT_MAP_FROZEN, NULL, start / page.block_bytes,
-			take_range, &page, NULL, f);
-	if (rc && !page.next)
-		return rc;
-	*ret_nr = page.nr;
-	*ret_next = page.next;
-	return 0;
+	reader.block_bytes = block_bytes(&info);
+	reader.region_bytes = info.region_sectors * (uint64_t)SECTOR_BYTES;
+	reader.disk_bytes = info.size_sectors * SECTOR_BYTES;
+	want.start = start / reader.block_bytes;
+	map->nr_dirty = 0;
+	map->nr_guessed = 0;
+	map->next = 0;
+	rc = nl_map_read(nl, name, &want, NULL, f);
+	return rc && !map->next ? rc : 0;
 }
 
 /* Blocks of a disk that are frozen, and that the delta does not speak for. */

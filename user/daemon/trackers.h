@@ -110,15 +110,23 @@ int trackers_note_received(const struct relationship_record *r, const struct uui
 int trackers_mark(const struct relationship_record *r, size_t i, const struct extent *extents,
 		  size_t nr, struct failure *f);
 
+/** struct tracker_map - a part of a map, in bytes. The caller says where the lists are and what fits. */
+struct tracker_map {
+	struct extent *dirty; /* ascending */
+	size_t nr_dirty;
+	struct extent *guessed; /* where that is so only by guess; of the whole disk */
+	size_t nr_guessed;
+	size_t max; /* of either; where more is guessed, the rest counts as certain */
+	uint64_t next; /* where to go on; 0: that was all */
+};
+
 /**
- * trackers_map - what disk @i has dirty, frozen or not, in bytes from @start on, @max extents at most.
- * @ret_next: where to go on; 0: that was all
+ * trackers_map - what disk @i has dirty, frozen or not, from byte @start on.
  *
  * -ENODATA, CODE_INVALID_STATE: it is no map that was noted.
  */
 int trackers_map(const struct relationship_record *r, size_t i, uint64_t start,
-		 struct extent *ret, size_t max, size_t *ret_nr, uint64_t *ret_next,
-		 struct failure *f);
+		 struct tracker_map *map, struct failure *f);
 
 /** trackers_is_over - is that the tracker of the disk at @disk->path? */
 bool trackers_is_over(const struct disk_record *disk, const struct tracker_info *info);

@@ -12,6 +12,7 @@
 
 #define MARK_MIN_BYTES (UINT64_C(1) << 20)
 #define MARK_MAX_BYTES (UINT64_C(64) << 20)
+#define GUESSES_MAX    16384 /* of all disks: with them a plan is half as long as a worker reads */
 
 static struct json_object *plan_new(const struct uuid *vm, const struct uuid *epoch,
 				    const struct uuid *base, struct json_object **ret_disks)
@@ -59,6 +60,20 @@ static void add_aborted(struct json_object *plan, const struct relationship_reco
 	(void)json_object_object_add(plan, "aborted", aborted);
 }
 
+/* @room: how many more there may be. */
+static void add_guessed(struct json_object *source, const struct extent_list *guessed, size_t *room)
+{
+	struct json_object *array = json_object_new_array();
+
+	for (size_t i = 0; i < guessed->nr && *room; i++, --*room) {
+		const struct extent *e = &guessed->extents[i];
+
+		(void)json_object_array_add(array, json_object_new_int64((int64_t)e->offset));
+		(void)json_object_array_add(array, json_object_new_int64((int64_t)e->length));
+	}
+	(void)json_object_object_add(source, "guessed", array);
+}
+
 static bool is_full(const struct relationship_record *r, const bool *all)
 {
 	bool full = true;
@@ -69,8 +84,10 @@ static bool is_full(const struct relationship_record *r, const bool *all)
 }
 
 int send_plan(const struct relationship_record *r, const struct tracker_info *infos,
-	      const bool *all, const bool *compare, uint64_t rate, char **ret, struct failure *f)
+	      const bool *all, const bool *compare, const struct extent_list *guessed, uint64_t rate,
+	      char **ret, struct failure *f)
 {
+	size_t room = GUESSES_MAX;
 	static const struct uuid nil;
 	struct json_object *disks;
 	bool full = is_full(r, all);
@@ -96,6 +113,8 @@ int send_plan(const struct relationship_record *r, const struct tracker_info *in
 			json_add_text(source, "tracker", infos[i].name);
 		if (compare[i])
 			(void)json_object_object_add(source, "compare", json_object_new_boolean(true));
+		if (!all[i] && guessed && guessed[i].nr)
+			add_guessed(source, &guessed[i], &room);
 		(void)json_object_object_add(disk, "source", source);
 		if (rc)
 			return rc;

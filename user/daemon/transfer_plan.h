@@ -14,9 +14,12 @@
  * @rate: bytes per second at most
  * @all: of which disks all of the origin is sent instead; when of every one, over nothing
  * @compare: of which disks only what the peer's does not hold
+ * @guessed: by disk, where the same goes for what the map says; NULL: nowhere. Beyond some thousands of
+ *	such places the rest is sent without asking
  */
 int send_plan(const struct relationship_record *r, const struct tracker_info *infos, const bool *all,
-	      const bool *compare, uint64_t rate, char **ret, struct failure *f);
+	      const bool *compare, const struct extent_list *guessed, uint64_t rate, char **ret,
+	      struct failure *f);
 
 /**
  * receive_plan - what @call announced, into descriptors from @first_fd on, in the order of its

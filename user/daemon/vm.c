@@ -65,6 +65,7 @@ void vm_free_all(struct daemon *d)
 		d->vms = vm->next;
 		labels_free(vm);
 		relationship_record_clear(&vm->r);
+		vm_forget_guesses(vm);
 		free(vm);
 	}
 }
@@ -155,6 +156,15 @@ void vm_sync_fence(struct vm *vm)
 			  vm_swap_host(vm).facing ? "may" : "must not", why.text);
 }
 
+void vm_forget_guesses(struct vm *vm)
+{
+	for (size_t i = 0; i < vm->nr_guessed; i++)
+		extent_list_free(&vm->guessed[i]);
+	free(vm->guessed);
+	vm->guessed = NULL;
+	vm->nr_guessed = 0;
+}
+
 int vm_remove(struct vm *vm, struct failure *f)
 {
 	struct daemon *d = vm->daemon;
@@ -175,6 +185,7 @@ int vm_remove(struct vm *vm, struct failure *f)
 	labels_clear(&vm->r, NULL);
 	labels_free(vm);
 	relationship_record_clear(&vm->r);
+	vm_forget_guesses(vm);
 	free(vm);
 	return 0;
 }

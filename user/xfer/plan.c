@@ -47,10 +47,33 @@ static int take_text(const char *what, struct json_object *object, const char *n
 
 /* --- the plan --- */
 
+static int take_guessed(const char *what, struct json_object *source, struct extent_list *ret,
+			struct failure *f)
+{
+	struct json_object *array = NULL;
+	int rc = json_get_array(what, source, "guessed", false, INT_MAX, &array, f);
+
+	for (size_t i = 0; !rc && array && i < json_object_array_length(array); i += 2) {
+		struct json_object *offset = json_object_array_get_idx(array, i);
+		struct json_object *length = json_object_array_get_idx(array, i + 1);
+
+		if (!json_object_is_type(offset, json_type_int) ||
+		    !json_object_is_type(length, json_type_int))
+			return refuse(what, "has a \"guessed\" of other than pairs of integers", f);
+		rc = extent_push(ret, (uint64_t)json_object_get_int64(offset),
+				 (uint64_t)json_object_get_int64(length));
+		if (rc == -ENOMEM)
+			rc = failure_set(f, CODE_OUT_OF_MEMORY, rc, "out of memory");
+		else if (rc)
+			rc = refuse(what, "has a \"guessed\" that is not ascending", f);
+	}
+	return rc;
+}
+
 static int take_source(const char *what, struct json_object *source, struct plan_disk *ret,
 		       struct failure *f)
 {
-	static const char *const names[] = { "tracker", "extents", "all", "compare" };
+	static const char *const names[] = { "tracker", "extents", "all", "compare", "guessed" };
 	struct json_object *all;
 	int rc = json_check_members(what, source, names, ARRAY_SIZE(names), f);
 
@@ -60,9 +83,12 @@ static int take_source(const char *what, struct json_object *source, struct plan
 		return rc;
 	if (has(source, "tracker") + has(source, "extents") + has(source, "all") != 1)
 		return refuse(what, "must have exactly one of tracker, extents and all", f);
+	if (has(source, "guessed") && !has(source, "tracker"))
+		return refuse(what, "has \"guessed\", which only a tracker's map may have", f);
 	if (has(source, "tracker")) {
 		ret->source = SOURCE_TRACKER;
-		return take_text(what, source, "tracker", TRACKER_MAX, &ret->source_name, f);
+		rc = take_guessed(what, source, &ret->guessed, f);
+		return rc ? rc : take_text(what, source, "tracker", TRACKER_MAX, &ret->source_name, f);
 	}
 	if (has(source, "extents")) {
 		ret->source = SOURCE_EXTENTS;
@@ -274,6 +300,7 @@ void plan_free(struct plan *plan)
 	for (size_t i = 0; i < ARRAY_SIZE(plan->disks); i++) {
 		free(plan->disks[i].path);
 		free(plan->disks[i].source_name);
+		extent_list_free(&plan->disks[i].guessed);
 	}
 	free(plan->journal.path);
 	free(plan);

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "base/failure.h"
+#include "lib/extent.h"
 #include "lib/wire.h"
 
 enum plan_role { PLAN_SEND, PLAN_RECEIVE };
@@ -29,6 +30,7 @@ struct plan_disk {
 	enum plan_source source;
 	char *source_name; /* tracker or file; NULL for SOURCE_ALL */
 	bool compare; /* of the source, only what the receiver's disk does not hold */
+	struct extent_list guessed; /* SOURCE_TRACKER: the same, here only */
 };
 
 struct plan_journal {

@@ -20,7 +20,8 @@ struct maps {
 	struct extent_list blocks;
 	struct extent_list regions;
 	struct extent_list dirty;
-	struct extent_list guessed; /* regions in which blocks are dirty only by guess */
+	struct extent_list regions_guessed; /* in which blocks are dirty only by guess */
+	struct extent_list guessed; /* these, and what the plan says so of */
 };
 
 static void maps_free(struct maps *maps)
@@ -28,6 +29,7 @@ static void maps_free(struct maps *maps)
 	extent_list_free(&maps->blocks);
 	extent_list_free(&maps->regions);
 	extent_list_free(&maps->dirty);
+	extent_list_free(&maps->regions_guessed);
 	extent_list_free(&maps->guessed);
 }
 
@@ -94,7 +96,11 @@ static int from_tracker(const struct plan *plan, unsigned int index, struct exte
 				   (unsigned long long)size, plan->begin.disks[index].name);
 	rc = scale(&maps.blocks, info.block_sectors * UINT64_C(512), size, &maps.dirty);
 	if (!rc)
-		rc = scale(&maps.regions, info.region_sectors * UINT64_C(512), size, &maps.guessed);
+		rc = scale(&maps.regions, info.region_sectors * UINT64_C(512), size,
+			   &maps.regions_guessed);
+	if (!rc)
+		rc = extent_combine(&maps.regions_guessed, EXTENT_OR, &plan->disks[index].guessed,
+				    &maps.guessed);
 	if (!rc)
 		rc = extent_combine(&maps.dirty, EXTENT_MINUS, &maps.guessed, ret);
 	if (!rc)

@@ -35,11 +35,13 @@
  *       "path": "/dev/vdb" | "fd": 7,   what to read (send) or write (receive)
  *       "source":                  send only:
  *         {"tracker": "vm1-disk0"}    the frozen map of that tracker, epoch = the plan's; it is told what
- *                                     the receiver's journal holds for good, unless something is compared
+ *                                     the receiver's journal holds for good, unless something is compared;
+ *                                     may have "guessed": [OFFSET, LENGTH, ...], ascending bytes
  *       | {"extents": "FILE"}         lines "OFFSET LENGTH" in bytes, ascending
  *       | {"all": true}               the whole disk
  *         each with "compare": true      of that, only what the receiver's disk does not hold; always so
- *                                        for what a tracker has only by guess after a crash
+ *                                        for what a tracker has only by guess after a crash, and for
+ *                                        what lies within "guessed"
  *     } ]
  *   }
  *
