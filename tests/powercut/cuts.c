@@ -40,14 +40,18 @@ static bool is_begin(const struct log_record *r)
 	return r->kind == LOG_MARK && r->length == 5 && !memcmp(log_data(r), "begin", 5);
 }
 
-static void window_init(struct window *window, const struct log *log)
+static void window_init(struct window *window, const struct cuts *cuts)
 {
+	const struct log *log = cuts->log;
+
 	*window = (struct window){ .last = log->nr };
 	while (window->first < log->nr && log->records[window->first]->kind == LOG_DEVICE)
 		window->first++;
 	for (uint64_t i = window->first; i < log->nr; i++)
 		if (is_begin(log->records[i]))
 			window->first = i + 1;
+	if (cuts->at_end)
+		window->first = window->last;
 	positions_init(&window->durable, log);
 	positions_init(&window->marks, log);
 	for (uint64_t i = window->first; i < log->nr; i++)
@@ -113,7 +117,7 @@ int64_t cuts_run(const struct cuts *cuts, cut_check *check, void *context)
 		free(places);
 		return -1;
 	}
-	window_init(&window, cuts->log);
+	window_init(&window, cuts);
 	for (uint64_t i = 0; i < cuts->required; i++)
 		places[i] = (struct place){ choose_position(&window, cuts->seed + i), cuts->seed + i };
 	qsort(places, cuts->required, sizeof(*places), compare_places);
@@ -140,7 +144,7 @@ int cuts_one(const struct cuts *cuts, uint64_t seed, cut_check *check, void *con
 
 	if (!replay)
 		return -1;
-	window_init(&window, cuts->log);
+	window_init(&window, cuts);
 	position = choose_position(&window, seed);
 	while (replay_position(replay) < position && replay_step(replay))
 		;

@@ -7,6 +7,8 @@
 #ifndef FAILBACK_TESTS_POWERCUT_CUTS_H
 #define FAILBACK_TESTS_POWERCUT_CUTS_H
 
+#include <stdbool.h>
+
 #include "replay.h"
 
 struct cut {
@@ -26,6 +28,7 @@ struct cuts {
 	struct replay_faults faults;
 	uint64_t seed; /* of the first cut; the others follow */
 	uint64_t required;
+	bool at_end; /* none falls before the end of the log */
 	uint64_t tolerated; /* wrong cuts after which it goes no further; 0: none is tolerated */
 };
 

@@ -15,6 +15,7 @@
  *
  *	--seed S	of the (first) cut; 1
  *	--cuts N	100
+ *	--end		it falls at the end of the log
  *	--fresh		write the files anew for each cut
  *	--tolerate N	go on until more than N cuts were wrong
  *	--ignore flush[:DISK]|fua[:DISK]
@@ -185,7 +186,8 @@ int main(int argc, char **argv)
 	static const struct option options[] = {
 		{ "seed", required_argument, NULL, 's' },     { "cuts", required_argument, NULL, 'n' },
 		{ "tolerate", required_argument, NULL, 't' }, { "ignore", required_argument, NULL, 'i' },
-		{ "fresh", no_argument, NULL, 'f' },	      { 0 },
+		{ "fresh", no_argument, NULL, 'f' },	      { "end", no_argument, NULL, 'e' },
+		{ 0 },
 	};
 	struct cuts cuts = { .seed = 1, .required = 100 };
 	struct files files = { 0 };
@@ -207,6 +209,8 @@ int main(int argc, char **argv)
 			faults[nr_faults++] = optarg;
 		else if (opt == 'f')
 			files.fresh = true;
+		else if (opt == 'e')
+			cuts.at_end = true;
 		else
 			return USAGE;
 	}

@@ -1,0 +1,221 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Two hosts, each a machine of its own with the module, a store and failbackd, and a VM with a
+# database: the primary's power is cut while the VM writes, it is failed over, the primary comes back,
+# the replication is reversed, and the VM goes home again. What the replica holds after each delta is
+# an instant of the VM's.
+#
+# e2e: timeout=900 long=1800
+. "$(dirname "$0")/../lib.sh"
+. "$top/tests/powercut/powercut.bash"
+requires nbdkit qemu-system-x86_64 sqlite3 debugfs jq
+
+MiB=$((1 << 20))
+seed=$(new_seed)
+diag "seed=$seed"
+kernel=6.1
+base_port=$((32000 + RANDOM % 20000))
+declare -A port=([a]=$base_port [b]=$((base_port + 1))) server=() guest=()
+
+# --- machines ---
+
+# boot <host> <directory of contents, empty: new disks>: its power is there until power_cut
+boot()
+{
+	local host=$1 contents=$2 dir=$TMPDIR/$1 disk disks=()
+	local -A size=([root]=256M [origin]=192M [store]=128M)
+
+	rm -rf "$dir"
+	mkdir "$dir"
+	for disk in root origin store; do
+		disks+=("$disk:${size[$disk]}${contents:+:$contents/$disk}")
+	done
+	powercut_start "$dir" "${disks[@]}"
+	server[$host]=$powercut_server
+	powercut_server=
+	mkdir "$dir/share"
+	"$top/scripts/vm" --kernel $kernel --timeout 1700 --share "$dir/share" --net "host:${port[$host]}" \
+		"${powercut_vm[@]:2}" -- "$top/tests/powercut/guest-host.sh" "$dir/share" "${port[$host]}" \
+		>"$dir/console" 2>&1 </dev/null &
+	guest[$host]=$!
+}
+
+is_up() { [ -e "$TMPDIR/$1/share/up" ] || ! kill -0 "${guest[$1]}" 2>/dev/null; }
+booted()
+{
+	wait_for 120 is_up "$1" && [ -e "$TMPDIR/$1/share/up" ] || bail "host $1 is not up: $(<"$TMPDIR/$1/console")"
+}
+
+# at <host> <command>: there; prints what it prints
+at()
+{
+	local share=$TMPDIR/$1/share
+	shift
+	rm -f "$share/done"
+	echo "$*" >"$share/do.new"
+	mv "$share/do.new" "$share/do"
+	wait_for 240 test -e "$share/done" || { echo "no answer within 240 s"; return 124; }
+	cat "$share/out"
+	return "$(<"$share/done")"
+}
+
+# power_cut <host> <directory>: leaves there what its disks hold then
+power_cut()
+{
+	kill -KILL "${server[$1]}"
+	wait "${server[$1]}" 2>/dev/null || true
+	switch_off "$1"
+	"$top/build/tests/powercut/powercut" cut --end --seed "$seed" "$TMPDIR/$1/log" "$2"
+}
+
+switch_off()
+{
+	[ -n "${guest[$1]:-}" ] || return 0
+	kill -TERM "${guest[$1]}" 2>/dev/null || true
+	wait "${guest[$1]}" 2>/dev/null || true
+	guest[$1]=
+	kill -KILL "${server[$1]}" 2>/dev/null || true
+}
+cleanup_fn eval 'switch_off a; switch_off b'
+
+# keep <host> <name>: what its disk holds now, as base.<name> beside what it holds after a power cut
+keep() { at "$1" "powercut_mark base $2 origin"; }
+
+# devices <host>: the names of those that are the VM's
+devices() { at "$1" dmsetup ls | sed -n 's/^\(vm1[^\t]*\).*/\1/p'; }
+
+# --- what a replica holds ---
+
+# rows_of <image>: of the database in a file system that was cut off; false when either is broken
+rows_of()
+{
+	local copy=$TMPDIR/instant
+
+	rm -rf "$copy"
+	mkdir "$copy"
+	cp --sparse=always "$1" "$copy/image"
+	e2fsck -fy "$copy/image" >"$copy/fsck" 2>&1 || [ $? = 1 ] || { cat "$copy/fsck"; return 1; }
+	e2fsck -fn "$copy/image" >"$copy/fsck" 2>&1 || { cat "$copy/fsck"; return 1; }
+	debugfs -R "dump /db $copy/db" "$copy/image" 2>/dev/null
+	debugfs -R "dump /db-wal $copy/db-wal" "$copy/image" 2>/dev/null
+	[ "$(sqlite3 "$copy/db" 'PRAGMA integrity_check;')" = ok ] || { echo "the database is broken"; return 1; }
+	sqlite3 "$copy/db" 'SELECT count(*) FROM log;'
+}
+
+rows() { cat "$TMPDIR/$1/share/rows"; }
+writes() { [ -e "$TMPDIR/$1/share/rows" ] && [ "$(rows "$1")" -ge "${2:-1}" ]; }
+
+# --- two hosts ---
+
+boot a ""
+boot b ""
+booted a
+booted b
+fingerprint_a=$(at a "install vm")
+fingerprint_b=$(at b install)
+at a "echo 10.0.2.2 $fingerprint_b >/etc/failback/peers; start" >/dev/null || bail "a does not start: $(at a true)"
+at b "echo 10.0.2.2 $fingerprint_a >/etc/failback/peers; start" >/dev/null || bail "b does not start"
+jq -n --arg peer "10.0.2.2:${port[b]}" '{name: "vm1", peer: $peer,
+	disks: [{name: "disk0", path: "/dev/nbd1", tracker: "vm1-disk0", peer_tracker: "vm1-disk0"}]}' >"$TMPDIR/a/share/create"
+check "a relationship is created" at a "failback create $TMPDIR/a/share/create"
+check "the VM is sent" at a "failback initial vm1"
+
+check_equal "the VM's device is there on its primary only" "$(devices a), $(devices b)" \
+	"vm1-disk0, vm1-disk0.replica"
+
+# --- deltas while the VM writes ---
+
+at a start_vm >/dev/null
+check "the VM writes" wait_for 120 writes a 1
+deltas=$(required 3 20)
+for ((i = 1; i <= deltas; i++)); do
+	durable[i]=$(rows a)
+	at a "failback resume vm1" >"$TMPDIR/out" || bail "delta $i: $(<"$TMPDIR/out")"
+	keep b "delta$i"
+done
+ok "$deltas deltas are sent"
+wait_for 60 writes a $(($(rows a) + 3)) || bail "the VM does not write any more"
+
+# --- the disaster ---
+
+rows_at_cut=$(rows a)
+power_cut a "$TMPDIR/cut"
+check "the VM is failed over by force" at b "failback failover --force vm1"
+rows=$(at b start_vm)
+diag "rows: ${durable[$deltas]} durable at the last delta, $rows there, $rows_at_cut at the cut"
+check "it goes on with what the last delta had" test "${durable[$deltas]}" -le "$rows" -a "$rows" -lt "$rows_at_cut"
+wait_for 60 writes b $(($(rows b) + 3)) || bail "the VM does not write on b"
+at b stop_vm
+
+boot a "$TMPDIR/cut"
+booted a
+check "the old primary is back" at a start
+check_equal "... and keeps the VM's device from it" "$(devices a)" vm1-disk0.replica
+
+# --- the reverse ---
+
+# sum <JSON lines of jobs> <field>: of the deltas that were sent
+sum() { jq -s "[.[] | select(.type == 105) | .$2] | add // 0" <<<"$1"; }
+# map_bytes <host>: lines OFFSET LENGTH of what its map says
+map_bytes() { at "$1" 'cbtctl map --bytes "$(dmsetup ls | grep -o "^vm1[^[:space:]]*")"'; }
+# union: of such lines, how many bytes
+union() { sort -n | awk '{ e = $1 + $2; if ($1 > end) end = $1; if (e > end) { n += e - end; end = e } } END { print n + 0 }'; }
+
+either=$( (map_bytes a; map_bytes b) | union)
+before=$(at b "failback jobs --json")
+keep b reverse
+digest=$(at b "failback plan --json vm1" | jq -r .digest)
+check "the replication is reversed" at b "failback reverse --consent $digest vm1"
+check "... and a delta follows" at b "failback wait vm1 --state 3 --timeout 60"
+sent=$(($(sum "$(at b "failback jobs --json")" bytes_sent) - $(sum "$before" bytes_sent)))
+at b start_vm >/dev/null
+wait_for 60 writes b $(($(rows b) + 3)) || bail "the VM does not write on b"
+for ((i = 1; i <= deltas; i++)); do
+	back[i]=$(rows b)
+	at b "failback resume vm1" >"$TMPDIR/out" || bail "delta $i home: $(<"$TMPDIR/out")"
+	keep a "back$i"
+done
+ok "$deltas deltas are sent while the VM writes"
+
+# --- home ---
+
+at b stop_vm
+rows_at_end=$(rows b)
+check "the VM is prepared" at b "failback prepare vm1"
+check "... failed over to its home" at a "failback failover vm1"
+check "... and reversed there" at a "failback reverse vm1"
+check_equal "its device is there" "$(devices a), $(devices b)" "vm1-disk0, vm1-disk0.replica"
+keep a home
+keep b home
+check_equal "all rows came home" "$(at a start_vm)" "$rows_at_end"
+check "its file system is in order" at a 'stop_vm; e2fsck -fn /dev/mapper/vm1-disk0'
+
+# --- what the disks held meanwhile ---
+
+power_cut a "$TMPDIR/a.end"
+power_cut b "$TMPDIR/b.end"
+check "the disks were identical then" cmp "$TMPDIR/a.end/base.home" "$TMPDIR/b.end/base.home"
+# instants <host> <name> <rows that were durable before each>...: what it held was an instant of the VM's
+instants()
+{
+	local host=$1 name=$2 i=0 durable found
+	shift 2
+	for durable; do
+		i=$((i + 1))
+		found=$(rows_of "$TMPDIR/$host.end/base.$name$i") || { echo "$name$i: $found"; return 1; }
+		echo "$name$i: $found rows, $durable durable before"
+		[ "$found" -ge "$durable" ] || return 1
+	done
+}
+check "the replica held an instant of the VM's after each delta" instants b delta "${durable[@]}"
+check "... and the old primary after each one home" instants a back "${back[@]}"
+
+# What crossed the wire after the power cut, beside what differed, and what either map says.
+differed=$("$top/scripts/verify-disks" "$TMPDIR/cut/origin" "$TMPDIR/b.end/base.reverse" 2>/dev/null || true)
+differed=${differed##*differing=}
+diag "sent $sent bytes; $differed differed, the maps say $either"
+ratio() { awk "BEGIN { printf \"%.3f\", $1 / $2 }"; }
+merge() { "$top/scripts/bench-merge" "$1" "value=$2" unit=ratio kernel=$kernel "command=tests/e2e/two-hosts.sh" "seed=$seed"; }
+merge T11 "$(ratio "$sent" "$differed")"
+merge T12 "$(ratio "$sent" "$either")"
+check "what differed was sent, and hardly anything else" test "$sent" -le $((differed * 21 / 20))
