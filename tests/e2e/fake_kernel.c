@@ -19,6 +19,7 @@
  *	label		of the store, 512 bytes
  *	labelled	lines, one a label that was set
  *	unlabelled	while it exists, no label can be set
+ *	lost		exists while the store is one that failed
  *	image		what the origin held at the last freeze, with a store
  *	../.images/	images: links to these
  *	../enomem	while it exists, the kernel has no memory
@@ -190,6 +191,10 @@ int nl_tracker_get(struct nl *nl, const char *tracker, struct tracker_info *ret,
 			uuid_parse(text, &info.base_uuid) == 0;
 	info.dirty_active = map_count(tracker, "active", nr_blocks(bytes));
 	info.has_store = exists(tracker, "store");
+	if (exists(tracker, "lost")) {
+		info.state = CBT_STATE_LOST;
+		(void)strcpy(info.failure, "the store failed to write the superblock");
+	}
 	info.has_frozen = exists(tracker, "frozen");
 	if (info.has_frozen) {
 		info.dirty_frozen = map_count(tracker, "frozen", nr_blocks(bytes));
@@ -437,7 +442,7 @@ static int give_suspects(const char *tracker, const struct nl_map_want *want)
 	return rc;
 }
 
-/* Nothing is ever lost here, and nobody tells of anything. */
+/* Nobody tells of what is lost. */
 int nl_lost_ack(struct nl *nl, const char *tracker, struct failure *f)
 {
 	(void)nl;

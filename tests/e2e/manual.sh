@@ -62,7 +62,7 @@ check_equal "pages refer only to pages that exist" \
 . "$top/user/completion/failback"
 COMP_WORDS=(failback re) COMP_CWORD=1
 _failback failback
-check_equal "completion knows the commands" "${COMPREPLY[*]}" "resume resync remove revert reverse receive"
+check_equal "completion knows the commands" "${COMPREPLY[*]}" "resume resync remove revert reverse receive ready"
 COMP_WORDS=(failback host "") COMP_CWORD=2
 _failback failback
 check_equal "and what follows a command of two words" "${COMPREPLY[*]}" "init show pair"

@@ -51,6 +51,39 @@ TEST(a_call_is_read_as_it_was_written)
 	EXPECT_EQ(0, memcmp(&written, &read, sizeof(read)));
 }
 
+TEST(points_are_read_as_they_were_written_and_fit_to_be_shown)
+{
+	struct reply *written = calloc(1, sizeof(*written));
+	struct reply *read = calloc(1, sizeof(*read));
+	struct failure why;
+	char *text;
+
+	(void)failure_set(&why, CODE_FAILED, -1, "It is \"wrong\".");
+	call_points_add(&written->points, "state", NULL);
+	call_points_add(&written->points, "disks", &why);
+	text = reply_encode(written);
+	ASSERT_EQ(0, reply_decode(text, read, NULL));
+	free(text);
+	EXPECT_EQ(0, memcmp(&written->points, &read->points, sizeof(read->points)));
+	ASSERT_EQ(0, reply_decode("{\"code\": 0, \"points\": [{\"name\": \"a\\u0007\", "
+				  "\"text\": \"b\\nc\"}]}",
+				  read, NULL));
+	EXPECT_EQ(1, read->points.nr);
+	EXPECT_STREQ("a?", read->points.list[0].name);
+	EXPECT_STREQ("b?c", read->points.list[0].text);
+	free(written);
+	free(read);
+}
+
+TEST(more_points_than_there_is_room_for_are_dropped)
+{
+	struct call_points points = { .nr = 0 };
+
+	for (int i = 0; i < CALL_POINTS_MAX + 3; i++)
+		call_points_add(&points, "one", NULL);
+	EXPECT_EQ(CALL_POINTS_MAX, points.nr);
+}
+
 /* A record of an earlier version may hold one. */
 TEST(no_epoch_is_not_among_those_in_doubt)
 {

@@ -266,6 +266,8 @@ static const struct command table[] = {
 	  "let the host at that address in, once you have compared the key that it shows" },
 	{ "test-connection", "VM", 0, false, command_test,
 	  "does the peer answer, how does it stand, and what protects the connection?" },
+	{ "ready", "VM", 0, false, command_ready,
+	  "could the VM fail over now, and come home? What is wrong, on both hosts; exit status 1 if not" },
 	{ "settings", "VM", OPTION_SETTINGS, false, command_settings,
 	  "print the replication settings; with --settings, change them first" },
 	{ "apply", "FILE", 0, false, command_apply,

@@ -87,6 +87,7 @@ const struct command *command_find(char *const *words, int *ret_nr);
 /* Where a command has more to it than a call, it has a file of its own: command_NAME.c. */
 int command_reverse(struct client *client, const struct options *o, struct failure *f);
 int command_test(struct client *client, const struct options *o, struct failure *f);
+int command_ready(struct client *client, const struct options *o, struct failure *f);
 int command_plan(struct client *client, const struct options *o, struct failure *f);
 int command_create(struct client *client, const struct options *o, struct failure *f);
 int command_settings(struct client *client, const struct options *o, struct failure *f);

@@ -13,6 +13,7 @@
 #include "daemon/delta_receive.h"
 #include "daemon/job.h"
 #include "daemon/map_import.h"
+#include "daemon/readiness.h"
 #include "daemon/split_brain.h"
 #include "daemon/trackers.h"
 #include "daemon/vm.h"
@@ -269,8 +270,15 @@ static int check_reverse(struct vm *vm, const struct call *call, struct reply *r
 
 /* --- calls --- */
 
+/* A delta that comes meanwhile is asked to come again. */
+static bool ends_by_itself(const struct job *job)
+{
+	return job && (job->r.type == JOB_RECEIVE || job->r.type == JOB_TEST_READINESS);
+}
+
 static int handle(struct daemon *d, const struct address *peer, const struct call *call,
-		  struct reply *reply, struct receive **ret_receive, struct failure *f)
+		  struct reply *reply, struct receive **ret_receive, struct vm **ret_ready,
+		  struct failure *f)
 {
 	struct vm *vm = NULL;
 	enum swap_ask ask;
@@ -282,14 +290,18 @@ static int handle(struct daemon *d, const struct address *peer, const struct cal
 	if (rc)
 		return rc;
 	split_brain_look(vm, &call->history);
-	if (call->kind == CALL_LOOK || call->kind == CALL_REVERSE_CHECK)
+	if (call->kind == CALL_LOOK || call->kind == CALL_REVERSE_CHECK || call->kind == CALL_READY)
 		describe_disks(vm, reply);
 	if (call->kind == CALL_MAP) {
 		rc = map_answer(vm, call, reply, f);
 		reply->resync = rc == -ENODATA;
 	} else if (call->kind == CALL_RECEIVE) {
 		rc = receive_prepare(vm, call, ret_receive, reply, f);
-		reply->busy = rc && vm->job && vm->job->r.type == JOB_RECEIVE;
+		reply->busy = rc && ends_by_itself(vm->job);
+	} else if (call->kind == CALL_READY) {
+		readiness_check(vm, call->bytes, &reply->points);
+		reply->busy = vm->job != NULL;
+		*ret_ready = vm;
 	} else if (call->kind == CALL_REVERSE_CHECK) {
 		rc = check_reverse(vm, call, reply, f);
 	} else if (call_asks(call->kind, &ask)) {
@@ -300,7 +312,7 @@ static int handle(struct daemon *d, const struct address *peer, const struct cal
 }
 
 void answer_call(struct daemon *d, const struct address *peer, const char *text,
-		 struct reply *reply, struct receive **ret_receive)
+		 struct reply *reply, struct receive **ret_receive, struct vm **ret_ready)
 {
 	struct reply answer = { .code = CODE_COMPLETED };
 	char peer_text[ADDRESS_TEXT_MAX];
@@ -309,9 +321,10 @@ void answer_call(struct daemon *d, const struct address *peer, const char *text,
 	int rc;
 
 	*ret_receive = NULL;
+	*ret_ready = NULL;
 	rc = call_decode(text, &call, &why);
 	if (!rc)
-		rc = handle(d, peer, &call, &answer, ret_receive, &why);
+		rc = handle(d, peer, &call, &answer, ret_receive, ret_ready, &why);
 	if (rc) {
 		answer.code = why.code;
 		(void)snprintf(answer.text, sizeof(answer.text), "%s", why.text);

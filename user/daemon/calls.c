@@ -21,6 +21,7 @@ static const char *const kind_names[NR_CALLS] = {
 	[CALL_CREATE] = "create",
 	[CALL_RECEIVE] = "receive",
 	[CALL_MAP] = "map",
+	[CALL_READY] = "ready",
 };
 
 static const enum call_kind ask_kinds[NR_SWAP_ASKS] = {
@@ -363,6 +364,31 @@ static void add_ranges(struct json_object *object, const char *name, const struc
 	(void)json_object_object_add(object, name, array);
 }
 
+void call_points_add(struct call_points *points, const char *name, const struct failure *why)
+{
+	struct call_point *point = &points->list[points->nr];
+
+	if (points->nr == CALL_POINTS_MAX)
+		return;
+	(void)snprintf(point->name, sizeof(point->name), "%s", name);
+	(void)snprintf(point->text, sizeof(point->text), "%s", why ? why->text : "");
+	points->nr++;
+}
+
+static void add_points(struct json_object *object, const struct call_points *points)
+{
+	struct json_object *array = json_object_new_array();
+
+	for (size_t i = 0; i < points->nr; i++) {
+		struct json_object *item = json_object_new_object();
+
+		json_add_text(item, "name", points->list[i].name);
+		json_add_text(item, "text", points->list[i].text);
+		(void)json_object_array_add(array, item);
+	}
+	(void)json_object_object_add(object, "points", array);
+}
+
 char *reply_encode(const struct reply *reply)
 {
 	cleanup_json struct json_object *object = json_object_new_object();
@@ -397,7 +423,30 @@ char *reply_encode(const struct reply *reply)
 	add_ranges(object, "guessed", reply->guessed, reply->nr_guessed);
 	json_add_uint(object, "next", reply->next);
 	add_history(object, &reply->history);
+	if (reply->points.nr)
+		add_points(object, &reply->points);
 	return json_text(object);
+}
+
+/* What the peer says is shown on D-Bus, and has to be fit for it. */
+static int decode_points(struct json_object *object, struct call_points *ret, struct failure *f)
+{
+	struct json_object *array = NULL;
+	int rc = json_get_array(what, object, "points", false, CALL_POINTS_MAX, &array, f);
+
+	for (size_t i = 0; !rc && array && i < json_object_array_length(array); i++) {
+		struct json_object *item = json_object_array_get_idx(array, i);
+		struct call_point *point = &ret->list[i];
+		struct call_point raw = { 0 };
+
+		rc = json_get_text(what, item, "name", true, raw.name, sizeof(raw.name), f);
+		if (!rc)
+			rc = json_get_text(what, item, "text", true, raw.text, sizeof(raw.text), f);
+		text_make_printable(raw.name, strlen(raw.name), point->name, sizeof(point->name));
+		text_make_printable(raw.text, strlen(raw.text), point->text, sizeof(point->text));
+		ret->nr = i + 1;
+	}
+	return rc;
 }
 
 static int decode_range(struct json_object *array, size_t i, struct extent *ret, struct failure *f)
@@ -515,6 +564,8 @@ int reply_decode(const char *text, struct reply *ret, struct failure *f)
 		rc = json_get_uint(what, object, "next", false, INT64_MAX, &reply->next, f);
 	if (!rc)
 		rc = decode_history(object, &reply->history, f);
+	if (!rc)
+		rc = decode_points(object, &reply->points, f);
 	if (rc)
 		return rc;
 	reply->code = (uint32_t)code;

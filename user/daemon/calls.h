@@ -14,6 +14,10 @@
  *			instant of the VM's; else what was read from disks in use may be torn.
  *			"bytes": of disk that it covers
  *
+ *	"ready"		would you let the VM fail over, and come home? The callee looks at its half, calls the
+ *			caller back at the address that it has of it, and says in "points" what it found.
+ *			A host that does not know the call refuses it as it does another version
+ *
  *	"map"		what may differ from the base on one of your disks, in bytes, from "start" on?
  *
  *	CALL	{"call", "version": 4, "vm", "name", "base", "epoch", "aborted": [{"epoch"}],
@@ -23,7 +27,9 @@
  *	REPLY	{"code", "text", "busy", "resync", "base", "mode", "state", "facing", "term", "session", "nonce",
  *		 "disks": [{"name", "size", "map", "lost", "dirty", "blank"}],
  *		 "aborted": [{"epoch"}], "ranges": [FIRST, LENGTH, ...], "guessed": [FIRST, LENGTH, ...],
- *		 "next", "history"}
+ *		 "next", "history", "points": [{"name", "text"}]}
+ *
+ * "points": what has to hold, and in "text" why it does not; "": it does.
  *
  * "history": {"mode", "state", "facing", "since", "term", "base", "written"}: what the VM did on the host
  * that speaks.
@@ -31,7 +37,8 @@
  * "guessed": where "ranges" are dirty only because the host went down while something was written near by;
  * of the whole disk, with the first part of its map. What is not named there is certain, as far as is known.
  *
- * "busy": the delta before is still on its way to the disks; come again. "resync": no delta, or no map,
+ * "busy": the delta before is still on its way to the disks; come again. In ready: a job runs, and the base
+ * may be another one soon. "resync": no delta, or no map,
  * will do: the disks have to be compared.
  *
  * "epoch" is, in reverse and failover, the one that the caller received last and may hold (see
@@ -61,6 +68,7 @@
 #define CALLS_VERSION  4
 #define CALL_DISKS_MAX 256
 #define CALL_RANGES_MAX 1024
+#define CALL_POINTS_MAX 16
 
 enum call_kind {
 	CALL_LOOK,
@@ -72,6 +80,7 @@ enum call_kind {
 	CALL_CREATE,
 	CALL_RECEIVE,
 	CALL_MAP,
+	CALL_READY,
 	NR_CALLS
 };
 
@@ -111,7 +120,7 @@ struct call {
 	bool convert;
 	bool full;
 	bool instant;
-	uint64_t bytes;
+	uint64_t bytes; /* receive: that it covers; ready: that the next one would */
 	char disk[DISK_NAME_MAX + 1]; /* map */
 	uint64_t start; /* map */
 	struct history history;
@@ -124,6 +133,17 @@ struct reply_disk {
 	bool map_lost;
 	uint64_t dirty_bytes;
 	bool blank;
+};
+
+/* One thing that has to hold. */
+struct call_point {
+	char name[32];
+	char text[512]; /* what is wrong, and what to do; "": it holds */
+};
+
+struct call_points {
+	struct call_point list[CALL_POINTS_MAX];
+	size_t nr;
 };
 
 struct reply {
@@ -147,6 +167,7 @@ struct reply {
 	size_t nr_guessed;
 	uint64_t next; /* where the map goes on; 0: these were the last */
 	struct history history;
+	struct call_points points; /* ready */
 };
 
 /** call_asks - which of role_swap.h's calls is it? False: none. */
@@ -161,6 +182,9 @@ const struct reply_disk *reply_find_disk(const struct reply *reply, const char *
  */
 void call_of_relationship(enum call_kind kind, const struct relationship_record *r,
 			  struct call *ret);
+
+/** call_points_add - NULL: it holds. Beyond CALL_POINTS_MAX nothing is added. */
+void call_points_add(struct call_points *points, const char *name, const struct failure *why);
 
 char *call_encode(const struct call *call); /* malloc()ed; NULL when out of memory */
 

@@ -27,6 +27,7 @@
 #include "daemon/losses.h"
 #include "daemon/objects.h"
 #include "daemon/peer.h"
+#include "daemon/ready.h"
 #include "daemon/schedule.h"
 #include "daemon/takeover.h"
 #include "daemon/talk.h"
@@ -41,8 +42,10 @@ static void daemon_clear(struct daemon *d)
 	listener_stop(d);
 	schedule_stop(d);
 	losses_stop(d);
-	for (struct vm *vm = d->vms; vm; vm = vm->next)
+	for (struct vm *vm = d->vms; vm; vm = vm->next) {
 		takeover_forget(vm);
+		ready_forget(vm);
+	}
 	job_free_all(d);
 	vm_free_all(d);
 	store_close(d->store);

@@ -4,12 +4,12 @@
  * loop, and no turn waits for a peer or a transfer.
  *
  *	*_object				what D-Bus shows
- *	reverse, takeover, delta, delta_receive, answer
+ *	reverse, takeover, delta, delta_receive, ready, answer
  *						operations: one at a time on a VM, with a job
  *	create, apply, adopt			relationships begin
  *	schedule				begins deltas when they are due
  *	peer, talk, listener, worker, journals, received, trackers, images, map_import,
- *	fence, losses, labels
+ *	fence, losses, labels, readiness
  *						what operations talk to
  *	vm, job					what is remembered
  *	relationship, role_swap, reverse_plan, adoption, calls, progress

@@ -36,6 +36,7 @@ struct host_config {
 	uint64_t vm_timeout; /* seconds */
 	uint64_t guard_timeout; /* seconds */
 	char guard_policy[16];
+	uint64_t ready_interval; /* seconds; 0: never */
 	uint64_t max_transfers;
 	uint64_t send_rate; /* bytes per second */
 	char replica_paths[1024];

@@ -43,6 +43,7 @@ static const struct {
 	{ JOB_STATISTICS, "reading statistics" },
 	{ JOB_TEST_CONNECTION, "testing the connection" },
 	{ JOB_SEND_INITIAL, "sending the initial replica" },
+	{ JOB_TEST_READINESS, "testing the readiness" },
 };
 
 static const char *const state_names[] = {

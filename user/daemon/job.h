@@ -33,6 +33,7 @@ enum job_type {
 	JOB_STATISTICS = 111,
 	JOB_TEST_CONNECTION = 115,
 	JOB_SEND_INITIAL = 116,
+	JOB_TEST_READINESS = 130, /* ours */
 };
 
 enum job_state {

@@ -115,6 +115,15 @@ int journal_make(struct daemon *d, const struct call *call, char ret_path[PATH_M
 	return 0;
 }
 
+int journal_check_room(const struct daemon *d, uint64_t bytes, struct failure *f)
+{
+	struct wire_begin begin = { .nr_disks = 1, .bytes_total = bytes };
+
+	if (strcmp(d->config.receive_mode, "direct") == 0)
+		return failure_set(f, CODE_NOT_SUPPORTED, -EOPNOTSUPP, "receive-mode is direct");
+	return check_room(directory_of(d), journal_bytes_needed(&begin), f);
+}
+
 void journal_remove(const char *path)
 {
 	if (path[0] && unlink(path) < 0 && errno != ENOENT)

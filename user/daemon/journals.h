@@ -23,6 +23,12 @@ int journal_make(struct daemon *d, const struct call *call, char ret_path[PATH_M
 		 struct failure *f);
 
 /**
+ * journal_check_room - would there be room for the journal of a delta of @bytes? Beside the one that is
+ * there, if there is one. -EOPNOTSUPP: the settings ask for none.
+ */
+int journal_check_room(const struct daemon *d, uint64_t bytes, struct failure *f);
+
+/**
  * journal_is_partial - does the journal of @vm hold the beginning of a delta, which may be gone on with?
  * False also when nobody can tell.
  */

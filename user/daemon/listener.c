@@ -14,6 +14,7 @@
 #include "daemon/answer.h"
 #include "daemon/peer.h"
 #include "daemon/delta_receive.h"
+#include "daemon/ready.h"
 
 /* Anyone can make lines in the log by connecting: so many in so long, and then their number. */
 #define LOG_LINES   10U
@@ -25,6 +26,7 @@ struct visitor {
 	struct listener *listener;
 	struct conn *conn;
 	struct receive *receive; /* accepted; starts when the reply is out */
+	struct ready_answer *ready; /* is being found; the reply waits for it */
 };
 
 /* Who was refused, and how: the fingerprint of its key, or its address. */
@@ -100,6 +102,7 @@ static void visitor_remove(struct visitor *v)
 		at = &(*at)->next;
 	*at = v->next;
 	v->listener->nr_visitors--;
+	ready_answer_free_at(&v->ready);
 	conn_free_at(&v->conn);
 	free(v);
 }
@@ -135,13 +138,31 @@ static void on_replied(void *context, int error, const struct failure *why, cons
 		listen_on(v);
 }
 
+static void send_reply(struct visitor *v, const struct reply *reply)
+{
+	cleanup_free char *answer = reply_encode(reply);
+	struct failure why;
+
+	if (answer && conn_send_reply(v->conn, answer, peer_timeout_us(v->listener->daemon), on_replied, v,
+				      &why) == 0)
+		return;
+	(void)failure_set(&why, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+	on_replied(v, -ENOMEM, &why, NULL);
+}
+
+static void on_ready(void *context, const struct reply *reply)
+{
+	struct visitor *v = context;
+
+	send_reply(v, reply);
+}
+
 static void on_call(void *context, int error, const struct failure *why, const char *text)
 {
 	struct visitor *v = context;
 	struct daemon *d = v->listener->daemon;
-	cleanup_free char *answer = NULL;
+	struct vm *ready = NULL;
 	struct reply reply;
-	struct failure failure;
 
 	if (error) {
 		if (error == -EPROTO)
@@ -152,13 +173,9 @@ static void on_call(void *context, int error, const struct failure *why, const c
 		visitor_remove(v);
 		return;
 	}
-	answer_call(d, conn_peer(v->conn), text, &reply, &v->receive);
-	answer = reply_encode(&reply);
-	if (answer &&
-	    conn_send_reply(v->conn, answer, peer_timeout_us(d), on_replied, v, &failure) == 0)
-		return;
-	(void)failure_set(&failure, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
-	on_replied(v, -ENOMEM, &failure, NULL);
+	answer_call(d, conn_peer(v->conn), text, &reply, &v->receive, &ready);
+	if (!ready || ready_answer_start(ready, &reply, on_ready, v, &v->ready))
+		send_reply(v, &reply);
 }
 
 /* --- accepting --- */

@@ -57,7 +57,8 @@ static int enumerate(sd_bus *bus, const char *prefix, void *context, char ***ret
 
 BUS_GETTER(get_text)
 {
-	const struct relationship_record *r = &((const struct vm *)context)->r;
+	const struct vm *vm = context;
+	const struct relationship_record *r = &vm->r;
 	const char *text = "";
 
 	if (strcmp(property, "ElementName") == 0)
@@ -67,11 +68,11 @@ BUS_GETTER(get_text)
 	else if (strcmp(property, "ReplicationStateName") == 0)
 		text = state_name(r->state);
 	else if (strcmp(property, "ReplicationHealthName") == 0)
-		text = health_name(r->health);
+		text = health_name(vm_health(vm));
 	else if (strcmp(property, "Peer") == 0)
 		text = r->peer;
 	else if (strcmp(property, "LastError") == 0)
-		text = r->last_error;
+		text = vm_last_error(vm);
 	else if (strcmp(property, "ReplicationSettingData") == 0)
 		text = r->settings ? r->settings : "{}";
 	return sd_bus_message_append(reply, "s", text);
@@ -95,13 +96,13 @@ BUS_GETTER(get_uuid)
 
 BUS_GETTER(get_u16)
 {
-	const struct relationship_record *r = &((const struct vm *)context)->r;
-	unsigned int number = r->state;
+	const struct vm *vm = context;
+	unsigned int number = vm->r.state;
 
 	if (strcmp(property, "ReplicationMode") == 0)
-		number = r->mode;
+		number = vm->r.mode;
 	else if (strcmp(property, "ReplicationHealth") == 0)
-		number = r->health;
+		number = vm_health(vm);
 	return sd_bus_message_append(reply, "q", (uint16_t)number);
 }
 

@@ -15,6 +15,7 @@
 #include "base/macro.h"
 #include "daemon/delta.h"
 #include "daemon/job.h"
+#include "daemon/ready.h"
 #include "daemon/takeover.h"
 #include "daemon/vm.h"
 #include "daemon/vm_settings.h"
@@ -182,6 +183,7 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *context)
 		for (struct vm *vm = d->vms; vm; vm = vm->next) {
 			if (vm_is_held(vm))
 				guard(vm);
+			ready_when_due(vm);
 		}
 		send_what_is_due(d);
 	}

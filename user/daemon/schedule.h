@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What happens by itself: a delta every ReplicationInterval, at most `max-transfers` at once, and
- * the question after a boot whether the VM may run here.
+ * What happens by itself: a delta every ReplicationInterval, at most `max-transfers` at once, the
+ * question after a boot whether the VM may run here, and once a day the one whether it is ready.
  */
 #ifndef FAILBACK_DAEMON_SCHEDULE_H
 #define FAILBACK_DAEMON_SCHEDULE_H

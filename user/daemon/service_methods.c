@@ -17,6 +17,7 @@
 #include "daemon/create.h"
 #include "daemon/delta.h"
 #include "daemon/job.h"
+#include "daemon/ready.h"
 #include "daemon/reverse.h"
 #include "daemon/schedule.h"
 #include "daemon/takeover.h"
@@ -141,6 +142,7 @@ int method_simple(sd_bus_message *message, void *context, sd_bus_error *error)
 		{ "CommitFailover", JOB_COMMIT, takeover_commit },
 		{ "YieldToPeer", JOB_STATE_CHANGE, takeover_yield },
 		{ "ForceStart", JOB_STATE_CHANGE, takeover_start },
+		{ "TestReadiness", JOB_TEST_READINESS, ready_start },
 		{ REMOVE_METHOD, JOB_REMOVE, remove_start },
 	};
 	const char *member = sd_bus_message_get_member(message);

@@ -167,6 +167,7 @@ static const sd_bus_vtable vtable[] = {
 	SIMPLE_METHOD("CommitFailover"),
 	SIMPLE_METHOD("YieldToPeer"),
 	SIMPLE_METHOD("ForceStart"),
+	SIMPLE_METHOD("TestReadiness"),
 	SIMPLE_METHOD("RemoveReplicationRelationship"),
 	SD_BUS_METHOD_WITH_ARGS("RequestReplicationStateChange",
 				SD_BUS_ARGS("o", ComputerSystem, "q", RequestedState),

@@ -84,7 +84,7 @@ static char *to_json(const struct vm *vm, const struct statistics *s, uint64_t n
 		json_add_uint(object, "PendingReplicationSize", pending);
 	json_add_uint(object, "ReplicationLatency", s->latency_us / 1000000);
 	json_add_uint(object, "MaxReplicationLatency", s->latency_max_us / 1000000);
-	json_add_uint(object, "ReplicationHealth", vm->r.health);
+	json_add_uint(object, "ReplicationHealth", vm_health(vm));
 	json_add_uint(object, "NetworkBytes", s->bytes_sent);
 	return json_text(object);
 }

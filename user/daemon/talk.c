@@ -32,6 +32,12 @@ void talk_free_at(struct talk **at)
 
 static void on_reply(void *context, int error, const struct failure *why, const char *text);
 
+/* Before the answer to "ready" the peer calls this host, which may take it twice as long. */
+static uint64_t patience_us(const struct talk *talk)
+{
+	return peer_timeout_us(talk->vm->daemon) * (talk->call.kind == CALL_READY ? 3 : 1);
+}
+
 static int say(struct talk *talk, struct failure *f)
 {
 	cleanup_free char *text = NULL;
@@ -40,7 +46,7 @@ static int say(struct talk *talk, struct failure *f)
 	text = call_encode(&talk->call);
 	if (!text)
 		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
-	return conn_call(talk->conn, text, peer_timeout_us(talk->vm->daemon), on_reply, talk, f);
+	return conn_call(talk->conn, text, patience_us(talk), on_reply, talk, f);
 }
 
 /* 0: the conversation goes on; 1: it is over. */

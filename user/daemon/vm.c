@@ -16,6 +16,7 @@
 #include "daemon/journals.h"
 #include "daemon/labels.h"
 #include "daemon/objects.h"
+#include "daemon/ready.h"
 #include "daemon/split_brain.h"
 #include "daemon/trackers.h"
 #include "lib/bus.h"
@@ -176,6 +177,7 @@ int vm_remove(struct vm *vm, struct failure *f)
 	while (*at != vm)
 		at = &(*at)->next;
 	*at = vm->next;
+	ready_forget(vm);
 	for (struct job *job = d->jobs; job; job = job->next) {
 		if (job->vm == vm)
 			job->vm = NULL;
@@ -252,6 +254,16 @@ int vm_copy_disks(const struct vm *vm, struct disk_record **ret, struct failure 
 		memcpy(disks, vm->r.disks, vm->r.nr_disks * sizeof(*disks));
 	*ret = disks;
 	return 0;
+}
+
+unsigned int vm_health(const struct vm *vm)
+{
+	return vm->not_ready[0] ? max_of(vm->r.health, (unsigned int)HEALTH_WARNING) : vm->r.health;
+}
+
+const char *vm_last_error(const struct vm *vm)
+{
+	return vm->r.last_error[0] ? vm->r.last_error : vm->not_ready;
 }
 
 struct relationship_role vm_role(const struct vm *vm)

@@ -8,6 +8,8 @@
 #include "daemon/relationship.h"
 #include "daemon/role_swap.h"
 
+struct ready;
+struct ready_answer;
 struct takeover;
 struct written_label;
 
@@ -39,6 +41,10 @@ struct vm {
 	struct written_label *labels; /* of its disks (labels.h); NULL: none is known to be written */
 	size_t nr_labels;
 	bool label_failed; /* one could not be written, which was logged */
+	uint64_t ready_due_ns; /* when the schedule asks next whether it is ready (ready.h); 0: not known yet */
+	char not_ready[512]; /* what it found the last time; "": nothing */
+	struct ready *asking; /* that by itself, now; NULL: nobody asks */
+	struct ready_answer *answering; /* the peer's question whether it is; NULL: none */
 	uint64_t silent_since_ns; /* the peer's last word, or when its word was first wanted; 0: never */
 };
 
@@ -84,6 +90,13 @@ void vm_forget_guesses(struct vm *vm);
 
 /** vm_remove - forget the relationship; frees @vm. */
 int vm_remove(struct vm *vm, struct failure *f);
+
+/**
+ * vm_health, vm_last_error - of the record, and of what `not_ready` says where the record has nothing to
+ * say that is as bad.
+ */
+unsigned int vm_health(const struct vm *vm);
+const char *vm_last_error(const struct vm *vm);
 
 struct relationship_role vm_role(const struct vm *vm);
 

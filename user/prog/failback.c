@@ -35,12 +35,12 @@ static void print_help(void)
 			     options[i].value ? options[i].value : "", options[i].doc);
 	(void)printf(
 		"  --help, --version\n\n"
-		"VM is a name or a UUID. Exit status: 0 done, 1 verify: they differ, 2 wrong usage, 10 failed, 11 access "
-		"denied,\n"
-		"12 not supported, 13 status unknown, 14 time-out, 15 invalid parameter, 16 in "
-		"use, 17 invalid\n"
-		"state, 18 incorrect data type, 19 not available, 20 out of memory, 21 file not "
-		"found.\n");
+		"VM is a name or a UUID. Exit status: 0 done, 1 verify: they differ, ready: it is not, 2 "
+		"wrong usage, 10 failed,\n"
+		"11 access denied, 12 not supported, 13 status unknown, 14 time-out, 15 invalid "
+		"parameter, 16 in use,\n"
+		"17 invalid state, 18 incorrect data type, 19 not available, 20 out of memory, 21 file "
+		"not found.\n");
 }
 
 static int usage_error(const char *fmt, ...) printf_like(1, 2);

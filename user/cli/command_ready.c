@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "cli/command.h"
+#include "cli/follow.h"
+#include "lib/output.h"
+
+#define EXIT_NOT_READY 1
+
+static const char *text_of(struct json_object *object, const char *name)
+{
+	struct json_object *value = NULL;
+
+	(void)json_object_object_get_ex(object, name, &value);
+	return value ? json_object_get_string(value) : "";
+}
+
+static bool is_true(struct json_object *object, const char *name)
+{
+	struct json_object *value = NULL;
+
+	return json_object_object_get_ex(object, name, &value) && json_object_get_boolean(value);
+}
+
+static void print_point(struct json_object *point)
+{
+	bool here = strcmp(text_of(point, "where"), "here") == 0;
+
+	(void)printf("  %-5s %-12s %s\n", here ? "here" : "peer", text_of(point, "name"),
+		     is_true(point, "ok") ? "ok" : text_of(point, "text"));
+}
+
+static void print_result(struct json_object *result)
+{
+	struct json_object *points = NULL;
+	size_t nr = 0;
+
+	if (json_object_object_get_ex(result, "points", &points))
+		nr = json_object_array_length(points);
+	for (size_t i = 0; i < nr; i++)
+		print_point(json_object_array_get_idx(points, i));
+	(void)printf("VM %s could %s (peer: %s).\n", text_of(result, "vm"),
+		     is_true(result, "ready") ? "fail over now, and come home" :
+						"not fail over now, or not come home",
+		     text_of(result, "peer"));
+}
+
+int command_ready(struct client *client, const struct options *o, struct failure *f)
+{
+	cleanup_json struct json_object *result = NULL;
+	cleanup_free struct client_job *job = calloc(1, sizeof(*job));
+	char path[BUS_PATH_MAX];
+	char job_path[BUS_PATH_MAX];
+	int rc;
+
+	if (!job)
+		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+	rc = client_find_vm(client, o->operand, path, f);
+	if (!rc)
+		rc = client_act(client, "TestReadiness", path, job_path, f);
+	if (!rc)
+		rc = await_job(client, job_path, job, f);
+	if (!rc)
+		rc = json_parse_object("the answer", job->result, &result, f);
+	if (!rc && o->json)
+		rc = output_print(result, f);
+	if (rc)
+		return rc;
+	if (!o->json)
+		print_result(result);
+	return is_true(result, "ready") ? 0 : EXIT_NOT_READY;
+}
