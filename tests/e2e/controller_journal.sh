@@ -57,6 +57,26 @@ touch "$TMPDIR/a.kernel/vm1-disk0/store"
 check "a delta from an image" on a failback resume vm1
 check_equal "makes it one" "$(vm_property b Consistent)" true
 
+# --- a record of before `apply` minded the journal: it names a file, and no epoch ---
+
+# set_record <SQL>: of b, which is down
+set_record()
+{
+	python3 -c 'import sqlite3, sys; sqlite3.connect(sys.argv[1], isolation_level=None).execute("UPDATE relationships SET " + sys.argv[2])' \
+		"$TMPDIR/b.state/failback.db" "$1"
+}
+down
+truncate -s 64K "$TMPDIR/b.state/$vm.journal"
+set_record "journal = '$TMPDIR/b.state/$vm.journal', inconsistent = 1, instant = 1"
+up b --receive-mode direct
+check_fails "a journal that nothing was written to proves nothing of the disks" 17 'hold no instant' \
+	on b failback failover --force vm1
+check_equal "and is gone then" "$(ls "$TMPDIR/b.state" | grep -c journal)" 0
+stop_daemon b
+set_record "inconsistent = 0"
+up a
+up b --receive-mode direct
+
 # --- no room ---
 
 mkdir "$TMPDIR/small"

@@ -281,7 +281,8 @@ static int record_settled(struct vm *vm, const struct uuid *held, const struct c
 	struct relationship_record next = vm->r;
 	int rc;
 
-	if (call && uuid_equal(held, &vm->r.epoch))
+	/* A record that names no epoch has none that could be held. */
+	if (call && !uuid_is_nil(held) && uuid_equal(held, &vm->r.epoch))
 		return receive_record(vm, call, covered, f);
 	next.journal[0] = '\0';
 	next.epoch = nil;
