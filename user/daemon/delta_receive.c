@@ -438,6 +438,23 @@ static int record_incoming(struct receive *receive, const char *journal, struct 
 	return vm_change(vm, &next, f);
 }
 
+/* Nothing was written, but for what a journal held before. */
+static void forget_incoming(struct receive *receive)
+{
+	struct vm *vm = receive->vm;
+	struct relationship_record next = vm->r;
+	char journal[PATH_MAX];
+
+	if (receive->resumes)
+		return;
+	memcpy(journal, vm->r.journal, sizeof(journal));
+	next.journal[0] = '\0';
+	memset(&next.epoch, 0, sizeof(next.epoch));
+	next.inconsistent = receive->was_inconsistent;
+	if (vm_change(vm, &next, NULL) == 0)
+		journal_remove(journal);
+}
+
 /* How it is received, and if not with a journal, why not: the result of the job. */
 static void tell_mode(struct receive *receive, const struct failure *why)
 {
@@ -493,8 +510,10 @@ int receive_prepare(struct vm *vm, const struct call *call, struct receive **ret
 		return rc;
 	}
 	receive->job = job_start(vm, JOB_RECEIVE, f);
-	if (!receive->job)
+	if (!receive->job) {
+		forget_incoming(receive);
 		return -EIO;
+	}
 	receive->job->operation = receive;
 	tell_mode(receive, &direct);
 	receive_find_blank(call, receive->fds, reply);
@@ -535,16 +554,6 @@ void receive_start(struct receive *receive, int fd, enum protection protection)
 
 void receive_abandon(struct receive *receive, const struct failure *why)
 {
-	struct vm *vm = receive->vm;
-	struct relationship_record next = vm->r;
-	char journal[PATH_MAX];
-
-	memcpy(journal, vm->r.journal, sizeof(journal));
-	next.journal[0] = '\0';
-	memset(&next.epoch, 0, sizeof(next.epoch));
-	next.inconsistent = receive->was_inconsistent;
-	/* Nothing was written, but for what a journal held before. */
-	if (!receive->resumes && vm_change(vm, &next, NULL) == 0)
-		journal_remove(journal);
+	forget_incoming(receive);
 	fail(receive, why);
 }
