@@ -74,6 +74,8 @@ check "... the first stays out of sight" test -e "$TMPDIR/b.kernel/vm2-disk0.rep
 check "... and the second is told" grep -q 'must not run here, but: Disk disk1 .* is open' "$TMPDIR/b.log"
 jq '.relationships[0].disks[1].path = .relationships[0].disks[0].path' "$TMPDIR/second.json" >"$TMPDIR/twice.json"
 check_fails "one disk twice is refused" 15 'disk0 of VM vm2 has it' on b failback apply "$TMPDIR/twice.json"
+jq '.relationships += .relationships' "$TMPDIR/second.json" >"$TMPDIR/twice.json"
+check_fails "one VM twice is refused, and as that" 15 'Two relationships are for one VM: "vm2" and "vm2"' on b failback apply "$TMPDIR/twice.json"
 check "the second VM is removed" on b failback remove vm2
 rm -r "$TMPDIR/b.kernel/vm2-disk0.replica" "$TMPDIR/b.kernel/other"
 

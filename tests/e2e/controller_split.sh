@@ -148,5 +148,7 @@ check "... and shows the VM its disk" faces a
 check "... and sends" wait_for 20 on a failback resume vm1
 give_word
 stop_daemon b
+check_fails "when the peer is dead, it does not go on, and the way is told" 19 'If the peer is dead, and the VM does not run there: .failback start --force vm1' \
+	on a failback resume vm1
 check "when the peer is dead, it is started by force" on a failback start --force vm1
 check_equal "... in its state" "$(role a), $(vm_property a MayRun), $(faces a && echo shown)" "1 3, true, shown"

@@ -86,12 +86,18 @@ TEST(the_roles_that_reverse_needs_are_named)
 	EXPECT_STREQ("Replica in state 5 (Recovered) or Replica in state 6 (Committed)", text);
 }
 
-TEST(a_text_that_does_not_fit_is_cut_and_ended)
+TEST(roles_that_find_no_room_are_left_out_whole)
 {
-	char text[9] = "xxxxxxxx";
+	char text[80];
 
-	relationship_needs(EVENT_REVERSE, text, sizeof(text));
-	EXPECT_STREQ("Replica ", text);
+	relationship_needs(EVENT_REVERSE, text, 64);
+	EXPECT_STREQ("Replica in state 5 (Recovered), ...", text);
+	relationship_needs(EVENT_REVERSE, text, 37);
+	EXPECT_STREQ("Replica in state 5 (Recovered), ...", text);
+	relationship_needs(EVENT_REVERSE, text, 35);
+	EXPECT_STREQ(", ...", text);
+	relationship_needs(EVENT_REVERSE, text, 4);
+	EXPECT_STREQ(", .", text);
 }
 
 TEST(every_number_has_a_name)

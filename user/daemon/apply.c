@@ -378,19 +378,25 @@ static int check_journal(struct vm *vm, const struct relationship_record *r, str
 			   vm->r.name, vm->r.name);
 }
 
+static int check_vms(const struct batch *batch, struct failure *f)
+{
+	for (size_t i = 0; i < batch->nr; i++) {
+		for (size_t j = 0; j < i; j++) {
+			if (uuid_equal(&batch->records[i].vm, &batch->records[j].vm))
+				return failure_set(f, CODE_INVALID_PARAMETER, -EEXIST,
+						   "Two relationships are for one VM: \"%.64s\" and "
+						   "\"%.64s\".",
+						   batch->records[j].name, batch->records[i].name);
+		}
+	}
+	return 0;
+}
+
 static int check_batch(struct daemon *d, const struct batch *batch, struct failure *f)
 {
 	for (size_t i = 0; i < batch->nr; i++) {
 		struct vm *vm = vm_find(d, &batch->records[i].vm);
 
-		for (size_t j = 0; j < i; j++) {
-			if (uuid_equal(&batch->records[i].vm, &batch->records[j].vm))
-				return failure_set(
-					f, CODE_INVALID_PARAMETER, -EEXIST,
-					"Two relationships are for one VM: \"%.64s\" and "
-					"\"%.64s\".",
-					batch->records[j].name, batch->records[i].name);
-		}
 		if (vm && !same_configuration(&vm->r, &batch->records[i])) {
 			int rc = vm_check_readable(vm, f);
 
@@ -454,6 +460,8 @@ int apply_relationships(struct daemon *d, const char *json, bool *ret_changed, c
 	int rc;
 
 	rc = read_batch(json, &batch, f);
+	if (!rc)
+		rc = check_vms(&batch, f);
 	if (!rc)
 		rc = check_claims(d, &batch, f);
 	if (!rc)

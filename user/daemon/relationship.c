@@ -257,17 +257,33 @@ void relationship_role_text(struct relationship_role role, char *buf, size_t siz
 	append_role(buf, size, role);
 }
 
+/* False: @role has no room, nor has what would stand for those after it. */
+static bool append_or(char *buf, size_t size, const char *role, const char *rest)
+{
+	const char *or = buf[0] ? " or " : "";
+
+	if (strlen(buf) + strlen(or) + strlen(role) + strlen(rest) >= size)
+		return false;
+	append(buf, size, "%s%s", or, role);
+	return true;
+}
+
 void relationship_needs(enum relationship_event event, char *buf, size_t size)
 {
+	static const char rest[] = ", ...";
+	char role[96];
+
 	buf[0] = '\0';
 	for (unsigned int i = 0; i < NR_STATES * (MODE_REPLICA + 1); i++) {
 		struct relationship_role from = { i % (MODE_REPLICA + 1), i / (MODE_REPLICA + 1) };
 
 		if (!find_step(from, event))
 			continue;
-		if (buf[0])
-			append(buf, size, " or ");
-		append_role(buf, size, from);
+		relationship_role_text(from, role, sizeof(role));
+		if (append_or(buf, size, role, rest))
+			continue;
+		append(buf, size, "%s", rest);
+		return;
 	}
 }
 

@@ -107,7 +107,7 @@ bool relationship_step(struct relationship_role from, enum relationship_event ev
 
 /**
  * relationship_needs - what @event needs, as text: "Primary in state 4 (Prepared for planned
- * failover) or ...". Always NUL-terminated; cut off when @size is too small.
+ * failover) or ...". Always NUL-terminated. Roles that find no room are left out, whole: ", ...".
  */
 void relationship_needs(enum relationship_event event, char *buf, size_t size);
 

@@ -276,6 +276,23 @@ static void start_vm(struct takeover *t)
 		job_set_status(t->job, "starting the VM");
 }
 
+/* What the operator may decide, if he knows that the peer is dead. */
+static void tell_way_without_peer(const struct takeover *t, const struct failure *why,
+				  struct failure *ret)
+{
+	const char *name = t->vm->r.name;
+
+	if (t->ask == SWAP_FAILOVER && !t->force)
+		(void)failure_set(ret, (enum code)why->code, 0,
+				  "%.380s If the primary is dead: `failback failover --force %.64s`.",
+				  why->text, name);
+	else if (t->ask == SWAP_RESUME)
+		(void)failure_set(ret, (enum code)why->code, 0,
+				  "%.300s If the peer is dead, and the VM does not run there: `failback "
+				  "start --force %.64s`.",
+				  why->text, name);
+}
+
 static void on_end(void *context, const struct failure *why, const struct reply *reply, bool asked)
 {
 	struct takeover *t = context;
@@ -290,12 +307,8 @@ static void on_end(void *context, const struct failure *why, const struct reply 
 	} else if (why) {
 		failure = *why;
 		rc = -EREMOTEIO;
-		if (t->ask == SWAP_FAILOVER && !t->force &&
-		    (why->code == CODE_NOT_AVAILABLE || why->code == CODE_TIMEOUT))
-			(void)failure_set(&failure, (enum code)why->code, rc,
-					  "%.380s If the primary is dead: `failback failover "
-					  "--force %.64s`.",
-					  why->text, t->vm->r.name);
+		if (why->code == CODE_NOT_AVAILABLE || why->code == CODE_TIMEOUT)
+			tell_way_without_peer(t, why, &failure);
 	} else {
 		rc = take(t, reply, &failure);
 	}

@@ -323,10 +323,9 @@ int trackers_check_unwritten(const struct relationship_record *r, struct failure
 		    !(info.dirty_active + info.dirty_frozen))
 			continue;
 		return failure_set(
-			f, CODE_NOT_SUPPORTED, -ESTALE,
-			"Disk %s of VM %.64s was written to (tracker %s) after its last delta: "
-			"what was written would be lost without a compare, which this version "
-			"lacks.",
+			f, CODE_INVALID_STATE, -ESTALE,
+			"Disk %s of VM %.64s was written to (tracker %s) after its last delta: make a new "
+			"plan.",
 			disk->name, r->name, disk->tracker);
 	}
 	return 0;

@@ -77,7 +77,7 @@ int trackers_check_all_own(const struct relationship_record *r, struct failure *
 int trackers_check_closed(const struct relationship_record *r, struct failure *f);
 
 /**
- * trackers_check_unwritten - CODE_NOT_SUPPORTED names the first disk that was written since the
+ * trackers_check_unwritten - CODE_INVALID_STATE names the first disk that was written since the
  * last delta. Trackers that were not noted, or are not there any more, prove nothing: they pass.
  */
 int trackers_check_unwritten(const struct relationship_record *r, struct failure *f);

@@ -275,7 +275,7 @@ int vm_apply_event(const struct vm *vm, enum relationship_event event,
 		   struct relationship_record *next, struct failure *f)
 {
 	struct relationship_role to;
-	char needs[256];
+	char needs[320];
 	char role[96];
 
 	if (!relationship_step(vm_role(vm), event, &to)) {
