@@ -10,7 +10,6 @@
 . "$top/tests/powercut/powercut.bash"
 requires nbdkit qemu-system-x86_64 sqlite3 debugfs jq
 
-MiB=$((1 << 20))
 seed=$(new_seed)
 diag "seed=$seed"
 kernel=6.1
@@ -59,6 +58,18 @@ at()
 	return "$(<"$share/done")"
 }
 
+# halted <host>: it goes by itself, and scripts/vm says whether all was well
+halted()
+{
+	local rc=0
+
+	: >"$TMPDIR/$1/share/halt"
+	wait "${guest[$1]}" || rc=$?
+	guest[$1]=
+	[ $rc = 0 ] || cat "$TMPDIR/$1/console"
+	return $rc
+}
+
 # power_cut <host> <directory>: leaves there what its disks hold then
 power_cut()
 {
@@ -70,11 +81,12 @@ power_cut()
 
 switch_off()
 {
-	[ -n "${guest[$1]:-}" ] || return 0
-	kill -TERM "${guest[$1]}" 2>/dev/null || true
-	wait "${guest[$1]}" 2>/dev/null || true
-	guest[$1]=
-	kill -KILL "${server[$1]}" 2>/dev/null || true
+	if [ -n "${guest[$1]:-}" ]; then
+		kill -TERM "${guest[$1]}" 2>/dev/null || true
+		wait "${guest[$1]}" 2>/dev/null || true
+		guest[$1]=
+	fi
+	[ -z "${server[$1]:-}" ] || kill -KILL "${server[$1]}" 2>/dev/null || true
 }
 cleanup_fn eval 'switch_off a; switch_off b'
 
@@ -192,6 +204,12 @@ check "its file system is in order" at a 'stop_vm; e2fsck -fn /dev/mapper/vm1-di
 
 # --- what the disks held meanwhile ---
 
+check "both hosts stop in order" eval 'at a stop && at b stop'
+status=0
+for host in a b; do
+	halted $host || status=$?
+done
+check_equal "... and their kernels had nothing to say" $status 0
 power_cut a "$TMPDIR/a.end"
 power_cut b "$TMPDIR/b.end"
 check "the disks were identical then" cmp "$TMPDIR/a.end/base.home" "$TMPDIR/b.end/base.home"

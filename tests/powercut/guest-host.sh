@@ -11,6 +11,7 @@
 . "$(dirname "$0")/../lib.sh"
 . "$(dirname "$0")/powercut.bash"
 
+test_done=1 # this is no test: no plan
 share=$1 port=$2
 powercut_attach
 root=$TMPDIR/root
@@ -47,7 +48,14 @@ start()
 	insmod_cbt copy_stall_ms=60000 # a busy machine, which emulates this one
 	cbtctl activate
 	setsid failbackd >>"$share/failbackd.log" 2>&1 &
+	daemon=$!
 	wait_for 60 answers || { tail "$share/failbackd.log"; return 1; }
+}
+stop()
+{
+	kill "$daemon"
+	wait "$daemon" || return
+	cbtctl deactivate
 }
 answers() { failback status >/dev/null 2>&1; }
 

@@ -98,7 +98,7 @@ check "stats has a table" grep -q '^freeze_time  *1 ' <(cbtctl stats vm1)
 ### bypass and restore under a running writer
 
 fio --name=w --filename=/dev/mapper/vm1 --rw=randwrite --bs=4k --size=32m --direct=1 \
-	--ioengine=psync --time_based --runtime=1000 --output="$TMPDIR/fio" &
+	--ioengine=psync --rate_iops=300 --time_based --runtime=1000 --output="$TMPDIR/fio" &
 fio=$!
 cleanup_fn eval "kill $fio 2>/dev/null || true"
 generation=$(field .tracker.generation show vm1)

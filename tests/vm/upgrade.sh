@@ -39,7 +39,7 @@ dmsetup create vm2.replica --table "0 $(blockdev --getsz /dev/vdc) cbt /dev/vdc 
 cleanup_fn dmsetup remove --retry vm2.replica
 dmsetup mknodes
 fio --name=w --filename=/dev/mapper/vm1 --direct=1 --ioengine=io_uring --iodepth=8 --rw=randwrite \
-	--bs=4k --size=16m --offset=1m --time_based --runtime=100000 --verify=crc32c \
+	--bs=4k --size=16m --offset=1m --rate_iops=300 --time_based --runtime=100000 --verify=crc32c \
 	--verify_backlog=64 --verify_fatal=1 --output-format=json --output="$TMPDIR/fio" &
 fio=$!
 cleanup_fn eval "kill $fio 2>/dev/null || true"
