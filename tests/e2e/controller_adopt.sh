@@ -229,6 +229,9 @@ lose_root b
 write_on b vm1-disk0.replica 200 1
 up a
 up b
+touch "$TMPDIR/b.state/$vm.journal"
+check_fails "what a journal may hold is not given up unasked" 17 'may hold a delta that is not on the disks' adopt b
+rm "$TMPDIR/b.state/$vm.journal"
 check "a replica that was written to is adopted" adopt b
 check "with the word that it has to be compared" has_step 'failback resync vm1'
 check_equal "it holds no instant" "$(vm_property b Consistent)" false
@@ -306,6 +309,22 @@ check "a disk is taken from the VM" on a failback apply "$TMPDIR/a.json"
 check_fails "and its store does not tell of it any more" any 'no label' label a vm1-disk1.replica disk
 stop_daemon a
 
+# --- somebody else wants the disk first ---
+
+restore replicating
+lose_root b
+up a
+up b --replica-paths /dev
+make_disk a 2
+jq -n --arg peer "${address[b]}:$port" --arg a "$loop" --arg b "$b0" '{name: "vm2", peer: $peer, disks: [{name: "disk0",
+	path: $a, tracker: "vm2-disk0", peer_path: $b, peer_tracker: "vm1-disk0"}]}' >"$TMPDIR/create.json"
+check_fails "a disk whose store says that it is another VM's is no peer's to take" 15 "another VM's: .failback adopt" \
+	on a failback create "$TMPDIR/create.json"
+relationship 2 3 a "$(disk disk0 $size "$b0" vm1-disk0)" | jq '.relationships[0].vm = "22222222-2222-4333-8444-555555555555"' >"$TMPDIR/other.json"
+check_fails "... nor that of who applies it" 15 "it is VM vm1's" on b failback apply "$TMPDIR/other.json"
+check "... and it is adopted afterwards" adopt b
+down
+
 # --- the host's identity is lost with its root ---
 
 restore replicating
@@ -327,5 +346,5 @@ up a
 check "a host that has lost its identity adopts" adopt a
 check "and is told to make one" has_step 'failback host init'
 check "and to have its peer learn it" has_step "On ${address[b]}: .failback host pair --replace"
-check "and how its peer was known" has_step "failback host pair ${address[b]} --fingerprint $key"
+check "and how its peer was known" has_step "By the store, its key was $key: compare it"
 stop_daemon a

@@ -89,6 +89,10 @@ check_fails "where device-mapper does not answer, a device is not taken for out 
 check_equal "and the VM may run there still" "$(role b), $(vm_property b MayRun)" "2 5, true"
 rm "$TMPDIR/b.kernel/deaf"
 check "it is given back" on b failback revert vm1
+touch "$TMPDIR/a.kernel/deaf"
+check_fails "a primary that answers is not dead, whatever it says" 19 'refuses: .*does not answer' on b failback failover --force vm1
+check_equal "and nothing comes of it" "$(role a), $(role b)" "1 4, 2 3"
+rm "$TMPDIR/a.kernel/deaf"
 touch "$TMPDIR/b.vm/bad.start"
 check_fails "that it cannot be started is told" 10 'failed over and may run here, but it was not started: .*status 7' on b failback failover vm1
 check_equal "and that it is failed over all the same" "$(role b)" "2 5"

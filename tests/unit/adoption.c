@@ -112,15 +112,6 @@ TEST_F(adoption, a_primary_is_what_its_labels_say_with_its_maps)
 	}
 }
 
-TEST_F(adoption, nothing_that_is_adopted_faces_the_vm)
-{
-	ASSERT_EQ(0, make(self));
-	EXPECT_STREQ("", self->got.r.boot);
-	be(self, MODE_REPLICA, STATE_RECOVERED);
-	ASSERT_EQ(0, make(self));
-	EXPECT_STREQ("", self->got.r.boot);
-}
-
 TEST_F(adoption, a_device_that_is_out_of_sight_is_known_by_the_name_that_the_vm_has_for_it)
 {
 	(void)strcpy(self->list[0].info.name, "vm1-disk1.replica");

@@ -17,6 +17,7 @@
 #include "daemon/adoption.h"
 #include "daemon/claims.h"
 #include "daemon/fence.h"
+#include "daemon/journals.h"
 #include "daemon/peer.h"
 #include "daemon/trackers.h"
 #include "daemon/vm.h"
@@ -113,9 +114,10 @@ static void add_identity_steps(const struct vm *vm, const uint8_t peer_key[FINGE
 	if (memcmp(peer_key, none, sizeof(none)) == 0)
 		add_step(object, "%s is not known here: `failback host pair %s`.", host, host);
 	else
+		/* Whoever can write the store can write that. */
 		add_step(object,
-			 "%s is not known here; by its key of before it is let in with `failback host pair "
-			 "%s --fingerprint %s`.",
+			 "%s is not known here: `failback host pair %s`. By the store, its key was %s: "
+			 "compare it with `failback host show` there.",
 			 host, host, fingerprint_format(peer_key, key));
 }
 
@@ -133,9 +135,10 @@ static void add_steps(const struct vm *vm, const struct adoption *adoption,
 			 r->peer, r->name);
 	if (!adoption->base_known)
 		add_step(object,
-			 "The stores do not prove what the disks hold: nothing can be sent from a map, "
-			 "and the disks have to be compared (`failback resync %.64s` on the primary).",
-			 r->name);
+			 "The stores do not prove what the disks hold: they have to be compared. While the "
+			 "VM is failed over, `failback reverse %.64s` does that; else `failback suspend "
+			 "%.64s` and `failback resync %.64s` on the primary.",
+			 r->name, r->name, r->name);
 	if (adoption->settings_lost)
 		add_step(object,
 			 "Its settings found no room in the labels: `failback settings %.64s` changes "
@@ -201,6 +204,8 @@ static int add(struct daemon *d, const struct labelled_tracker *list, struct ado
 
 	if (!rc)
 		rc = check_unknown(d, r, f);
+	if (!rc)
+		rc = journal_check_none(d, &r->vm, f);
 	/* A base that nobody else names: a nil one would cover a nil one. */
 	if (!rc && !adoption->base_known && uuid_new(&r->base))
 		rc = failure_set(f, CODE_FAILED, -EIO, "Cannot make a UUID.");

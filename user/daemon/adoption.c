@@ -92,10 +92,12 @@ static int check_sense(const struct store_label *label, struct failure *f)
 	/* What is legal in each role that there is. */
 	if ((label->mode != MODE_PRIMARY && label->mode != MODE_REPLICA) ||
 	    !relationship_step(role, EVENT_REMOVE, &ignored) || uuid_is_nil(&label->vm) ||
-	    label->nr_disks > CALL_DISKS_MAX)
+	    label->nr_disks > CALL_DISKS_MAX || label->term > INT64_MAX / 2)
 		return failure_set(f, CODE_STATUS_UNKNOWN, -EBADMSG,
-				   "The labels of VM %.64s make no sense (mode %u, state %u, %u disks).",
-				   label->vm_name, label->mode, label->state, label->nr_disks);
+				   "The labels of VM %.64s make no sense (mode %u, state %u, term %llu, %u "
+				   "disks).",
+				   label->vm_name, label->mode, label->state,
+				   (unsigned long long)label->term, label->nr_disks);
 	if (address_parse(label->peer, PEER_PORT, &peer, NULL))
 		return failure_set(f, CODE_STATUS_UNKNOWN, -EBADMSG,
 				   "The labels of VM %.64s name the peer \"%.64s\", which is no address.",

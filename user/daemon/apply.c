@@ -14,6 +14,7 @@
 #include "daemon/delta_receive.h"
 #include "daemon/fence.h"
 #include "daemon/journals.h"
+#include "daemon/labels.h"
 #include "daemon/vm.h"
 #include "lib/devid.h"
 #include "lib/json.h"
@@ -394,12 +395,15 @@ static int check_vms(const struct batch *batch, struct failure *f)
 
 static int check_batch(struct daemon *d, const struct batch *batch, struct failure *f)
 {
-	for (size_t i = 0; i < batch->nr; i++) {
+	int rc = 0;
+
+	for (size_t i = 0; !rc && i < batch->nr; i++) {
 		struct vm *vm = vm_find(d, &batch->records[i].vm);
 
+		if (!vm)
+			rc = labels_check_free(&batch->records[i], false, f);
 		if (vm && !same_configuration(&vm->r, &batch->records[i])) {
-			int rc = vm_check_readable(vm, f);
-
+			rc = vm_check_readable(vm, f);
 			if (!rc)
 				rc = vm_check_idle(vm, f);
 
@@ -408,11 +412,9 @@ static int check_batch(struct daemon *d, const struct batch *batch, struct failu
 				rc = delta_settle(vm, f);
 			if (!rc)
 				rc = check_journal(vm, &batch->records[i], f);
-			if (rc)
-				return rc;
 		}
 	}
-	return 0;
+	return rc;
 }
 
 static bool changes(struct daemon *d, const struct relationship_record *r)

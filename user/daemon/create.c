@@ -15,6 +15,7 @@
 #include "daemon/claims.h"
 #include "daemon/delta.h"
 #include "daemon/fence.h"
+#include "daemon/labels.h"
 #include "daemon/takeover.h"
 #include "daemon/talk.h"
 #include "daemon/trackers.h"
@@ -218,6 +219,8 @@ static int add_primary(struct daemon *d, struct relationship_record *r, const ch
 		return -EINVAL;
 	rc = check_claims(d, r, false, f);
 	if (!rc)
+		rc = labels_check_free(r, false, f);
+	if (!rc)
 		rc = vm_settings_take(r, setting_data, &settings, f);
 	if (rc)
 		return rc;
@@ -300,23 +303,29 @@ static int check_paths(const struct daemon *d, const struct relationship_record 
 		       struct failure *f)
 {
 	for (size_t i = 0; i < r->nr_disks; i++) {
-		const struct disk_record *disk = &r->disks[i];
-		int fd = -1;
-		int rc;
-
-		if (!is_allowed(d->config.replica_paths, disk->path))
+		if (!is_allowed(d->config.replica_paths, r->disks[i].path))
 			return failure_set(
 				f, CODE_ACCESS_DENIED, -EACCES,
 				"A peer may not name %.128s as the disk of a replica: add its "
 				"directory to `replica-paths` in failbackd.conf here, or make this "
 				"half with `failback apply`.",
-				disk->path);
-		rc = trackers_open_target(disk, disk->size_bytes, &fd, f);
-		if (rc)
-			return rc;
-		(void)close_fd(fd);
+				r->disks[i].path);
 	}
 	return 0;
+}
+
+static int check_disks(const struct relationship_record *r, struct failure *f)
+{
+	int rc = 0;
+
+	for (size_t i = 0; !rc && i < r->nr_disks; i++) {
+		int fd = -1;
+
+		rc = trackers_open_target(&r->disks[i], r->disks[i].size_bytes, &fd, f);
+		if (!rc)
+			(void)close_fd(fd);
+	}
+	return rc;
 }
 
 static int fill_replica(const struct address *peer, const struct call *call,
@@ -370,6 +379,8 @@ int create_for_peer(struct daemon *d, const struct address *peer, const struct c
 	rc = check_paths(d, &r, f);
 	if (!rc)
 		rc = check_claims(d, &r, true, f);
+	if (!rc)
+		rc = check_disks(&r, f);
 	/* A name that two have is of no use to the operator of either. */
 	if (!rc && vm_find_by_name(d, r.name, &vm, NULL) != -ENOENT)
 		rc = failure_set(f, CODE_INVALID_PARAMETER, -EEXIST,
@@ -380,6 +391,8 @@ int create_for_peer(struct daemon *d, const struct address *peer, const struct c
 	/* What a peer names is fenced here: no device but the disk's own tracker. */
 	if (!rc)
 		rc = trackers_check_all_own(&r, f);
+	if (!rc)
+		rc = labels_check_free(&r, true, f);
 	if (!rc)
 		rc = vm_add(d, &r, f);
 	if (rc)

@@ -115,6 +115,21 @@ int journal_make(struct daemon *d, const struct call *call, char ret_path[PATH_M
 	return 0;
 }
 
+int journal_check_none(const struct daemon *d, const struct uuid *vm, struct failure *f)
+{
+	char path[PATH_MAX];
+
+	path_of(d, vm, path);
+	if (access(path, F_OK) < 0 && errno == ENOENT)
+		return 0;
+	return failure_set(f, CODE_INVALID_STATE, -EEXIST,
+			   "The journal %s is there, and may hold a delta that is not on the disks yet, though "
+			   "the primary knows it to be safe. Put the database back that belongs to it; or "
+			   "move the file away and repeat: then that delta is lost, until the primary sends "
+			   "the next one.",
+			   path);
+}
+
 int journal_check_room(const struct daemon *d, uint64_t bytes, struct failure *f)
 {
 	struct wire_begin begin = { .nr_disks = 1, .bytes_total = bytes };

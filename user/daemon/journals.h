@@ -23,6 +23,12 @@ int journal_make(struct daemon *d, const struct call *call, char ret_path[PATH_M
 		 struct failure *f);
 
 /**
+ * journal_check_none - does no file stand where the journal of VM @vm would be? -EEXIST,
+ * CODE_INVALID_STATE: one does, and no record says what is in it.
+ */
+int journal_check_none(const struct daemon *d, const struct uuid *vm, struct failure *f);
+
+/**
  * journal_check_room - would there be room for the journal of a delta of @bytes? Beside the one that is
  * there, if there is one. -EOPNOTSUPP: the settings ask for none.
  */

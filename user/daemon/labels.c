@@ -6,6 +6,7 @@
 #include "daemon/labels.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -182,6 +183,37 @@ void labels_write(struct vm *vm)
 				    vm->r.name, vm->r.disks[i].name, why.text);
 	}
 	vm->label_failed = failed;
+}
+
+/* --- whose they are --- */
+
+int labels_check_free(const struct relationship_record *r, bool tells_peer, struct failure *f)
+{
+	_cleanup_(nl_close_at) struct nl *nl = NULL;
+	char whose[VM_NAME_MAX + sizeof("another VM")];
+	uint8_t bytes[CBT_LABEL_LEN];
+	struct store_label label;
+	struct tracker_info info;
+
+	if (nl_open(&nl, NULL))
+		return 0;
+	for (size_t i = 0; i < r->nr_disks; i++) {
+		if (!find_tracker(nl, &r->disks[i], &info) ||
+		    nl_label_get(nl, info.name, bytes, NULL) ||
+		    store_label_decode(bytes, &label) != STORE_LABEL_SOUND ||
+		    uuid_equal(&label.vm, &r->vm))
+			continue;
+		log_warning("Disk %s was wanted for VM %.64s, but its store says that it is VM %.64s's",
+			    r->disks[i].name, r->name, label.vm_name);
+		(void)snprintf(whose, sizeof(whose), "%s%s", tells_peer ? "another VM" : "VM ",
+			       tells_peer ? "" : label.vm_name);
+		return failure_set(f, CODE_INVALID_PARAMETER, -EEXIST,
+				   "The store of disk %s says that it is %s's: `failback adopt` on that host "
+				   "makes that relationship again. If it is not wanted any more: `cbtctl "
+				   "label %s --set \"\"`.",
+				   r->disks[i].name, whose, info.name);
+	}
+	return 0;
 }
 
 /* --- the end --- */

@@ -17,6 +17,14 @@
 void labels_write(struct vm *vm);
 
 /**
+ * labels_check_free - does no store of @r's trackers say that it is another VM's?
+ * @tells_peer: the sentence goes to another host, which is not told whose it is
+ *
+ * -EEXIST, CODE_INVALID_PARAMETER: one does.
+ */
+int labels_check_free(const struct relationship_record *r, bool tells_peer, struct failure *f);
+
+/**
  * labels_clear - the stores are not this relationship's any more.
  * @keeps: NULL, or its record from now on: which trackers it still has
  */

@@ -207,10 +207,18 @@ static int check_consistent(const struct vm *vm, struct failure *f)
 		vm->r.name, vm->r.name, vm->r.name);
 }
 
-/* The primary is dead, says the operator; and it does not say otherwise. */
-static bool may_force(const struct takeover *t, const struct failure *why, bool asked)
+/* Does nobody answer? A refusal is an answer, whatever its code. */
+static bool is_silent(const struct failure *why, const struct reply *reply)
 {
-	return t->force && !asked && (why->code == CODE_NOT_AVAILABLE || why->code == CODE_TIMEOUT);
+	return (why->code == CODE_NOT_AVAILABLE || why->code == CODE_TIMEOUT) &&
+	       (!reply || reply->code == CODE_COMPLETED);
+}
+
+/* The primary is dead, says the operator; and it does not say otherwise. */
+static bool may_force(const struct takeover *t, const struct failure *why, const struct reply *reply,
+		      bool asked)
+{
+	return t->force && !asked && is_silent(why, reply);
 }
 
 static void record_unconfirmed(struct vm *vm, const struct failure *why)
@@ -299,7 +307,7 @@ static void on_end(void *context, const struct failure *why, const struct reply 
 	struct failure failure;
 	int rc;
 
-	if (why && may_force(t, why, asked)) {
+	if (why && may_force(t, why, reply, asked)) {
 		log_warning("VM %s is failed over by force: %s", t->vm->r.name, why->text);
 		rc = check_consistent(t->vm, &failure);
 		if (!rc)
@@ -307,7 +315,7 @@ static void on_end(void *context, const struct failure *why, const struct reply 
 	} else if (why) {
 		failure = *why;
 		rc = -EREMOTEIO;
-		if (why->code == CODE_NOT_AVAILABLE || why->code == CODE_TIMEOUT)
+		if (is_silent(why, reply))
 			tell_way_without_peer(t, why, &failure);
 	} else {
 		rc = take(t, reply, &failure);

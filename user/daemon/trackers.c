@@ -585,7 +585,13 @@ int trackers_open_target(const struct disk_record *disk, uint64_t need_bytes, in
 			 struct failure *f)
 {
 	char device[PATH_MAX];
+	struct stat st;
+	int rc;
 
+	/* Never around a tracker: what is not below it may be a disk that only has the path by now. */
+	rc = stat(disk->path, &st) == 0 && S_ISBLK(st.st_mode) ? check_own(disk, f) : 0;
+	if (rc)
+		return rc;
 	trackers_device(disk, device);
 	if (!device[0] && !disk->path[0])
 		return failure_set(f, CODE_FILE_NOT_FOUND, -ENOENT,

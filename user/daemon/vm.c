@@ -303,10 +303,10 @@ int vm_check_readable(const struct vm *vm, struct failure *f)
 	if (!vm->r.unreadable)
 		return 0;
 	return failure_set(f, CODE_STATUS_UNKNOWN, -EBADMSG,
-			   "The record of VM %.64s in the database cannot be read: put a copy of the "
-			   "database back, or `failback remove %.64s` and make the relationship anew "
-			   "with `failback apply`.",
-			   vm->r.name, vm->r.name);
+			   "The record of VM %.64s in the database cannot be read: `failback remove "
+			   "%.64s`, then `failback adopt %.64s`, which makes it from the stores of its "
+			   "disks.",
+			   vm->r.name, vm->r.name, vm->r.name);
 }
 
 int vm_find_by_path(struct daemon *d, const char *path, struct vm **ret, struct failure *f)

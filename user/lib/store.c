@@ -77,8 +77,9 @@ static enum code code_of_error(int error, const char **ret_advice)
 		return CODE_OUT_OF_MEMORY;
 	case SQLITE_CORRUPT:
 	case SQLITE_NOTADB:
-		*ret_advice = "; put a copy of it back, or move it away and make the "
-			      "relationships anew with `failback apply`.";
+		*ret_advice = "; move it away, start failbackd, and `failback adopt` makes the "
+			      "relationships from the stores of the disks. (`failback apply` does not "
+			      "ask the peers where the VMs run.)";
 		return CODE_STATUS_UNKNOWN;
 	default:
 		*ret_advice = ".";
