@@ -187,12 +187,14 @@ static int compare(const struct meeting *m, const char *wanted, struct failure *
 /* 1: it is written down now; 0: it stood there. */
 static int let_in(const struct meeting *m, const struct options *o, struct failure *f)
 {
+	/* Another key may stand beside it, which is to go. */
+	bool stands = m->is_known && !o->replace;
 	int rc;
 
-	if (m->is_known && !o->fingerprint)
+	if (stands && !o->fingerprint)
 		return 0;
 	rc = o->fingerprint ? compare(m, o->fingerprint, f) : ask(m, f);
-	if (rc || m->is_known)
+	if (rc || stands)
 		return rc;
 	rc = known_peers_allow(m->files.peers, &m->peer, m->fingerprint_bytes, o->replace, f);
 	return rc ? rc : 1;

@@ -95,9 +95,12 @@ static int hide(const struct relationship_record *r, const struct disk_record *d
 		return rc;
 	set_mode(hidden, MODE_HIDDEN);
 	/* Someone may have opened it just before; from now on nobody can. */
-	if (dm_open_count(hidden, &count, NULL) || !count)
+	rc = dm_open_count(hidden, &count, f);
+	if (!rc && !count)
 		return 0;
 	(void)show(disk, hidden, NULL);
+	if (rc)
+		return rc;
 	return failure_set(f, CODE_IN_USE, -EBUSY,
 			   "Disk %s of VM %.64s was opened just now (/dev/mapper/%s): shut the VM "
 			   "down first.",

@@ -263,15 +263,21 @@ static int check_own(const struct disk_record *disk, struct failure *f)
 	_cleanup_(nl_close_at) struct nl *nl = NULL;
 	char name[FENCE_NAME_MAX];
 	struct tracker_info info;
+	unsigned int count;
+	int rc;
 
 	if (strchr(disk->tracker, '/'))
 		return failure_set(f, CODE_INVALID_PARAMETER, -EINVAL,
 				   "%.128s is no name of a tracker: it must not have a '/'.", disk->tracker);
 	if (fence_check_tracker(disk, f))
 		return -EINVAL;
-	if (!disk->tracker[0] || !dm_exists(fence_name(disk, name)) ||
-	    (nl_open(&nl, NULL) == 0 && nl_tracker_get(nl, name, &info, NULL) == 0 &&
-	     trackers_is_over(disk, &info)))
+	if (!disk->tracker[0])
+		return 0;
+	rc = dm_open_count(fence_name(disk, name), &count, f);
+	if (rc)
+		return rc == -ENXIO ? 0 : rc;
+	if (nl_open(&nl, NULL) == 0 && nl_tracker_get(nl, name, &info, NULL) == 0 &&
+	    trackers_is_over(disk, &info))
 		return 0;
 	return failure_set(f, CODE_INVALID_PARAMETER, -EEXIST,
 			   "The mapped device %s is not the tracker of disk %s, over %.128s: name another "

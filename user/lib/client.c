@@ -560,24 +560,31 @@ int client_terminate_job(struct client *client, const char *path, struct failure
 	return 0;
 }
 
+/* Answered with a code and more, which the caller reads. @wrong: what a text that is none is told. */
+static int call_with_text(struct client *client, const char *method, const char *text, const char *wrong,
+			  sd_bus_message **ret, struct failure *f)
+{
+	_cleanup_(unref_message_at) sd_bus_message *message = NULL;
+	int rc = new_service_call(client, method, &message, f);
+
+	if (rc)
+		return rc;
+	rc = sd_bus_message_append(message, "s", text);
+	if (rc < 0)
+		return failure_set(f, CODE_INCORRECT_DATA_TYPE, rc, "%s", wrong);
+	return call(client, message, ret, f);
+}
+
 int client_apply(struct client *client, const char *json, bool *ret_changed, char *text,
 		 size_t size, struct failure *f)
 {
-	_cleanup_(unref_message_at) sd_bus_message *message = NULL;
 	_cleanup_(unref_message_at) sd_bus_message *reply = NULL;
 	const char *sentence;
 	uint32_t code;
 	int changed;
 	int rc;
 
-	rc = new_service_call(client, "ApplyRelationships", &message, f);
-	if (rc)
-		return rc;
-	rc = sd_bus_message_append(message, "s", json);
-	if (rc < 0)
-		return failure_set(f, CODE_INCORRECT_DATA_TYPE, rc,
-				   "The file is not valid UTF-8 text.");
-	rc = call(client, message, &reply, f);
+	rc = call_with_text(client, "ApplyRelationships", json, "The file is not valid UTF-8 text.", &reply, f);
 	if (rc)
 		return rc;
 	rc = sd_bus_message_read(reply, "ubs", &code, &changed, &sentence);
@@ -593,7 +600,6 @@ int client_apply(struct client *client, const char *json, bool *ret_changed, cha
 int client_adopt(struct client *client, const char *name, char *text, size_t size,
 		 char **ret_report, struct failure *f)
 {
-	_cleanup_(unref_message_at) sd_bus_message *message = NULL;
 	_cleanup_(unref_message_at) sd_bus_message *reply = NULL;
 	const char *sentence;
 	const char *report;
@@ -601,14 +607,7 @@ int client_adopt(struct client *client, const char *name, char *text, size_t siz
 	int changed;
 	int rc;
 
-	rc = new_service_call(client, "AdoptRelationships", &message, f);
-	if (rc)
-		return rc;
-	rc = sd_bus_message_append(message, "s", name);
-	if (rc < 0)
-		return failure_set(f, CODE_INCORRECT_DATA_TYPE, rc,
-				   "The name is not valid UTF-8 text.");
-	rc = call(client, message, &reply, f);
+	rc = call_with_text(client, "AdoptRelationships", name, "The name is not valid UTF-8 text.", &reply, f);
 	if (rc)
 		return rc;
 	rc = sd_bus_message_read(reply, "ubss", &code, &changed, &sentence, &report);

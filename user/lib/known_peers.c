@@ -200,11 +200,17 @@ static int lock_directory_of(const char *path, int *ret_fd, struct failure *f)
 	directory = dirname(copy);
 	if (mkdir(directory, 0755) == 0 || errno == EEXIST)
 		fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0 || flock(fd, LOCK_EX) < 0)
-		return failure_set(f, code_of_errno(errno), -errno, "Cannot use %s: %s.", directory,
-				   strerror(errno));
-	*ret_fd = steal_fd(&fd);
-	return 0;
+	if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0) {
+		*ret_fd = steal_fd(&fd);
+		return 0;
+	}
+	/* Anyone who can read the directory can hold it: nobody waits for that. */
+	if (errno == EWOULDBLOCK)
+		return failure_set(f, CODE_IN_USE, -EBUSY,
+				   "Another program holds %s (`lslocks` says which); repeat when it has ended.",
+				   directory);
+	return failure_set(f, code_of_errno(errno), -errno, "Cannot use %s: %s.", directory,
+			   strerror(errno));
 }
 
 int known_peers_allow(const char *path, const struct address *peer,

@@ -25,27 +25,12 @@ struct check {
 
 static int check_times(const struct check *c, struct failure *f)
 {
-	time_t now = time(NULL);
-	char at[VALIDITY_TEXT_MAX];
+	const struct validity validity = tls_validity_of(c->chain, c->nr);
+	char whose[sizeof("The certificate of peer  ()") + sizeof(c->host) + sizeof(c->fingerprint_text)];
 
-	for (unsigned int i = 0; i < c->nr; i++) {
-		time_t from = gnutls_x509_crt_get_activation_time(c->chain[i]);
-		time_t until = gnutls_x509_crt_get_expiration_time(c->chain[i]);
-
-		if (from == (time_t)-1 || now < from)
-			return failure_set(
-				f, CODE_ACCESS_DENIED, -EKEYEXPIRED,
-				"The certificate of peer %s (%s) is not valid before %s: is the clock "
-				"right on both hosts?",
-				c->host, c->fingerprint_text, validity_format(from, at));
-		if (until == (time_t)-1 || now > until)
-			return failure_set(
-				f, CODE_ACCESS_DENIED, -EKEYEXPIRED,
-				"The certificate of peer %s (%s) expired at %s: renew it there "
-				"(`failback host init --force` keeps the key).",
-				c->host, c->fingerprint_text, validity_format(until, at));
-	}
-	return 0;
+	(void)snprintf(whose, sizeof(whose), "The certificate of peer %s (%s)", c->host,
+		       c->fingerprint_text);
+	return validity_check(&validity, time(NULL), whose, "there", f);
 }
 
 /* --- a CA and a name --- */

@@ -21,8 +21,9 @@ struct validity tls_validity_of(const gnutls_x509_crt_t *chain, unsigned int nr)
 	struct validity all = { .from_s = 0, .until_s = nr ? INT64_MAX : -1 };
 
 	for (unsigned int i = 0; i < nr; i++) {
-		/* what cannot be read is (time_t)-1, and ended long ago */
-		struct validity one = { gnutls_x509_crt_get_activation_time(chain[i]),
+		time_t from = gnutls_x509_crt_get_activation_time(chain[i]);
+		/* What cannot be read is (time_t)-1: of no time, the end being long ago. */
+		struct validity one = { from == (time_t)-1 ? INT64_MAX : from,
 					gnutls_x509_crt_get_expiration_time(chain[i]) };
 
 		validity_narrow(&all, &one);
