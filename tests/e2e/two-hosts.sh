@@ -13,6 +13,7 @@ requires nbdkit qemu-system-x86_64 sqlite3 debugfs jq
 seed=$(new_seed)
 diag "seed=$seed"
 kernel=6.1
+deltas=$(required 3 20)
 base_port=$((32000 + RANDOM % 20000))
 declare -A port=([a]=$base_port [b]=$((base_port + 1))) server=() guest=()
 
@@ -115,7 +116,23 @@ rows_of()
 }
 
 rows() { cat "$TMPDIR/$1/share/rows"; }
-writes() { [ -e "$TMPDIR/$1/share/rows" ] && [ "$(rows "$1")" -ge "${2:-1}" ]; }
+writes() { [ "$(rows "$1")" -ge "$2" ]; }
+
+# send_deltas <host> <other> <name> <array>: while the VM writes; keeps what the other one holds after
+# each, and in the array how many rows were durable before it
+send_deltas()
+{
+	local -n before=$4
+	local i
+
+	wait_for 120 writes "$1" $(($(rows "$1") + 3)) || bail "the VM does not write on $1"
+	for ((i = 1; i <= deltas; i++)); do
+		before[i]=$(rows "$1")
+		at "$1" "failback resume vm1" >"$TMPDIR/out" || bail "delta $i of $1: $(<"$TMPDIR/out")"
+		keep "$2" "$3$i"
+	done
+	ok "$deltas deltas are sent while the VM writes on $1"
+}
 
 # --- two hosts ---
 
@@ -125,8 +142,11 @@ booted a
 booted b
 fingerprint_a=$(at a "install vm")
 fingerprint_b=$(at b install)
-at a "echo 10.0.2.2 $fingerprint_b >/etc/failback/peers; start" >/dev/null || bail "a does not start: $(at a true)"
-at b "echo 10.0.2.2 $fingerprint_a >/etc/failback/peers; start" >/dev/null || bail "b does not start"
+for host in a b; do
+	at $host start >"$TMPDIR/out" || bail "$host does not start: $(<"$TMPDIR/out")"
+done
+check "a lets b in" at a "failback host pair 10.0.2.2:${port[b]} --fingerprint $fingerprint_b"
+check "b lets a in" at b "failback host pair 10.0.2.2:${port[a]} --fingerprint $fingerprint_a"
 jq -n --arg peer "10.0.2.2:${port[b]}" '{name: "vm1", peer: $peer,
 	disks: [{name: "disk0", path: "/dev/nbd1", tracker: "vm1-disk0", peer_tracker: "vm1-disk0"}]}' >"$TMPDIR/a/share/create"
 check "a relationship is created" at a "failback create $TMPDIR/a/share/create"
@@ -138,14 +158,8 @@ check_equal "the VM's device is there on its primary only" "$(devices a), $(devi
 # --- deltas while the VM writes ---
 
 at a start_vm >/dev/null
-check "the VM writes" wait_for 120 writes a 1
-deltas=$(required 3 20)
-for ((i = 1; i <= deltas; i++)); do
-	durable[i]=$(rows a)
-	at a "failback resume vm1" >"$TMPDIR/out" || bail "delta $i: $(<"$TMPDIR/out")"
-	keep b "delta$i"
-done
-ok "$deltas deltas are sent"
+send_deltas a b delta durable
+check "the VM could fail over, and come home" at a "failback ready vm1"
 wait_for 60 writes a $(($(rows a) + 3)) || bail "the VM does not write any more"
 
 # --- the disaster ---
@@ -174,20 +188,14 @@ map_bytes() { at "$1" 'cbtctl map --bytes "$(dmsetup ls | grep -o "^vm1[^[:space
 union() { sort -n | awk '{ e = $1 + $2; if ($1 > end) end = $1; if (e > end) { n += e - end; end = e } } END { print n + 0 }'; }
 
 either=$( (map_bytes a; map_bytes b) | union)
-before=$(at b "failback jobs --json")
+jobs_before=$(at b "failback jobs --json")
 keep b reverse
 digest=$(at b "failback plan --json vm1" | jq -r .digest)
 check "the replication is reversed" at b "failback reverse --consent $digest vm1"
 check "... and a delta follows" at b "failback wait vm1 --state 3 --timeout 60"
-sent=$(($(sum "$(at b "failback jobs --json")" bytes_sent) - $(sum "$before" bytes_sent)))
+sent=$(($(sum "$(at b "failback jobs --json")" bytes_sent) - $(sum "$jobs_before" bytes_sent)))
 at b start_vm >/dev/null
-wait_for 60 writes b $(($(rows b) + 3)) || bail "the VM does not write on b"
-for ((i = 1; i <= deltas; i++)); do
-	back[i]=$(rows b)
-	at b "failback resume vm1" >"$TMPDIR/out" || bail "delta $i home: $(<"$TMPDIR/out")"
-	keep a "back$i"
-done
-ok "$deltas deltas are sent while the VM writes"
+send_deltas b a back durable_back
 
 # --- home ---
 
@@ -226,7 +234,7 @@ instants()
 	done
 }
 check "the replica held an instant of the VM's after each delta" instants b delta "${durable[@]}"
-check "... and the old primary after each one home" instants a back "${back[@]}"
+check "... and the old primary after each one home" instants a back "${durable_back[@]}"
 
 # What crossed the wire after the power cut, beside what differed, and what either map says.
 differed=$("$top/scripts/verify-disks" "$TMPDIR/cut/origin" "$TMPDIR/b.end/base.reverse" 2>/dev/null || true)
