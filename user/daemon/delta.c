@@ -106,6 +106,8 @@ int delta_settle(struct vm *vm, struct failure *f)
 	rc = end_epoch(&vm->r, f);
 	if (rc)
 		return rc;
+	/* Once: while something is compared no block is released, which a diff area may be too small for. */
+	vm_forget_guesses(vm);
 	if (next.epoch_durable) {
 		next.base = next.epoch;
 		next.nr_aborted = 0;
@@ -293,7 +295,6 @@ static int commit(struct delta *delta, struct failure *f)
 		rc = delta_settle(vm, f);
 	if (rc)
 		return rc;
-	vm_forget_guesses(vm);
 	next = vm->r;
 	next.health = HEALTH_OK;
 	next.last_error[0] = '\0';

@@ -83,8 +83,8 @@ static int record_imported(struct vm *vm, struct failure *f)
 }
 
 /*
- * What the peer has dirty only by guess is marked like the rest, and hashed before it is sent, as long as
- * this process lives; afterwards it is sent.
+ * What the peer has dirty only by guess is marked like the rest, and hashed before it is sent in the epoch
+ * that this process freezes next; afterwards it is sent.
  */
 static void take_guesses(struct vm *vm, size_t disk, const struct reply *reply)
 {

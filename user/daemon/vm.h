@@ -34,7 +34,7 @@ struct vm {
 	/* What stood in the record before it said that the VM is held since the boot; health 0: unknown. */
 	char error_before_hold[sizeof(((struct relationship_record *)0)->last_error)];
 	unsigned int health_before_hold;
-	/* What the next delta is to compare: an unplanned failover's (map_import.h), by disk; NULL: nothing. */
+	/* What the next epoch's delta is to compare: an unplanned failover's (map_import.h), by disk; NULL: nothing. */
 	struct extent_list *guessed;
 	size_t nr_guessed;
 	uint64_t bytes_per_second; /* of the last transfer; 0: unknown */
@@ -85,7 +85,7 @@ int vm_change_role(struct vm *vm, const struct relationship_record *next, struct
 /** vm_sync_fence - after a start, or when devices came: put the fence where the record says. */
 void vm_sync_fence(struct vm *vm);
 
-/** vm_forget_guesses - of what the next delta was to compare nothing is left, or the disks are others. */
+/** vm_forget_guesses - the epoch has ended that was to be compared with them, or the disks are others. */
 void vm_forget_guesses(struct vm *vm);
 
 /** vm_remove - forget the relationship; frees @vm. */
