@@ -56,6 +56,8 @@ up b
 check_equal "the old primary stands by" "$(vm_property a MayRun)" false
 check_equal "the plan is two-sided, and says what it costs and what is lost" "$(plan_of)" \
 	"[\"two-sided\",\"not-prepared\",$((200 * 4096)),$((100 * 4096))]"
+check_equal "a plan is a job of its own, and no reverse" \
+	"$(on b failback jobs --json | jq -r 'select(.name | test("revers")).name' | sort -u)" "planning a reverse"
 check "with consent it is reversed" on b failback reverse --consent "$(digest)" vm1
 check "both replicate" wait_for 20 both_replicate
 check "the disks are identical" cmp "$a0" "$b0"

@@ -44,6 +44,7 @@ static const struct {
 	{ JOB_TEST_CONNECTION, "testing the connection" },
 	{ JOB_SEND_INITIAL, "sending the initial replica" },
 	{ JOB_TEST_READINESS, "testing the readiness" },
+	{ JOB_PLAN_REVERSE, "planning a reverse" },
 };
 
 static const char *const state_names[] = {

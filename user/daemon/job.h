@@ -33,7 +33,9 @@ enum job_type {
 	JOB_STATISTICS = 111,
 	JOB_TEST_CONNECTION = 115,
 	JOB_SEND_INITIAL = 116,
-	JOB_TEST_READINESS = 130, /* ours */
+	/* ours */
+	JOB_TEST_READINESS = 130,
+	JOB_PLAN_REVERSE = 131,
 };
 
 enum job_state {

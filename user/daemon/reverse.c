@@ -350,7 +350,7 @@ struct job *reverse_start(struct vm *vm, const char *setting_data, bool plan_onl
 
 	if (!rev || check(rev, setting_data, f))
 		return NULL;
-	job = job_start(vm, JOB_REVERSE, f);
+	job = job_start(vm, plan_only ? JOB_PLAN_REVERSE : JOB_REVERSE, f);
 	if (!job)
 		return NULL;
 	job->operation = rev;

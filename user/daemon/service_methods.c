@@ -115,7 +115,7 @@ int method_reverse_relationship(sd_bus_message *message, void *context, sd_bus_e
 		return rc;
 	if (check_call(message, d, path, &vm, &why) == 0)
 		job = reverse_start(vm, setting_data, plan_only, &why);
-	return reply_outcome(message, d, vm, JOB_REVERSE, job, &why);
+	return reply_outcome(message, d, vm, plan_only ? JOB_PLAN_REVERSE : JOB_REVERSE, job, &why);
 }
 
 static struct job *start_initial(struct vm *vm, struct failure *f)
