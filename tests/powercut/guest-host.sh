@@ -27,8 +27,8 @@ mkdir -p /run/dbus
 cp "$top/user/systemd/org.failback1.conf" /etc/dbus-1/system.d/
 dbus-daemon --system --fork --nopidfile
 
-# install [<VM>]: once in the life of this host
-install()
+# make_disk [<VM>]: once in the life of the disk; with a file system and something on it
+make_disk()
 {
 	if [ -n "${1:-}" ]; then
 		mkdir "$TMPDIR/tree"
@@ -36,9 +36,14 @@ install()
 		mkfs.ext4 -q -b 4096 -d "$TMPDIR/tree" "$origin"
 		rm -r "$TMPDIR/tree"
 	fi
+	cbtctl format "$origin" "$store" >/dev/null
+}
+
+# install: once in the life of this host's root; prints its fingerprint
+install()
+{
 	printf '[failbackd]\nlisten = 10.0.2.15:%s\nreplica-paths = /dev\n' "$port" >/etc/failback/failbackd.conf
 	echo "$tracker $origin $store" >/etc/failback/trackers
-	cbtctl format "$origin" "$store" >/dev/null
 	failback host init | grep -o -m 1 'sha256:[0-9a-f]*'
 }
 
