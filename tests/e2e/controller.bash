@@ -9,7 +9,8 @@ requires root busctl dbus-daemon jq python3
 service="org.failback1 /org/failback1/service org.failback1.ReplicationService"
 vm=11111111-2222-4333-8444-555555555555
 vm_path=/org/failback1/computersystem/${vm//-/_}
-port=$((20000 + RANDOM % 20000))
+# below those that connections are made from, which have the hosts' addresses, too
+port=$((20000 + RANDOM % 12000))
 declare -A address=([a]=127.0.0.2 [b]=127.0.0.3) daemon_pid=()
 failbackd=failbackd
 # the peers that are spoken to without TLS

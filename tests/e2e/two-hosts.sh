@@ -15,7 +15,7 @@ diag "seed=$seed"
 kernel=6.1
 : "${root:=kept}" # lost: the old primary comes back with its disk and its store only
 deltas=$(required 3 20)
-base_port=$((32000 + RANDOM % 20000))
+base_port=$((10000 + RANDOM % 9000))
 declare -A port=([a]=$base_port [b]=$((base_port + 1))) server=() guest=()
 
 # --- machines ---
