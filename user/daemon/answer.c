@@ -217,7 +217,7 @@ static int check_equal(const struct vm *vm, const struct call *call, struct fail
 static bool moves_fence(const struct vm *vm, const struct swap_host *from, const struct swap_host *to)
 {
 	return to->role != from->role || from->facing || to->facing ||
-	       trackers_check_all_own(&vm->r, NULL) == 0;
+	       trackers_check_all_own(&vm->r, NULL) != -EEXIST;
 }
 
 static int agree(struct vm *vm, const struct call *call, struct reply *reply, struct failure *f)

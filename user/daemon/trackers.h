@@ -69,7 +69,7 @@ bool trackers_broken(const struct relationship_record *r, char ret[NL_REASON_LEN
 
 /**
  * trackers_check_all_own - is each mapped device that a disk names as its tracker one, over that disk?
- * CODE_INVALID_PARAMETER: it is something else, or may be. One that is not there passes.
+ * -EEXIST, CODE_INVALID_PARAMETER: it is something else. One that is not there passes.
  */
 int trackers_check_all_own(const struct relationship_record *r, struct failure *f);
 
