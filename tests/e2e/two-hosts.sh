@@ -150,7 +150,7 @@ done
 check "a lets b in" at a "failback host pair 10.0.2.2:${port[b]} --fingerprint $fingerprint_b"
 check "b lets a in" at b "failback host pair 10.0.2.2:${port[a]} --fingerprint $fingerprint_a"
 jq -n --arg peer "10.0.2.2:${port[b]}" '{name: "vm1", peer: $peer,
-	disks: [{name: "disk0", path: "/dev/nbd1", tracker: "vm1-disk0", peer_tracker: "vm1-disk0"}]}' >"$TMPDIR/a/share/create"
+	disks: [{name: "disk0", path: "/dev/nbd0", tracker: "vm1-disk0", peer_tracker: "vm1-disk0"}]}' >"$TMPDIR/a/share/create"
 check "a relationship is created" at a "failback create $TMPDIR/a/share/create"
 check "the VM is sent" at a "failback initial vm1"
 
