@@ -215,7 +215,8 @@ insmod_cbt()
 		shift
 	fi
 	modprobe -a dm-mod libcrc32c
-	insmod "$(cbt_module $flavour)" "$@"
+	# an emulated disk on a busy machine may stand still for longer than the default allows
+	insmod "$(cbt_module $flavour)" copy_stall_ms=5000 "$@"
 	cleanup_fn rmmod dm_cbt
 }
 
