@@ -162,6 +162,7 @@ check_equal "the VM's device is there on its primary only" "$(devices a), $(devi
 at a start_vm >/dev/null
 send_deltas a b delta durable
 check "the VM could fail over, and come home" at a "failback ready vm1"
+check "the kernel makes the records of TLS" grep -q 'tls: kernel' <(at a "failback test-connection vm1")
 wait_for 60 writes a $(($(rows a) + 3)) || bail "the VM does not write any more"
 
 # --- the disaster ---
