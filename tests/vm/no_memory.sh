@@ -4,7 +4,7 @@
 # same, blocks that were never dirty before and frozen ones, and the map misses none. Only the debug
 # kernel refuses memory.
 #
-# vm: disk=512M disk=512M disk=64M timeout=200 debug
+# vm: disk=512M disk=512M disk=64M timeout=200 smp=2 debug
 # vm-allow: FAULT_INJECTION
 . "$(dirname "$0")/../lib.sh"
 . "$(dirname "$0")/coverage.bash"
