@@ -219,6 +219,12 @@ ln -s "$TMPDIR/b.other" "$TMPDIR/b.link"
 relationship 2 3 a "$(disk disk0 $size "$TMPDIR/b.link" vm1-disk0)" >"$TMPDIR/other.json"
 check "another name of the same disk is none" wait_for 10 on b failback apply "$TMPDIR/other.json"
 check_equal "... and it stays as it is" "$(vm_property b Consistent)" true
+relationship 2 3 a "$(disk disk0 $size "$b2" vm1-disk0)" >"$TMPDIR/other.json"
+before=$(sha256sum <"$b2")
+check "a replica gets the path of a disk that its tracker is not over" wait_for 10 on b failback apply "$TMPDIR/other.json"
+check_fails "... takes no delta" 17 'resync' on a failback resume vm1
+check_fails "... is not written to around the tracker" 15 'not the tracker of disk disk0' on a failback resync vm1
+check_equal "... and holds what it held" "$(sha256sum <"$b2")" "$before"
 relationship 1 5 b "$(disk disk0 $size "$b0" vm1-disk0)" >"$TMPDIR/other.json"
 check_fails "a role that there is none of is refused" 15 'never in state 5' on b failback apply "$TMPDIR/other.json"
 
