@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
@@ -52,20 +50,13 @@ static void print_result(struct json_object *result)
 int command_ready(struct client *client, const struct options *o, struct failure *f)
 {
 	cleanup_json struct json_object *result = NULL;
-	cleanup_free struct client_job *job = calloc(1, sizeof(*job));
 	char path[BUS_PATH_MAX];
 	char job_path[BUS_PATH_MAX];
-	int rc;
-
-	if (!job)
-		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
-	rc = client_find_vm(client, o->operand, path, f);
+	int rc = client_find_vm(client, o->operand, path, f);
 	if (!rc)
 		rc = client_act(client, "TestReadiness", path, job_path, f);
 	if (!rc)
-		rc = await_job(client, job_path, job, f);
-	if (!rc)
-		rc = json_parse_object("the answer", job->result, &result, f);
+		rc = await_answer(client, job_path, &result, f);
 	if (!rc && o->json)
 		rc = output_print(result, f);
 	if (rc)

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "base/cleanup.h"
 #include "cli/command.h"
@@ -19,20 +17,13 @@ static const char *text_of(struct json_object *object, const char *name)
 int command_test(struct client *client, const struct options *o, struct failure *f)
 {
 	cleanup_json struct json_object *result = NULL;
-	cleanup_free struct client_job *job = calloc(1, sizeof(*job));
 	char path[BUS_PATH_MAX];
 	char job_path[BUS_PATH_MAX];
-	int rc;
-
-	if (!job)
-		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
-	rc = client_find_vm(client, o->operand, path, f);
+	int rc = client_find_vm(client, o->operand, path, f);
 	if (!rc)
 		rc = client_test_connection(client, path, "", job_path, f);
 	if (!rc)
-		rc = await_job(client, job_path, job, f);
-	if (!rc)
-		rc = json_parse_object("the answer", job->result, &result, f);
+		rc = await_answer(client, job_path, &result, f);
 	if (rc)
 		return rc;
 	if (o->json)

@@ -4,9 +4,11 @@
 #include <errno.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
+#include "base/cleanup.h"
 #include "base/clock.h"
 #include "cli/print.h"
 #include "cli/progress_line.h"
@@ -78,6 +80,17 @@ int await_job(struct client *client, const char *path, struct client_job *ret, s
 	if (!rc && ret->code)
 		rc = failure_set(f, (enum code)ret->code, -EREMOTEIO, "%s", ret->text);
 	return rc;
+}
+
+int await_answer(struct client *client, const char *path, struct json_object **ret, struct failure *f)
+{
+	cleanup_free struct client_job *job = calloc(1, sizeof(*job));
+	int rc;
+
+	if (!job)
+		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+	rc = await_job(client, path, job, f);
+	return rc ? rc : json_parse_object("the answer", job->result, ret, f);
 }
 
 /* Until the job has ended; the job's failure is this function's. */
