@@ -108,6 +108,27 @@ put_back failback-send
 check_equal "without being sent again" "$(on b failback jobs --json | jq -s 'map(select(.type == 106)) | length')" $((before + 1))
 check_equal "and it is the base" "$(vm_property a Base)" "$(vm_property b Base)"
 
+# --- a command that comes while a delta runs ---
+
+write_delta
+touch "$TMPDIR/hold"
+replace failback-send <<'SH'
+while [ -e "$hold" ]; do sleep 0.1; done
+exec "$good" "$@"
+SH
+check "a delta begins" on a failback resume vm1 --no-wait
+check_fails "who does not wait is refused another" 16 'has a job already' on a failback resume vm1 --no-wait
+before=$(nr_sends)
+on a timeout 60 failback resume vm1 >"$TMPDIR/out" 2>&1 &
+pid=$!
+check "who waits is told so" wait_for 20 grep -q 'sends a delta, which is waited for' "$TMPDIR/out"
+write_on a vm1-disk0 9 1
+rm "$TMPDIR/hold"
+ends_with "and gets another when it has ended" $pid 0
+check_equal "which is a job of its own" "$(nr_sends)" $((before + 1))
+check "and has what was written meanwhile" cmp "$a0" "$b0"
+put_back failback-send
+
 # --- it does not go on for ever ---
 
 write_delta

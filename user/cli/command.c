@@ -20,16 +20,74 @@ enum {
 	STATE_SUSPENDED = 7,
 };
 
-static int run_change(struct client *client, const struct options *o, uint16_t state,
-		      struct failure *f)
+#define JOB_TYPE_SEND 105
+
+/* The path of the job that runs on a VM, "" for none. @type: of such a job only; 0: of any. */
+static int find_running_job(struct client *client, const char *vm_path, uint16_t type,
+			    char ret[BUS_PATH_MAX], struct failure *f)
+{
+	cleanup_free struct client_job *jobs = NULL;
+	size_t nr = 0;
+	int rc = client_list_jobs(client, &jobs, &nr, f);
+
+	ret[0] = '\0';
+	for (size_t i = 0; !rc && i < nr; i++) {
+		if (client_job_has_ended(&jobs[i]) || strcmp(jobs[i].vm_path, vm_path) != 0 ||
+		    (type && jobs[i].type != type))
+			continue;
+		(void)snprintf(ret, BUS_PATH_MAX, "%s", jobs[i].path);
+	}
+	return rc;
+}
+
+/* One that runs, whatever becomes of it. */
+static void await_delta(struct client *client, const char *vm_path, const char *vm_name)
+{
+	char path[BUS_PATH_MAX];
+	struct client_job job;
+
+	if (find_running_job(client, vm_path, JOB_TYPE_SEND, path, NULL) || !path[0])
+		return;
+	(void)fprintf(stderr, "VM %s sends a delta, which is waited for (`failback terminate %s` ends it).\n",
+		      vm_name, vm_name);
+	(void)await_job(client, path, &job, NULL);
+}
+
+/* A method that takes nothing but the VM, or, when that is NULL, a change of its state. */
+static int ask(struct client *client, const char *vm_path, const char *method, uint16_t state,
+	       char ret_job[BUS_PATH_MAX], struct failure *f)
+{
+	return method ? client_act(client, method, vm_path, ret_job, f)
+		      : client_change_state(client, vm_path, state, ret_job, f);
+}
+
+/*
+ * A delta of the schedule runs whenever it likes: who asks for something else should not have to
+ * know. Another one may begin between the look for it and the request: once, not every time.
+ */
+static int ask_behind_delta(struct client *client, const struct options *o, const char *method,
+			    uint16_t state, struct failure *f)
 {
 	char path[BUS_PATH_MAX];
 	char job[BUS_PATH_MAX];
 	int rc = client_find_vm(client, o->operand, path, f);
 
-	if (!rc)
-		rc = client_change_state(client, path, state, job, f);
+	if (rc)
+		return rc;
+	for (int tries = 0; tries < 2; tries++) {
+		if (!o->no_wait)
+			await_delta(client, path, o->operand);
+		rc = ask(client, path, method, state, job, f);
+		if (!rc || f->code != CODE_IN_USE || o->no_wait)
+			break;
+	}
 	return rc ? rc : follow_jobs(client, job, o->json, !o->no_wait, f);
+}
+
+static int run_change(struct client *client, const struct options *o, uint16_t state,
+		      struct failure *f)
+{
+	return ask_behind_delta(client, o, NULL, state, f);
 }
 
 static int run_prepare(struct client *client, const struct options *o, struct failure *f)
@@ -61,13 +119,7 @@ static int run_failover(struct client *client, const struct options *o, struct f
 static int act(struct client *client, const struct options *o, const char *method,
 	       struct failure *f)
 {
-	char path[BUS_PATH_MAX];
-	char job[BUS_PATH_MAX];
-	int rc = client_find_vm(client, o->operand, path, f);
-
-	if (!rc)
-		rc = client_act(client, method, path, job, f);
-	return rc ? rc : follow_jobs(client, job, o->json, !o->no_wait, f);
+	return ask_behind_delta(client, o, method, 0, f);
 }
 
 static int run_initial(struct client *client, const struct options *o, struct failure *f)
@@ -173,24 +225,6 @@ static int run_jobs(struct client *client, const struct options *o, struct failu
 	return rc ? rc : print_jobs(jobs, nr, o->json, f);
 }
 
-/* The path of the job that runs on a VM. */
-static int find_running_job(struct client *client, const char *vm_path, const char *vm_name,
-			    char ret[BUS_PATH_MAX], struct failure *f)
-{
-	cleanup_free struct client_job *jobs = NULL;
-	size_t nr = 0;
-	int rc = client_list_jobs(client, &jobs, &nr, f);
-
-	for (size_t i = 0; !rc && i < nr; i++) {
-		if (client_job_has_ended(&jobs[i]) || strcmp(jobs[i].vm_path, vm_path) != 0)
-			continue;
-		(void)snprintf(ret, BUS_PATH_MAX, "%s", jobs[i].path);
-		return 0;
-	}
-	return rc ? rc
-		  : failure_set(f, CODE_INVALID_STATE, -ESRCH, "No job runs on VM %.64s.", vm_name);
-}
-
 /* Until it has ended: terminated is what was asked for, completed is too late. */
 static int run_terminate(struct client *client, const struct options *o, struct failure *f)
 {
@@ -201,7 +235,9 @@ static int run_terminate(struct client *client, const struct options *o, struct 
 
 	rc = client_find_vm(client, o->operand, vm_path, f);
 	if (!rc)
-		rc = find_running_job(client, vm_path, o->operand, path, f);
+		rc = find_running_job(client, vm_path, 0, path, f);
+	if (!rc && !path[0])
+		rc = failure_set(f, CODE_INVALID_STATE, -ESRCH, "No job runs on VM %.64s.", o->operand);
 	if (!rc)
 		rc = client_terminate_job(client, path, f);
 	if (rc || o->no_wait)
@@ -283,7 +319,7 @@ static const struct command table[] = {
 
 static const struct option_doc options[] = {
 	{ "--json", NULL, 0, MEMBER(json), "one JSON object a line, for programs" },
-	{ "--no-wait", NULL, OPTION_NO_WAIT, MEMBER(no_wait), "do not follow the job" },
+	{ "--no-wait", NULL, OPTION_NO_WAIT, MEMBER(no_wait), "follow no job, and wait for no delta that runs" },
 	{ "--settings", "FILE", OPTION_SETTINGS, MEMBER(settings_file),
 	  "ReplicationSettingData as CIM-XML or JSON (- for standard input)" },
 	{ "--consent", "DIGEST", OPTION_CONSENT, MEMBER(consent),
