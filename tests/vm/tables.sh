@@ -186,10 +186,65 @@ check "... what was frozen is dirty" is_dirty 1400
 check "... and what was written since" is_dirty 1500
 dmsetup remove t
 
+store_sectors=$(blockdev --getsz /dev/vdb)
+committing() { [ "$(tracker .state)" = committing ]; }
+
+# commits_with <table>: of the store, once the commit waits for that
+commits_with()
+{
+	swap origin "0 $small linear /dev/vda 0"
+	start
+	swap origin "0 $capacity linear /dev/vda 0"
+	dmsetup load t --table "0 $capacity cbt /dev/mapper/origin /dev/mapper/store"
+	write_block t 1400
+	epoch=$(cbtctl freeze t)
+	dmsetup suspend --nolockfs store
+	dmsetup load store --table "$1"
+	cbtctl commit --epoch "$epoch" t >"$TMPDIR/commit" 2>&1 &
+	commit=$!
+	wait_for 10 committing || bail "$(cbtctl show t)"
+}
+
+commits_with "0 $store_sectors linear /dev/vdb 0"
+timeout 60 dmsetup resume t >"$TMPDIR/growth" 2>&1 &
+growth=$!
+sleep 1
+dmsetup resume store
+rc=0
+wait $growth || rc=$?
+check_equal "a device grows while an epoch is being committed" "$rc $(<"$TMPDIR/growth")" "0 "
+goes_on "... and goes on"
+rc=0
+wait $commit || rc=$?
+check_equal "... the epoch is committed" "$rc $(<"$TMPDIR/commit")" "0 "
+check_equal "... and is the base" "$(tracker .base)" "$epoch"
+check_fails "... what was sent is clean" any '' is_dirty 1400
+check "... what was added is dirty" is_dirty $((small / 8))
+dmsetup remove t
+dmsetup create t --table "0 $capacity cbt /dev/mapper/origin /dev/mapper/store"
+check "... in the store, too" is_dirty $((small / 8))
+check_fails "... as is what is clean" any '' is_dirty 1400
+dmsetup remove t
+
+commits_with "0 $store_sectors error"
+dmsetup resume store
+rc=0
+wait $commit || rc=$?
+check "a commit fails with its store" test $rc != 0
+check "... and says so" grep -q 'the store failed' "$TMPDIR/commit"
+check "a device grows over that" timeout 60 dmsetup resume t
+goes_on "... and goes on"
+check_equal "... lost" "$(tracker .state)" lost
+check "... what was frozen is dirty" is_dirty 1400
+check "... and what was added" is_dirty $((small / 8))
+check_fails "... and how the commit ended is not known any more" any 'does not know the epoch' \
+	cbtctl commit --epoch "$epoch" t
+dmsetup remove t
+swap store "0 $store_sectors linear /dev/vdb 0"
+
 # the superblock can't be written, and all else can
 swap origin "0 $small linear /dev/vda 0"
 start
-store_sectors=$(blockdev --getsz /dev/vdb)
 swap origin "0 $capacity linear /dev/vda 0"
 dmsetup load store <<END
 0 128 flakey /dev/vdb 0 0 3600 1 error_writes
