@@ -11,7 +11,7 @@ requires jq
 
 insmod_cbt
 modprobe -a dm-delay dm-flakey
-cleanup_fn eval 'for d in t t2 upper v store origin disk disk2; do dmsetup remove --retry $d 2>/dev/null || true; done'
+cleanup_fn eval 'for d in image t t2 upper v store origin disk disk2; do dmsetup remove --retry $d 2>/dev/null || true; done'
 
 small=262144 large=1048576 # sectors
 capacity=393216 # what the store has room for, up to the end of a leaf
@@ -177,9 +177,17 @@ swap origin "0 $capacity linear /dev/vda 0"
 dmsetup load t --table "0 $capacity cbt /dev/mapper/origin /dev/mapper/store"
 write_block t 1400
 epoch=$(cbtctl freeze t)
+dmsetup create image --readonly --table "0 $small cbt-image $(tracker .uuid) $epoch"
+dmsetup mknodes
+exec 8</dev/mapper/image
 write_block t 1500
-check "a device grows though an epoch was frozen since its table was loaded" timeout 20 dmsetup resume t
+check "a device grows though an epoch was frozen since its table was loaded, and its image is open" \
+	timeout 20 dmsetup resume t
 goes_on "... and goes on"
+check_fails "... the image is read no more" any 'Input/output error' \
+	dd if=/dev/fd/8 of=/dev/null bs=4k count=1 skip=1400 status=none
+exec 8<&-
+dmsetup remove image
 check_fails "... the epoch is aborted" any 'aborted' cbtctl commit --epoch "$epoch" t
 check_equal "... it is a generation" "$(tracker .generation)" 2
 check "... what was frozen is dirty" is_dirty 1400
