@@ -3,10 +3,10 @@
 # The fuzz targets of what comes from outside: inputs that were kept are replayed; in check-long,
 # libFuzzer looks for others, ten minutes a target.
 #
-# e2e: timeout=120 long=3600
+# e2e: timeout=120 long=5400
 . "$(dirname "$0")/../lib.sh"
 
-for target in wire session journal pack store_label; do
+for target in wire session journal pack store_label settings calls; do
 	check "the kept inputs of $target are taken or refused, and nothing else" \
 		"$top/build/tests/fuzz/$target" "$top/tests/fuzz/corpus/$target"/*
 	if [ -n "${CHECK_LONG:-}" ]; then
