@@ -48,7 +48,7 @@ static void check_reply(const char *text)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	char *text = strndup((const char *)data, size);
+	char *text = text_of(data, size);
 
 	check_call(text);
 	check_reply(text);

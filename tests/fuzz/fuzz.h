@@ -8,10 +8,22 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* A claim about what was taken as sound. */
 #define CLAIM(condition) ((condition) ? (void)0 : __builtin_trap())
+
+/* The bytes as a string, malloc()ed. */
+static inline char *text_of(const uint8_t *data, size_t size)
+{
+	char *text = calloc(1, size + 1);
+
+	CLAIM(text);
+	memcpy(text, data, size);
+	return text;
+}
 
 #endif

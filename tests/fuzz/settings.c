@@ -28,7 +28,7 @@ static char *said_again(const char *text)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	char *text = strndup((const char *)data, size);
+	char *text = text_of(data, size);
 	char *json = said_again(text);
 	char *again = json ? said_again(json) : NULL;
 
