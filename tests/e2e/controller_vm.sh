@@ -62,6 +62,10 @@ check_equal "and nothing to read" "$(cat "$TMPDIR/a.vm/input")" /dev/null
 touch "$TMPDIR/a.vm/bad.running"
 check_fails "who does not know whether it runs keeps it, too" 10 'ended with status 7' on a failback prepare vm1
 rm "$TMPDIR/a.vm/bad.running"
+mv "$TMPDIR/vmctl" "$TMPDIR/vmctl.away"
+check_fails "so does a command that is missing" 21 'Cannot run .*/vmctl: No such file' on a failback prepare vm1
+check_equal "and the VM is replicated as before" "$(role a)" "1 3"
+mv "$TMPDIR/vmctl.away" "$TMPDIR/vmctl"
 
 stop_daemon a
 up_with a running stop

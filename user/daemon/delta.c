@@ -66,6 +66,7 @@ struct delta {
 	bool handed_over; /* the workers had the connection once */
 	bool peer_busy; /* it said so */
 	bool stale; /* a map here, or the peer, says that no delta will do */
+	bool vm_runs; /* it could not be shut down: nobody said no to the delta */
 	struct retry retry;
 	uint64_t furthest; /* byte of the delta that any attempt came to */
 };
@@ -138,10 +139,9 @@ static bool sends_all(const struct vm *vm)
 	return vm->r.state == STATE_WAITING_INITIAL || vm->r.state == STATE_RESYNCHRONIZING;
 }
 
-/* @stale: only a resynchronisation will do. */
-static void record_failure(struct vm *vm, const struct failure *why, bool stale)
+/* @heals: another delta may do. @stale: only a resynchronisation will. */
+static void record_failure(struct vm *vm, const struct failure *why, bool heals, bool stale)
 {
-	bool heals = heals_by_itself(why->code);
 	enum relationship_event event = heals ? EVENT_DELTA_FAILED : EVENT_DELTA_REFUSED;
 	struct relationship_record next = vm->r;
 	struct failure store;
@@ -156,7 +156,7 @@ static void record_failure(struct vm *vm, const struct failure *why, bool stale)
 }
 
 /* Why it failed, that nothing is lost by it, and how to go on: no delta replaces a compare. */
-static void tell_way_forward(const struct vm *vm, const struct failure *why, bool stale,
+static void tell_way_forward(const struct vm *vm, const struct failure *why, bool heals, bool stale,
 			     struct failure *ret)
 {
 	char way[128];
@@ -168,7 +168,7 @@ static void tell_way_forward(const struct vm *vm, const struct failure *why, boo
 	if (stale && vm->r.state != STATE_RESYNCHRONIZING)
 		(void)snprintf(way, sizeof(way), "`failback resync %.64s` compares the disks",
 			       vm->r.name);
-	else if (heals_by_itself(why->code))
+	else if (heals)
 		(void)snprintf(way, sizeof(way),
 			       "the next delta covers it; `failback resume %.64s` sends it",
 			       vm->r.name);
@@ -189,6 +189,7 @@ static void give_up(struct delta *delta, const struct failure *why)
 	struct failure settle;
 	struct failure cause;
 	struct failure full;
+	bool heals;
 
 	/* A read of the image that fails says less than why it does. */
 	if (!uuid_is_nil(&vm->r.epoch) && trackers_broken(&vm->r, broken)) {
@@ -198,8 +199,9 @@ static void give_up(struct delta *delta, const struct failure *why)
 	}
 	if (delta_settle(vm, &settle))
 		log_error("VM %s: the epoch stays frozen for now: %s", vm->r.name, settle.text);
-	tell_way_forward(vm, why, owned->stale, &full);
-	record_failure(vm, &full, owned->stale);
+	heals = owned->vm_runs || heals_by_itself(why->code);
+	tell_way_forward(vm, why, heals, owned->stale, &full);
+	record_failure(vm, &full, heals, owned->stale);
 	job_end(owned->job, &full);
 }
 
@@ -384,7 +386,7 @@ static void succeed(struct delta *delta)
 
 	rc = commit(delta, &why);
 	if (rc)
-		record_failure(delta->vm, &why, false);
+		record_failure(delta->vm, &why, heals_by_itself(why.code), false);
 	else if (delta->job->r.type == JOB_PREPARE)
 		rc = finish_prepare(delta, &why);
 	else if (sent_live(delta) && has_stores(delta))
@@ -687,6 +689,12 @@ static void connect_if_closed(struct delta *delta)
 		connect_peer(delta);
 }
 
+static void fail_to_stop(struct delta *delta, const struct failure *why)
+{
+	delta->vm_runs = true;
+	fail(delta, why);
+}
+
 static void on_vm_stopped(void *context, const struct failure *why)
 {
 	struct delta *delta = context;
@@ -696,7 +704,7 @@ static void on_vm_stopped(void *context, const struct failure *why)
 		copy = *why;
 	vm_control_free_at(&delta->stopping);
 	if (why)
-		fail(delta, &copy);
+		fail_to_stop(delta, &copy);
 	else
 		connect_if_closed(delta);
 }
@@ -707,7 +715,7 @@ static void stop_vm(struct delta *delta)
 	int rc = vm_control_stop(delta->vm, on_vm_stopped, delta, &delta->stopping, &why);
 
 	if (rc < 0)
-		fail(delta, &why);
+		fail_to_stop(delta, &why);
 	else if (rc)
 		connect_if_closed(delta);
 	else
@@ -825,7 +833,7 @@ struct job *delta_start(struct vm *vm, enum job_type type, struct failure *f)
 	if (rc) {
 		/* No delta will do from here on, whoever asks for it. */
 		if (rc == -ENODATA)
-			record_failure(vm, &why, true);
+			record_failure(vm, &why, heals_by_itself(why.code), true);
 		(void)failure_set(f, (enum code)why.code, -EINVAL, "%s", why.text);
 		return NULL;
 	}
