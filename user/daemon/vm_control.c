@@ -252,7 +252,8 @@ static int on_deadline(sd_event_source *source, uint64_t usec, void *context)
 
 	(void)source;
 	(void)usec;
-	if (c->pid)
+	/* Who is asked again and again is nearly always just being asked. */
+	if (c->step != STEP_AWAIT)
 		(void)failure_set(&why, CODE_TIMEOUT, -ETIMEDOUT,
 				  "VM %.64s: \"%.200s\" did not end within %llu s (vm-timeout).",
 				  c->vm->r.name, command_of(c), seconds);
