@@ -76,7 +76,9 @@ TEST_CPPFLAGS = -Itests -isystem $(cache)/linux-source-6.1/tools/testing/selftes
 
 packages := liburing libnl-3.0 libnl-genl-3.0 blkid mount devmapper libsystemd \
 	gnutls sqlite3 expat json-c inih libzstd libxxhash libseccomp
-pkg_cflags = $(eval pkg_cflags := $$(shell pkg-config --cflags $(packages)))$(pkg_cflags)
+# opened at run time, where they are there
+opened_packages := libvirt
+pkg_cflags = $(eval pkg_cflags := $$(shell pkg-config --cflags $(packages) $(opened_packages)))$(pkg_cflags)
 pkg_libs = $(eval pkg_libs := $$(shell pkg-config --libs $(packages)))$(pkg_libs)
 
 base_flags = -std=gnu11 $(OPT) $(WARN) $(CPPFLAGS) $(pkg_cflags) -pthread $(CFLAGS)
@@ -332,7 +334,7 @@ bench: tests ## Measure, beside the peers, and show build/bench.json; ONLY="stre
 
 # --- install ---
 
-workers := failback-send failback-receive
+workers := failback-send failback-receive failback-libvirt
 daemons := failbackd cbtctl
 module_src := Kconfig $(shell find kmod uapi -type f)
 

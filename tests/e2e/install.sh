@@ -21,7 +21,7 @@ check_equal "programs, manual, units, rules and policies are where they belong" 
  usr/local/bin/failback\
  usr/local/lib/systemd/system/failback-activate.service usr/local/lib/systemd/system/failback-metrics.socket\
  usr/local/lib/systemd/system/failback-metrics@.service usr/local/lib/systemd/system/failbackd.service\
- usr/local/libexec/failback/failback-receive usr/local/libexec/failback/failback-reload-module\
+ usr/local/libexec/failback/failback-libvirt usr/local/libexec/failback/failback-receive usr/local/libexec/failback/failback-reload-module\
  usr/local/libexec/failback/failback-send\
  usr/local/sbin/cbtctl usr/local/sbin/failbackd\
  usr/local/share/bash-completion/completions/cbtctl usr/local/share/bash-completion/completions/failback"

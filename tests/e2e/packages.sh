@@ -31,6 +31,7 @@ check_equal "failback has programs, units, rules, policies, manual and completio
 	lib/udev/rules.d/56-failback.rules
 	usr/bin/failback
 	usr/lib/firewalld/services/failback.xml
+	usr/libexec/failback/failback-libvirt
 	usr/libexec/failback/failback-receive
 	usr/libexec/failback/failback-reload-module
 	usr/libexec/failback/failback-send
@@ -47,6 +48,7 @@ check_equal "failback has programs, units, rules, policies, manual and completio
 	usr/share/man/man5/failbackd.conf.5.gz
 	usr/share/man/man8/cbtctl.8.gz
 	usr/share/man/man8/failback-activate.service.8.gz
+	usr/share/man/man8/failback-libvirt.8.gz
 	usr/share/man/man8/failback-metrics.socket.8.gz
 	usr/share/man/man8/failback-metrics@.service.8.gz
 	usr/share/man/man8/failback-receive.8.gz
@@ -81,6 +83,8 @@ done | sort -u >"$TMPDIR/libraries"
 depends=$(dpkg-deb -f "$programs" Depends | tr ',' '\n' | sed -E 's/^ *([^ :(]+).*/\1/' | sort -u)
 check_equal "the package of every library is depended on" "$(comm -23 "$TMPDIR/libraries" <(echo "$depends"))" ""
 check "there are some" test "$(wc -l <"$TMPDIR/libraries")" -gt 10
+check_fails "libvirt is not, which is used where it is there" 1 '' grep -q libvirt <<<"$depends"
+check_equal "it is suggested" "$(dpkg-deb -f "$programs" Suggests)" libvirt0
 check "and dmsetup, which the scripts call" grep -qx dmsetup <<<"$depends"
 check "failback-dkms brings dkms" grep -qw dkms <<<"$(dpkg-deb -f "$module" Depends)"
 
