@@ -136,6 +136,46 @@ TEST_F(config, text_that_does_not_fit_is_refused_and_changes_nothing)
 	EXPECT_EQ(0, config_set(&host_config_table, &self->c, "group", value, &self->f));
 }
 
+TEST_F(config, the_defaults_go_together)
+{
+	EXPECT_EQ(0, host_config_check(&self->c, &self->f));
+}
+
+TEST_F(config, a_driver_of_vms_that_is_none_is_refused)
+{
+	ASSERT_EQ(0, load(&self->c, self->path, "[failbackd]\nvm-driver = xen\n", &self->f));
+	EXPECT_EQ(-EINVAL, host_config_check(&self->c, &self->f));
+	EXPECT_EQ(CODE_INVALID_PARAMETER, self->f.code);
+	EXPECT_NE(NULL, strstr(self->f.text, "exec or libvirt, not \"xen\""));
+}
+
+TEST_F(config, libvirt_and_a_command_are_refused_together)
+{
+	static const char *const names[] = { "vm-running", "vm-stop", "vm-start" };
+
+	for (size_t i = 0; i < 3; i++) {
+		char text[128];
+
+		config_init(&host_config_table, &self->c);
+		(void)snprintf(text, sizeof(text), "[failbackd]\nvm-driver = libvirt\n%s = /bin/true\n",
+			       names[i]);
+		ASSERT_EQ(0, load(&self->c, self->path, text, &self->f));
+		EXPECT_EQ(-EINVAL, host_config_check(&self->c, &self->f));
+		EXPECT_NE(NULL, strstr(self->f.text, names[i]));
+		(void)strcpy(self->c.vm_driver, "exec");
+		EXPECT_EQ(0, host_config_check(&self->c, &self->f));
+	}
+}
+
+TEST_F(config, libvirt_is_somewhere)
+{
+	(void)strcpy(self->c.vm_driver, "libvirt");
+	EXPECT_EQ(0, host_config_check(&self->c, &self->f));
+	self->c.libvirt_uri[0] = '\0';
+	EXPECT_EQ(-EINVAL, host_config_check(&self->c, &self->f));
+	EXPECT_NE(NULL, strstr(self->f.text, "libvirt-uri"));
+}
+
 TEST_F(config, help_names_every_setting)
 {
 	char *text = NULL;

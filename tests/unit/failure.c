@@ -48,4 +48,18 @@ TEST(a_sentence_can_quote_itself)
 	EXPECT_STREQ("outer: inner", f.text);
 }
 
+TEST(every_code_is_found_again_from_its_exit_status)
+{
+	for (uint32_t code = CODE_FAILED; code <= CODE_FILE_NOT_FOUND; code++)
+		EXPECT_EQ(code, code_of_exit_status(code_exit_status(code)));
+}
+
+TEST(an_exit_status_that_no_code_has_is_a_failure)
+{
+	static const int others[] = { 0, 1, 2, 9, 22, 127, 255 };
+
+	for (size_t i = 0; i < ARRAY_SIZE(others); i++)
+		EXPECT_EQ(CODE_FAILED, code_of_exit_status(others[i]));
+}
+
 TEST_HARNESS_MAIN

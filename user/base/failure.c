@@ -94,11 +94,20 @@ enum code code_of_errno(int error)
 	}
 }
 
+#define EXIT_OF_FAILED 10
+
 int code_exit_status(uint32_t code)
 {
 	if (code == CODE_COMPLETED || code == CODE_JOB_STARTED)
 		return 0;
 	if (code >= CODE_FAILED && code <= CODE_FILE_NOT_FOUND)
-		return (int)(code - 32758);
-	return 10;
+		return (int)(code - CODE_FAILED) + EXIT_OF_FAILED;
+	return EXIT_OF_FAILED;
+}
+
+enum code code_of_exit_status(int status)
+{
+	enum code code = (enum code)(CODE_FAILED + status - EXIT_OF_FAILED);
+
+	return code > CODE_FAILED && code <= CODE_FILE_NOT_FOUND ? code : CODE_FAILED;
 }

@@ -61,4 +61,7 @@ enum code code_of_errno(int error);
 /** code_exit_status - 0 for 0 and 4096, 10..21 for 32768..32779, else 10. */
 int code_exit_status(uint32_t code);
 
+/** code_of_exit_status - the code that a program ended with; CODE_FAILED for a status that is none. */
+enum code code_of_exit_status(int status);
+
 #endif

@@ -9,7 +9,7 @@
  *	create, apply, adopt			relationships begin
  *	schedule				begins deltas when they are due
  *	peer, talk, listener, worker, journals, received, trackers, images, map_import,
- *	fence, losses, labels, readiness
+ *	fence, losses, labels, readiness, vm_control, vm_driver
  *						what operations talk to
  *	vm, job					what is remembered
  *	relationship, role_swap, reverse_plan, adoption, calls, progress

@@ -794,7 +794,7 @@ static int check(struct delta *delta, enum job_type type, struct failure *f)
 	if (!rc)
 		rc = trackers_check(&vm->r, delta->infos, delta->all, f);
 	/* Else it is stopped first. */
-	if (!rc && type == JOB_PREPARE && !vm->daemon->config.vm_running[0])
+	if (!rc && type == JOB_PREPARE && !vm_control_can_tell(vm))
 		rc = trackers_check_closed(&vm->r, f);
 	return rc;
 }

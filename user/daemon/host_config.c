@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stddef.h>
+#include <string.h>
 
 #include "base/macro.h"
 #include "lib/rate.h"
@@ -50,6 +51,10 @@ static const struct config_setting settings[] = {
 	  .doc = "seconds after a boot in which a peer has to confirm that it did not take over" },
 	{ .name = "guard-policy", TEXT(guard_policy), .default_value = "hold",
 	  .doc = "what follows when it does not: hold the VM (`failback start --force` releases it), or start" },
+	{ .name = "vm-driver", TEXT(vm_driver), .default_value = VM_DRIVER_EXEC,
+	  .doc = "who knows whether a VM runs, stops and starts it: exec: the commands below; libvirt: libvirt, whose domain has the VM's UUID" },
+	{ .name = "libvirt-uri", TEXT(libvirt_uri), .default_value = "qemu:///system",
+	  .doc = "with vm-driver = libvirt, where libvirt is" },
 	{ .name = "vm-running", TEXT(vm_running), .default_value = "",
 	  .doc = "command that says whether a VM runs, with %n for its name and %u for its UUID: exit status 0: it does, 1: it does not; none: who has its devices open" },
 	{ .name = "vm-stop", TEXT(vm_stop), .default_value = "",
@@ -80,6 +85,34 @@ const struct config_table host_config_table = {
 	.settings = settings,
 	.nr = ARRAY_SIZE(settings),
 };
+
+static int check_no_command(const char *name, const char *command, struct failure *f)
+{
+	return command[0] ? failure_set(f, CODE_INVALID_PARAMETER, -EINVAL,
+					"With vm-driver = libvirt, %s is not for use: leave out one of "
+					"the two.",
+					name) :
+			    0;
+}
+
+int host_config_check(const struct host_config *config, struct failure *f)
+{
+	int rc;
+
+	if (strcmp(config->vm_driver, VM_DRIVER_EXEC) == 0)
+		return 0;
+	if (strcmp(config->vm_driver, VM_DRIVER_LIBVIRT) != 0)
+		return failure_set(f, CODE_INVALID_PARAMETER, -EINVAL,
+				   "Setting vm-driver must be exec or libvirt, not \"%.64s\".",
+				   config->vm_driver);
+	if (!config->libvirt_uri[0])
+		return failure_set(f, CODE_INVALID_PARAMETER, -EINVAL,
+				   "With vm-driver = libvirt, libvirt-uri must not be empty.");
+	rc = check_no_command("vm-running", config->vm_running, f);
+	if (!rc)
+		rc = check_no_command("vm-stop", config->vm_stop, f);
+	return rc ? rc : check_no_command("vm-start", config->vm_start, f);
+}
 
 int host_config_read(const char *path, struct host_config *ret, struct failure *f)
 {

@@ -13,6 +13,9 @@
 #define HOST_CONFIG_FILE "/etc/failback/failbackd.conf"
 #define PEER_PORT	 7407
 
+#define VM_DRIVER_EXEC	  "exec"
+#define VM_DRIVER_LIBVIRT "libvirt"
+
 struct host_config {
 	char listen[ADDRESS_TEXT_MAX];
 	char plain[1024];
@@ -30,6 +33,8 @@ struct host_config {
 	uint64_t max_connections;
 	uint64_t call_timeout; /* seconds */
 	uint64_t resume_for; /* seconds */
+	char vm_driver[16];
+	char libvirt_uri[512];
 	char vm_running[512];
 	char vm_stop[512];
 	char vm_start[512];
@@ -51,6 +56,9 @@ extern const struct config_table host_config_table;
  * @path: NULL: HOST_CONFIG_FILE, which may be missing: the defaults then
  */
 int host_config_read(const char *path, struct host_config *ret, struct failure *f);
+
+/** host_config_check - PURE: do the settings go together? CODE_INVALID_PARAMETER names those that do not. */
+int host_config_check(const struct host_config *config, struct failure *f);
 
 /** host_config_tls_files - of its identity and its peers; they belong to @config. */
 struct tls_files host_config_tls_files(const struct host_config *config);

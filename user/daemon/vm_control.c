@@ -4,84 +4,19 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "lib/child.h"
+#include "daemon/vm_driver.h"
 
-#define EXIT_RUNS	 0
-#define EXIT_RUNS_NOT	 1
-#define ASK_AGAIN_US	 UINT64_C(500000)
-
-/* --- words --- */
-
-static int refuse(const char *command, const char *wrong, struct failure *f)
-{
-	return failure_set(f, CODE_INVALID_PARAMETER, -EINVAL, "The command \"%.200s\" %s.", command,
-			   wrong);
-}
-
-/* Appends; false: there is no room. */
-static bool put(char *word, const char *text, size_t len)
-{
-	size_t used = strlen(word);
-
-	if (len >= VM_WORD_BYTES_MAX - used)
-		return false;
-	memcpy(word + used, text, len);
-	word[used + len] = '\0';
-	return true;
-}
-
-/* One word, which ends at @end. */
-static bool make_word(const char *at, const char *end, const char *name, const char *uuid, char *ret,
-		      bool *ret_known)
-{
-	ret[0] = '\0';
-	for (; at < end; at++) {
-		const char *text = at;
-		size_t len = 1;
-
-		if (*at == '%') {
-			at++;
-			*ret_known &= at < end && (*at == 'n' || *at == 'u' || *at == '%');
-			text = at < end && *at == 'n' ? name : at < end && *at == 'u' ? uuid : "%";
-			len = strlen(text);
-		}
-		if (!put(ret, text, len))
-			return false;
-	}
-	return true;
-}
-
-int vm_words_make(const char *command, const char *name, const char *uuid, struct vm_words *ret,
-		  struct failure *f)
-{
-	bool known = true;
-	size_t nr = 0;
-
-	for (const char *at = command + strspn(command, " "); *at; at += strspn(at, " ")) {
-		const char *end = at + strcspn(at, " ");
-
-		if (nr == VM_WORDS_MAX)
-			return refuse(command, "has more than 16 words", f);
-		if (!make_word(at, end, name, uuid, ret->texts[nr], &known))
-			return refuse(command, "has a word that is too long", f);
-		ret->argv[nr] = ret->texts[nr];
-		nr++;
-		at = end;
-	}
-	ret->argv[nr] = NULL;
-	if (!known)
-		return refuse(command, "has a % that is none of %n, %u and %%", f);
-	if (!nr || ret->argv[0][0] != '/')
-		return refuse(command, "does not begin with a path", f);
-	return 0;
-}
+#define EXIT_RUNS     0
+#define EXIT_RUNS_NOT 1
+#define ASK_AGAIN_US  UINT64_C(500000)
 
 /* --- one command --- */
 
@@ -93,6 +28,7 @@ struct vm_control {
 	void *context;
 	enum step step;
 	pid_t pid; /* 0: none runs */
+	int errors; /* the file with its standard error; -1: that is the log */
 	sd_event_source *child_source;
 	sd_event_source *timer; /* until it is asked again */
 	sd_event_source *deadline; /* of all that is done */
@@ -119,37 +55,60 @@ void vm_control_free_at(struct vm_control **at)
 	(void)sd_event_source_disable_unref(c->timer);
 	(void)sd_event_source_disable_unref(c->deadline);
 	kill_command(c);
+	(void)close_fd(c->errors);
 	free(c);
+}
+
+static bool can(const struct vm *vm, enum vm_question question)
+{
+	const struct host_config *config = &vm->daemon->config;
+
+	return vm_driver_of(config)->command(config, question);
+}
+
+bool vm_control_can_tell(const struct vm *vm)
+{
+	return can(vm, VM_RUNNING);
+}
+
+static const struct vm_driver *driver_of(const struct vm_control *c)
+{
+	return vm_driver_of(&c->vm->daemon->config);
+}
+
+static enum vm_question question_of(enum step step)
+{
+	return step == STEP_STOP ? VM_STOP : step == STEP_START ? VM_START : VM_RUNNING;
 }
 
 static const char *command_of(const struct vm_control *c)
 {
-	const struct host_config *config = &c->vm->daemon->config;
-
-	switch (c->step) {
-	case STEP_STOP:
-		return config->vm_stop;
-	case STEP_START:
-		return config->vm_start;
-	default:
-		return config->vm_running;
-	}
+	return driver_of(c)->command(&c->vm->daemon->config, question_of(c->step));
 }
 
 static int on_exit_of_command(sd_event_source *source, const siginfo_t *status, void *context);
 
+/* Where its standard error goes, if it is to be read. A file, so that nothing has to be read before it ends. */
+static int open_errors(struct vm_control *c, struct failure *f)
+{
+	c->errors = close_fd(c->errors);
+	if (!driver_of(c)->explains)
+		return 0;
+	c->errors = memfd_create("errors", MFD_CLOEXEC);
+	return c->errors < 0 ? failure_set(f, CODE_FAILED, -errno, "Cannot make a file: %s.",
+					   strerror(errno)) :
+			       0;
+}
+
 static int run(struct vm_control *c, enum step step, struct failure *f)
 {
-	char uuid[UUID_TEXT_LEN + 1];
-	struct vm_words words;
 	cleanup_fd int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	const int fds[] = { null, STDERR_FILENO, STDERR_FILENO };
-	int rc;
+	int rc = open_errors(c, f);
+	const int fds[] = { null, STDERR_FILENO, c->errors < 0 ? STDERR_FILENO : c->errors };
 
 	c->step = step;
-	rc = vm_words_make(command_of(c), c->vm->r.name, uuid_format(&c->vm->r.vm, uuid), &words, f);
 	if (!rc)
-		rc = child_start(words.argv, fds, 3, &c->pid, f);
+		rc = driver_of(c)->start(c->vm, question_of(step), fds, &c->pid, f);
 	if (rc)
 		return rc;
 	c->child_source = sd_event_source_disable_unref(c->child_source);
@@ -161,8 +120,35 @@ static int run(struct vm_control *c, enum step step, struct failure *f)
 
 /* --- what follows --- */
 
+/* The last line of it; false: there is none. */
+static bool read_errors(const struct vm_control *c, char *ret, size_t size)
+{
+	struct stat file;
+	ssize_t got;
+	char *newline;
+
+	if (c->errors < 0 || fstat(c->errors, &file) < 0)
+		return false;
+	got = pread(c->errors, ret, size - 1,
+		    file.st_size < (off_t)size ? 0 : file.st_size - (off_t)size + 1);
+	if (got <= 0)
+		return false;
+	ret[got] = '\0';
+	if (ret[got - 1] == '\n')
+		ret[got - 1] = '\0';
+	newline = strrchr(ret, '\n');
+	if (newline)
+		memmove(ret, newline + 1, strlen(newline));
+	return ret[0];
+}
+
 static int explain_status(const struct vm_control *c, const siginfo_t *status, struct failure *f)
 {
+	char why[sizeof(f->text)];
+
+	if (status->si_code == CLD_EXITED && read_errors(c, why, sizeof(why)))
+		return failure_set(f, code_of_exit_status(status->si_status), -EIO, "VM %.64s: %s",
+				   c->vm->r.name, why);
 	return failure_set(f, CODE_FAILED, -EIO, "VM %.64s: \"%.200s\" ended with %s %d.",
 			   c->vm->r.name, command_of(c),
 			   status->si_code == CLD_EXITED ? "status" : "signal", status->si_status);
@@ -198,7 +184,7 @@ static int answer(struct vm_control *c, bool runs, struct failure *f)
 		return 1;
 	if (c->step == STEP_AWAIT)
 		return ask_later(c, f);
-	if (c->vm->daemon->config.vm_stop[0])
+	if (can(c->vm, VM_STOP))
 		return run(c, STEP_STOP, f);
 	return failure_set(f, CODE_IN_USE, -EBUSY,
 			   "VM %.64s runs here, says `vm-running`: shut it down first, or name a "
@@ -276,6 +262,7 @@ static int begin(struct vm *vm, enum step step, vm_control_done done, void *cont
 
 	if (!c)
 		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+	c->errors = -1;
 	c->vm = vm;
 	c->done = done;
 	c->context = context;
@@ -293,7 +280,7 @@ static int begin(struct vm *vm, enum step step, vm_control_done done, void *cont
 int vm_control_stop(struct vm *vm, vm_control_done done, void *context, struct vm_control **ret,
 		    struct failure *f)
 {
-	if (!vm->daemon->config.vm_running[0])
+	if (!vm_control_can_tell(vm))
 		return 1;
 	return begin(vm, STEP_ASK, done, context, ret, f);
 }
@@ -301,7 +288,7 @@ int vm_control_stop(struct vm *vm, vm_control_done done, void *context, struct v
 int vm_control_start(struct vm *vm, vm_control_done done, void *context, struct vm_control **ret,
 		     struct failure *f)
 {
-	if (!vm->daemon->config.vm_start[0])
+	if (!can(vm, VM_START))
 		return 1;
 	return begin(vm, STEP_START, done, context, ret, f);
 }

@@ -85,7 +85,8 @@ static int read_config(int argc, char **argv, struct host_config *config, struct
 	rc = config_load(&host_config_table, config, file ? file : HOST_CONFIG_FILE, f);
 	if (rc && (file || rc != -ENOENT))
 		return rc;
-	return read_options(argc, argv, config, &file, f);
+	rc = read_options(argc, argv, config, &file, f);
+	return rc ? rc : host_config_check(config, f);
 }
 
 int main(int argc, char **argv)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* user/daemon/vm_control.c: the words of a command, without a shell. */
+/* user/daemon/vm_driver.c: the words of a command, without a shell; what each driver can be asked. */
 #include <string.h>
 
-#include "daemon/vm_control.h"
+#include "daemon/vm_driver.h"
 
 #include "kselftest_harness.h"
 
@@ -59,6 +59,48 @@ TEST(a_word_that_is_too_long_is_refused)
 	name[VM_WORD_BYTES_MAX - 1] = '\0';
 	EXPECT_EQ(0, make("/bin/x %n", name));
 	EXPECT_NE(0, make("/bin/x y%n", name));
+}
+
+/* Bit i: question i has a command. */
+static unsigned int answers(const struct host_config *config)
+{
+	unsigned int bits = 0;
+
+	for (enum vm_question question = VM_RUNNING; question <= VM_START; question++)
+		bits |= vm_driver_of(config)->command(config, question) ? 1U << question : 0;
+	return bits;
+}
+
+TEST(without_commands_nothing_can_be_asked)
+{
+	struct host_config config;
+
+	config_init(&host_config_table, &config);
+	EXPECT_EQ(0, answers(&config));
+}
+
+TEST(each_command_answers_its_own_question)
+{
+	struct host_config config;
+
+	config_init(&host_config_table, &config);
+	(void)strcpy(config.vm_stop, "/bin/x");
+	EXPECT_EQ(1U << VM_STOP, answers(&config));
+	(void)strcpy(config.vm_running, "/bin/y");
+	EXPECT_EQ(1U << VM_STOP | 1U << VM_RUNNING, answers(&config));
+	EXPECT_STREQ("/bin/y", vm_driver_of(&config)->command(&config, VM_RUNNING));
+	(void)strcpy(config.vm_start, "/bin/z");
+	EXPECT_STREQ("/bin/z", vm_driver_of(&config)->command(&config, VM_START));
+}
+
+TEST(libvirt_can_be_asked_everything)
+{
+	struct host_config config;
+
+	config_init(&host_config_table, &config);
+	(void)strcpy(config.vm_driver, "libvirt");
+	EXPECT_EQ(7, answers(&config));
+	EXPECT_STREQ("failback-libvirt stop", vm_driver_of(&config)->command(&config, VM_STOP));
 }
 
 TEST_HARNESS_MAIN

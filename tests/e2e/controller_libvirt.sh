@@ -1,0 +1,86 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# With vm-driver = libvirt, a VM is shut down before its last delta and started after its failover, by libvirt.
+#
+# e2e: timeout=180
+. "$(dirname "$0")/../lib.sh"
+. "$(dirname "$0")/controller.bash"
+. "$(dirname "$0")/controller_fake.bash"
+# shellcheck source=tests/e2e/libvirt.bash
+. "$(dirname "$0")/libvirt.bash"
+
+check_fails "a command beside libvirt is refused" 2 'With vm-driver = libvirt, vm-stop is not for use' \
+	failbackd --vm-driver libvirt --vm-stop "/bin/true %n"
+check_fails "so is a driver that there is not" 2 'vm-driver must be exec or libvirt, not "virsh"' failbackd --vm-driver virsh
+
+size=$MiB
+daemon_options=(--call-timeout 5 --vm-timeout 60 --vm-driver libvirt)
+two_hosts
+ln -s "$top/build/bin/failback-libvirt" "$TMPDIR/bin/"
+start_libvirt a
+start_libvirt b
+check_equal "the VM's UUID is that of its domain" "$vm" "$domain"
+
+# up_at <host> <URI> [<option>...]
+up_at() { up "$1" --libvirt-uri "${@:2}"; }
+again_at() { stop_daemon "$1"; up_at "$@"; }
+
+# --- a libvirt in which the domain's state is that of a file, whatever is done ---
+
+node_with "$TMPDIR/runs.xml" "<test:runstate>1</test:runstate>"
+node_with "$TMPDIR/off.xml" "<test:runstate>5</test:runstate>"
+up_at a "test://$TMPDIR/runs.xml" --vm-timeout 5
+up_at b "${libvirt_uri[b]}"
+relate
+check "a delta gives both a base" on a failback resume vm1
+check_fails "a VM that does not go down keeps a failover from being prepared" 14 'still runs after 5 s' on a failback prepare vm1
+check_equal "and nothing has changed" "$(role a)" "1 3"
+node_with "$TMPDIR/saved.xml" "<test:runstate>5</test:runstate><test:hasmanagedsave>1</test:hasmanagedsave>"
+again_at a "test://$TMPDIR/saved.xml"
+check_fails "so does one whose memory is saved" 17 "VM vm1: Domain $vm is saved, not shut down" on a failback prepare vm1
+check_equal "and the VM is replicated as before" "$(role a)" "1 3"
+again_at a "test://$TMPDIR/off.xml"
+check "one that is off does not" on a failback prepare vm1
+check_equal "and its host is prepared" "$(role a)" "1 4"
+check "which is taken back" on a failback resume vm1
+
+# --- a libvirtd on each host ---
+
+define_domain a
+on_libvirt a start $vm >/dev/null
+again_at a "${libvirt_uri[a]}" --vm-timeout 5
+on_libvirt a suspend $vm >/dev/null
+check_fails "a VM that is paused keeps a failover from being prepared" 17 "VM vm1: Domain $vm is paused, .*virsh resume" on a failback prepare vm1
+check_equal "its state and its host's are the same" "$(domain_state a), $(role a)" "paused, 1 3"
+on_libvirt a resume $vm >/dev/null
+kill -s STOP "${libvirt_pid[a]}"
+check_fails "a libvirt that hangs is not waited for longer" 14 '"failback-libvirt running" did not end within 5 s' on a failback prepare vm1
+nobody_asks() { ! pgrep -f "failback-libvirt running ${libvirt_uri[a]//[?+]/.}" >/dev/null; }
+check "nor does anyone ask it any more" wait_for 5 nobody_asks
+check "the daemon answers" on a failback status
+kill -s CONT "${libvirt_pid[a]}"
+again_at a "${libvirt_uri[a]}"
+check_equal "the VM runs on" "$(domain_state a)" running
+check "a VM is shut down when its failover is prepared" on a failback prepare vm1
+check_equal "libvirt says that it is" "$(domain_state a)" "shut off"
+check_equal "and its host is prepared" "$(role a)" "1 4"
+
+check_fails "a VM that the other libvirt does not know is not started, and why is said" 21 \
+	"failed over and may run here, but it was not started: .*knows no domain $vm, .*virsh define" on b failback failover vm1
+check_equal "it is failed over all the same" "$(role b)" "2 5"
+check "it is given back" on b failback revert vm1
+define_domain b
+check "the failover starts one that it knows" on b failback failover vm1
+check_equal "it runs there" "$(domain_state b)" running
+check_equal "in its place" "$(role b)" "2 5"
+
+check "it is given back once more" on b failback revert vm1
+check "the primary goes on" on a failback resume vm1
+stop_libvirt a
+check_fails "a libvirt that is not there keeps a failover from being prepared" 19 'VM vm1: Libvirt does not answer at ' on a failback prepare vm1
+check_equal "and nothing has changed, either" "$(role a)" "1 3"
+stop_daemon a
+rm "$TMPDIR/bin/failback-libvirt"
+up_at a "${libvirt_uri[a]}"
+check_fails "so does a program that is missing" 21 'Cannot run .*/failback-libvirt: No such file' on a failback prepare vm1
+check_equal "and the VM is replicated as before, still" "$(role a)" "1 3"

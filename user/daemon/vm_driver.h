@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Who knows whether a VM runs, and stops and starts it: the setting vm-driver. Either way it is a process
+ * that is asked, so that one that hangs can be killed.
+ *
+ * exec: the commands vm-running, vm-stop and vm-start, of which each may be missing. A command is words
+ * separated by spaces, the first of them a path; there is no shell and no quoting. In a word, %n is the VM's
+ * name, %u its UUID and %% a percent sign.
+ *
+ * libvirt: failback-libvirt, which asks the libvirt at libvirt-uri about the domain that has the VM's UUID.
+ *
+ * The exit status of a process that was asked whether a VM runs is 0: it does, 1: it does not; anything else:
+ * it cannot tell. Of one that was to stop or start it, 0: it was asked to, or it runs.
+ */
+#ifndef FAILBACK_DAEMON_VM_DRIVER_H
+#define FAILBACK_DAEMON_VM_DRIVER_H
+
+#include <sys/types.h>
+
+#include "daemon/vm.h"
+
+#define VM_WORDS_MAX	  16
+#define VM_WORD_BYTES_MAX 512
+
+struct vm_words {
+	char texts[VM_WORDS_MAX][VM_WORD_BYTES_MAX];
+	const char *argv[VM_WORDS_MAX + 1]; /* ends with NULL */
+};
+
+/** vm_words_make - PURE: the words of @command, for a VM. CODE_INVALID_PARAMETER says what is wrong with it. */
+int vm_words_make(const char *command, const char *name, const char *uuid, struct vm_words *ret,
+		  struct failure *f);
+
+enum vm_question { VM_RUNNING, VM_STOP, VM_START };
+
+struct vm_driver {
+	/* PURE: what is run, as people know it. NULL: nothing is, that cannot be asked. */
+	const char *(*command)(const struct host_config *config, enum vm_question question);
+	/* Runs it with @fds as its standard input, output and error, and nothing else open. */
+	int (*start)(const struct vm *vm, enum vm_question question, const int fds[3], pid_t *ret,
+		     struct failure *f);
+	/* The last line on its standard error says why it failed, and its exit status is that of the code. */
+	bool explains;
+};
+
+/** vm_driver_of - PURE: that of the setting vm-driver. */
+const struct vm_driver *vm_driver_of(const struct host_config *config);
+
+#endif
