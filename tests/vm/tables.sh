@@ -197,8 +197,8 @@ dmsetup remove t
 store_sectors=$(blockdev --getsz /dev/vdb)
 committing() { [ "$(tracker .state)" = committing ]; }
 
-# commits_with <table>: of the store, once the commit waits for that
-commits_with()
+# commits_slowly <command>...: by which the store becomes slow, when the epoch is frozen
+commits_slowly()
 {
 	swap origin "0 $small linear /dev/vda 0"
 	start
@@ -206,18 +206,16 @@ commits_with()
 	dmsetup load t --table "0 $capacity cbt /dev/mapper/origin /dev/mapper/store"
 	write_block t 1400
 	epoch=$(cbtctl freeze t)
-	dmsetup suspend --nolockfs store
-	dmsetup load store --table "$1"
+	"$@"
 	cbtctl commit --epoch "$epoch" t >"$TMPDIR/commit" 2>&1 &
 	commit=$!
 	wait_for 10 committing || bail "$(cbtctl show t)"
 }
 
-commits_with "0 $store_sectors linear /dev/vdb 0"
+# each write by less than what a store is given up for
+commits_slowly swap store "0 $store_sectors delay /dev/vdb 0 0 /dev/vdb 0 2000"
 timeout 60 dmsetup resume t >"$TMPDIR/growth" 2>&1 &
 growth=$!
-sleep 1
-dmsetup resume store
 rc=0
 wait $growth || rc=$?
 check_equal "a device grows while an epoch is being committed" "$rc $(<"$TMPDIR/growth")" "0 "
@@ -228,13 +226,15 @@ check_equal "... the epoch is committed" "$rc $(<"$TMPDIR/commit")" "0 "
 check_equal "... and is the base" "$(tracker .base)" "$epoch"
 check_fails "... what was sent is clean" any '' is_dirty 1400
 check "... what was added is dirty" is_dirty $((small / 8))
+swap store "0 $store_sectors linear /dev/vdb 0"
 dmsetup remove t
 dmsetup create t --table "0 $capacity cbt /dev/mapper/origin /dev/mapper/store"
 check "... in the store, too" is_dirty $((small / 8))
 check_fails "... as is what is clean" any '' is_dirty 1400
 dmsetup remove t
 
-commits_with "0 $store_sectors error"
+commits_slowly dmsetup suspend --nolockfs store
+dmsetup load store --table "0 $store_sectors error"
 dmsetup resume store
 rc=0
 wait $commit || rc=$?
