@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later OR MIT */
 /*
- * Failback's wire format: what two hosts say to each other over one stream connection.
+ * Failback's wire format: what two hosts say to each other over a stream connection, or several.
  *
  * All integers are little-endian. Everything is a *record*: a header, then nr_extents extents,
  * then body_len bytes of body. The check covers all three, so that one flipped bit anywhere is
@@ -38,6 +38,29 @@
  *	  | END     (struct cbt_wire_end) ------>  |    counts and digest compared, all made durable
  *	  |  <------  DURABLE (struct cbt_wire_durable)
  *
+ * Several connections: where one does not fill a link, since its window or its losses keep it below that, the
+ * delta is carried by up to CBT_WIRE_CONNECTIONS_MAX. They are agreed on before the workers start:
+ *
+ *	caller                                   listener
+ *	  | CALL    {"call": "receive", "connections": 4, ...} -->  |
+ *	  |  <------  REPLY {"code": 4096, "connections": 3, "token": "..."}
+ *
+ *	the first one waits, and on each further one, which are numbered from 1 on:
+ *	  | CALL    {"call": "join", "token": "...", "connection": 1, ...} -->  |
+ *	  |  <------  REPLY {"code": 4096}         |
+ *
+ * A further connection goes to the same listener, and is as safe as the first: the same certificates, or
+ * the same address where there is no TLS. The token is random, of this one delta, and void once all are
+ * there; each number joins once. A host that knows nothing of this refuses a CALL with "connections", and says no
+ * "connections" in its REPLY: it is asked again without. One connection: neither CALL nor delta differ from
+ * what they were.
+ *
+ * What the receiver says, it says on the first connection, number 0. The sender's records are in one order, that
+ * of their sequence numbers, and are dealt out: all up to the first DATA go over connection 0, and
+ * after each DATA the next connection is used, after the last one the first. (Not after each record: a
+ * ZERO between every two DATA would leave half of the connections without any.) So both sides know the
+ * connection of each record, and nothing says it. A connection that ends, ends the delta.
+ *
  * A sender goes through disks and offsets in ascending order, from MARK to MARK: what a mark names
  * as passed is the whole delta below that place. So a mark is also a place to go on from: after a
  * broken connection the sender offers the same delta again, and READY names the last mark that is
@@ -73,6 +96,7 @@
 #define CBT_WIRE_TEXT_MAX	(1U << 16)	/* bytes of body of CALL, REPLY, FAILED */
 #define CBT_WIRE_EXTENTS_MAX	1024U		/* extents in one record */
 #define CBT_WIRE_DISKS_MAX	256U
+#define CBT_WIRE_CONNECTIONS_MAX 8U		/* that carry one delta */
 #define CBT_WIRE_ABORTED_MAX	64U
 #define CBT_WIRE_PIECE		4096U		/* bytes of disk that one MAC is of, at most */
 #define CBT_WIRE_HASH_MAX	(1U << 20)	/* bytes of disk that one HASH is of */

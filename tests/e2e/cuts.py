@@ -72,7 +72,7 @@ def go_on(args):
     ends = zip(("send", "receive"), transfer.connection(True))
     workers = []
     for name, sock in ends:
-        workers.append(transfer.start(name, sock, getattr(args, name)))
+        workers.append(transfer.start(name, [sock], getattr(args, name)))
         sock.close()
     outputs = [worker.communicate(timeout=transfer.DEADLINE_S)[0] for worker in workers]
     return [(worker.returncode, output) for worker, output in zip(workers, outputs)]

@@ -4,8 +4,10 @@
 
     transfer.py SENDER-PLAN RECEIVER-PLAN [--unix] [--flip BYTE] [--cut BYTE] [--stall BYTE]
                 [--lose-durable] [--cut-mark BYTE] [--kill send|receive|send-term|receive-term --at BYTE [--when FILE]]
+                [--connections NUMBER [--on CONNECTION] [--swap]]
 
-Runs both over loopback TCP, or a socket pair with --unix. With --flip, --cut, --stall or --at a proxy stands between them and
+Runs both over loopback TCP, or a socket pair with --unix; over several with --connections, of which --on is harmed (0), or the last two
+are swapped on one side (--swap). With --flip, --cut, --stall or --at a proxy stands between them and
 acts at that byte of what the sender sends: flips a bit, closes both connections, forwards nothing more, kills (with --when as soon as
 that file is there, and forwards nothing of the sender's until then); with
 --lose-durable it closes both instead of forwarding DURABLE, with --cut-mark when the receiver answers a MARK, and forwards no more
@@ -83,7 +85,11 @@ class Proxy:
             return False
 
     def run(self, workers):
-        sources = list(self.peers)
+        self.pump(list(self.peers), workers)
+        for peer in self.peers:
+            peer.close()
+
+    def pump(self, sources, workers):
         deadline = time.monotonic() + DEADLINE_S
         while sources and time.monotonic() < deadline:
             if all(worker.poll() is not None for worker in workers):
@@ -93,17 +99,16 @@ class Proxy:
             for source in select.select(sources, [], [], 0.1)[0]:
                 if not self.forward_safely(source):
                     sources.remove(source)
-        for peer in self.peers:
-            peer.close()
 
 
-def start(name, sock, plan, **options):
+def start(name, socks, plan, **options):
     env = dict(os.environ)
     if name == "receive" and "RECORDER_PRELOAD" in env:
         env["LD_PRELOAD"] = env["RECORDER_PRELOAD"]
     with open(plan, encoding="utf-8") as text:
-        return subprocess.Popen([f"failback-{name}", "--connection", str(sock.fileno())], stdin=text,
-                                stdout=subprocess.PIPE, pass_fds=[sock.fileno()], text=True, env=env, **options)
+        fds = [sock.fileno() for sock in socks]
+        return subprocess.Popen([f"failback-{name}"] + [f"--connection={fd}" for fd in fds], stdin=text,
+                                stdout=subprocess.PIPE, pass_fds=fds, text=True, env=env, **options)
 
 
 def flip(proxy, data, at):
@@ -136,6 +141,9 @@ def main():
     parser.add_argument("--unix", action="store_true")
     parser.add_argument("--kill", choices=["send", "receive", "send-term", "receive-term"])
     parser.add_argument("--when", metavar="FILE")
+    parser.add_argument("--connections", type=int, default=1)
+    parser.add_argument("--on", type=int, default=0)
+    parser.add_argument("--swap", action="store_true")
     parser.add_argument("--lose-durable", action="store_true")
     for name in ("flip", "cut", "cut-mark", "stall", "at"):
         parser.add_argument(f"--{name}", type=int)
@@ -160,19 +168,20 @@ def main():
             if getattr(args, name) is not None]
     if args.lose_durable:
         acts = [(None, lose)]
-    near, far = connection(args.unix)
+    pairs = [connection(args.unix) for _ in range(args.connections)]
+    nears, fars = (list(side) for side in zip(*pairs))
     if acts:
         inner_near, inner_far = connection(args.unix)
-        proxy = Proxy(far, inner_near, *acts[0])
-        far = inner_far
-    workers["send"] = start("send", near, args.plans[0])
-    workers["receive"] = start("receive", far, args.plans[1])
-    near.close()
+        proxy = Proxy(fars[args.on], inner_near, *acts[0])
+        fars[args.on] = inner_far
+    if args.swap:
+        fars[-2:] = fars[:-3:-1]
+    workers["send"] = start("send", nears, args.plans[0])
+    workers["receive"] = start("receive", fars, args.plans[1])
+    for sock in nears + fars:
+        sock.close()
     if acts:
-        inner_far.close()
         proxy.run(workers.values())
-    else:
-        far.close()
     for name in ("send", "receive"):
         try:
             out, _ = workers[name].communicate(timeout=DEADLINE_S)

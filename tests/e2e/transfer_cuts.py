@@ -93,6 +93,7 @@ class Run:
         else:
             os.environ.pop("FAILBACK_NO_IO_URING", None)
         self.options["compress"] = self.dice.random() < 0.3
+        self.options["connections"] = self.dice.choice([1, 1, 2, 3, 8])  # an attempt goes on where another number broke off
         self.told.append("; ".join(map(str, harms)) or "unharmed")
         self.place.write_sources(delta, self.dice, released and self.options["journal"] and not self.options["compare"])
         ends = self.ends(self.place, self.note)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A sender and a receiver, and a connection between them that is harmed. For transfer_cuts.py."""
+"""A sender and a receiver, and connections between them that are harmed. For transfer_cuts.py."""
 
 import fcntl
 import json
@@ -9,6 +9,7 @@ import signal
 import socket
 import struct
 import subprocess
+import threading
 import time
 
 import transfer
@@ -56,6 +57,7 @@ class Harm:
         self.nth, self.byte = nth, byte  # records of that kind, or bytes, to let pass first
         self.fraction = dice.random()
         self.delay = dice.choice([0, 0, dice.random() * 0.003])
+        self.alone = dice.random() < 0.5  # of several connections only the one that it happens on
 
     def __str__(self):
         where = f"{self.place} {self.kind} {self.nth}" if self.kind else f"at byte {self.byte}"
@@ -78,25 +80,41 @@ class Harm:
 
 
 class Broken(transfer.Proxy):
-    """Both directions between two sockets, record by record; @harms happen one after the other."""
+    """Both directions between pairs of sockets, record by record; @harms happen one after the other."""
 
-    def __init__(self, sender, receiver, harms, kill, note):
-        super().__init__(sender, receiver, None, None)
+    def __init__(self, pairs, harms, kill, note):
+        super().__init__(*pairs[0], None, None)
+        for sender, receiver in pairs:
+            self.peers |= {sender: receiver, receiver: sender}
+        self.pairs, self.senders = pairs, [sender for sender, _ in pairs]
+        self.lock = threading.Lock()
         self.harms, self.kill, self.note = list(harms), kill, note
-        self.streams = {"send": Stream(), "receive": Stream()}
+        self.streams = {source: Stream() for source in self.peers}
         self.happened = []
 
+    def run(self, workers):
+        """No connection waits for another, whose data the receiver wants first."""
+        threads = [threading.Thread(target=self.pump, args=(list(pair), workers)) for pair in self.pairs]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        for peer in self.peers:
+            peer.close()
+
     def forward(self, source):
-        side = "send" if source is self.sender else "receive"
+        side = "send" if source in self.senders else "receive"
         data = source.recv(1 << 18)
         if not data:
-            self.peers[source].sendall(self.streams[side].held)
+            self.peers[source].sendall(self.streams[source].held)
             self.peers[source].shutdown(socket.SHUT_WR)
             return False
-        return all(self.pass_on(source, side, *piece) for piece in self.streams[side].take(data))
+        return all(self.pass_on(source, side, *piece) for piece in self.streams[source].take(data))
 
     def pass_on(self, source, side, kind, length, start, piece):
-        at = self.harms[0].due(side, kind, length, start, len(piece)) if self.harms else None
+        with self.lock:
+            at = self.harms[0].due(side, kind, length, start, len(piece)) if self.harms else None
+            harm = None if at is None else self.harms.pop(0)
         # what the sender relies on once it has read it; these come in one piece
         relied_on = side == "receive" and kind in ("MARK", "DURABLE")
         if relied_on and at in (None, length):
@@ -104,11 +122,12 @@ class Broken(transfer.Proxy):
         self.peers[source].sendall(piece[:at])
         if at is None:
             return True
-        harm = self.harms.pop(0)
         self.happened.append((side, kind))
         time.sleep(harm.delay)
         if harm.victim == "link":
-            return transfer.cut(self, piece, at)
+            for end in (source, self.peers[source]) if harm.alone else self.peers:
+                end.shutdown(socket.SHUT_RDWR)
+            return False
         self.kill(harm.victim)
         if relied_on and at < length:
             self.note(kind, piece)
@@ -172,7 +191,7 @@ class Ends:
 
     def attempt(self, world, delta, options, harms):
         inner = self.start(world, delta, options)
-        proxy = Broken(*inner, harms, self.kill, self.note)
+        proxy = Broken(inner, harms, self.kill, self.note)
         proxy.run(self.children.values())
         return self.end(), proxy.happened
 
@@ -194,14 +213,15 @@ class Workers(Ends):
         send |= {"base": delta.base, "aborted": delta.aborted, "compress": options["compress"]}
         for disk, extents in zip(send["disks"], self.place.extents):
             disk["source"] = {"all": True, "compare": True} if options["compare"] else {"extents": extents}
-        near, sender = transfer.connection(True)
-        receiver, far = transfer.connection(True)
-        for name, sock, text in (("send", near, send), ("receive", far, receive)):
+        nears, senders = zip(*(transfer.connection(True) for _ in range(options["connections"])))
+        receivers, fars = zip(*(transfer.connection(True) for _ in range(options["connections"])))
+        for name, socks, text in (("send", nears, send), ("receive", fars, receive)):
             with open(self.place.plans[name], "w", encoding="utf-8") as file:
                 json.dump(text, file)
-            self.children[name] = transfer.start(name, sock, self.place.plans[name], process_group=0)
-            sock.close()
-        return sender, receiver
+            self.children[name] = transfer.start(name, socks, self.place.plans[name], process_group=0)
+            for sock in socks:
+                sock.close()
+        return list(zip(senders, receivers))
 
 
 class ByHand(Ends):
@@ -217,7 +237,7 @@ class ByHand(Ends):
             send += ["--compare"] * options["compare"] + ["--compress", "auto" if options["compress"] else "off"]
             self.children["send"] = self.program(send)
             sender, _ = listener.accept()
-        return sender, socket.create_connection(at)
+        return [(sender, socket.create_connection(at))]
 
     @staticmethod
     def program(command):

@@ -38,6 +38,7 @@
 #define SQ_ENTRIES	  512U
 #define CQ_ENTRIES	  8192U
 #define DRAIN_PATIENCE_MS 100
+#define POLL_MAX	  16U /* sockets that are waited for at once; more would be looked at now and then */
 #define POOL_ALIGN	  (2U << 20) /* a huge page */
 
 struct queue {
@@ -411,7 +412,7 @@ static int socket_run(const struct ring *ring, struct ring_op *op)
 
 static int threads_wait(const struct ring *ring, int timeout_ms)
 {
-	struct pollfd poll_fds[8] = { { .fd = file_threads_fd(ring->threads), .events = POLLIN } };
+	struct pollfd poll_fds[POLL_MAX] = { { .fd = file_threads_fd(ring->threads), .events = POLLIN } };
 	nfds_t nr = 1;
 
 	for (const struct ring_op *op = ring->sockets.first; op && nr < ARRAY_SIZE(poll_fds);

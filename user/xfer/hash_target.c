@@ -30,7 +30,7 @@ struct hash_target {
 	struct mac *mac;
 	uint64_t nr_started;
 	uint64_t nr_answered;
-	struct job jobs[NR_SLOTS];
+	struct job jobs[NR_SLOTS_MAX];
 };
 
 int hash_target_open(struct transfer *t, const uint8_t key[MAC_KEY_BYTES], struct hash_target **ret,
@@ -86,7 +86,7 @@ int hash_target_ended(struct hash_target *h, const struct ring_op *op, struct fa
 int hash_target_answer(struct hash_target *h, uint8_t *ret, size_t *ret_bytes,
 		       unsigned int *ret_slot, struct failure *f)
 {
-	for (unsigned int i = 0; i < NR_SLOTS; i++) {
+	for (unsigned int i = 0; i < h->t->nr_slots; i++) {
 		struct job *job = &h->jobs[i];
 		int rc;
 

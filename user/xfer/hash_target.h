@@ -24,7 +24,7 @@ void hash_target_close_at(struct hash_target **h); /* *@h may be NULL, and is th
 
 /**
  * hash_target_start - look a HASH up.
- * @slot: below NR_SLOTS; it is taken until this HASH is answered
+ * @slot: below the transfer's nr_slots; it is taken until this HASH is answered
  * @body: of the record, of RING_BUFFER_BYTES; it is read into
  */
 void hash_target_start(struct hash_target *h, unsigned int slot, const struct wire_header *record,

@@ -14,18 +14,20 @@
 struct packing {
 	struct pack *pack;
 	struct pack_choice choice;
-	uint8_t *frames[PACKING_AHEAD];
+	uint8_t *frames[PACKING_AHEAD_MAX];
+	unsigned int ahead; /* of them are used */
 	unsigned int next;
 };
 
-int packing_open(size_t body_max, struct packing **ret, struct failure *f)
+int packing_open(size_t body_max, unsigned int ahead, struct packing **ret, struct failure *f)
 {
 	_cleanup_(packing_close_at) struct packing *p = calloc(1, sizeof(*p));
 	int rc;
 
 	if (!p)
 		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "out of memory");
-	for (unsigned int i = 0; i < PACKING_AHEAD; i++) {
+	p->ahead = ahead;
+	for (unsigned int i = 0; i < ahead; i++) {
 		p->frames[i] = malloc(pack_room(body_max));
 		if (!p->frames[i])
 			return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "out of memory");
@@ -42,7 +44,7 @@ void packing_close_at(struct packing **p)
 {
 	if (!*p)
 		return;
-	for (unsigned int i = 0; i < PACKING_AHEAD; i++)
+	for (unsigned int i = 0; i < (*p)->ahead; i++)
 		free((*p)->frames[i]);
 	pack_close_at(&(*p)->pack);
 	free(*p);
@@ -61,7 +63,7 @@ uint16_t packing_body(struct packing *p, const uint8_t **body, size_t *bytes)
 	pack_choice_tried(&p->choice, len);
 	if (!len)
 		return 0;
-	p->next = (p->next + 1) % PACKING_AHEAD;
+	p->next = (p->next + 1) % p->ahead;
 	*body = frame;
 	*bytes = len;
 	return CBT_WIRE_PACKED;

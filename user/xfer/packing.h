@@ -10,17 +10,20 @@
 
 #include "base/failure.h"
 
-#define PACKING_AHEAD 2U /* packed bodies that are there at a time */
+#define PACKING_AHEAD_MAX 16U
 
 struct packing;
 
-/** packing_open - @body_max: bytes of the largest body. */
-int packing_open(size_t body_max, struct packing **ret, struct failure *f);
+/**
+ * packing_open - @body_max: bytes of the largest body.
+ * @ahead: packed bodies that are there at a time; at most PACKING_AHEAD_MAX
+ */
+int packing_open(size_t body_max, unsigned int ahead, struct packing **ret, struct failure *f);
 void packing_close_at(struct packing **p); /* *@p may be NULL, and is then */
 
 /**
  * packing_body - the body that goes over the wire in the place of @body. CBT_WIRE_PACKED, and @body and
- * @bytes are its own, which is valid until there were PACKING_AHEAD more; 0: they stay.
+ * @bytes are its own, which is valid until there were @ahead more; 0: they stay.
  * @p: NULL: they stay
  */
 uint16_t packing_body(struct packing *p, const uint8_t **body, size_t *bytes);

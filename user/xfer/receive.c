@@ -5,6 +5,11 @@
  * A slot is free, receiving a record, or being written; several are being written while one
  * receives. No byte comes twice in a delta, so writes need no order among each other.
  *
+ * With several connections (a *lane* each) one slot receives on each of them, since a connection whose buffers
+ * nobody empties stops; what has arrived is taken in its turn (lib/stripe.h), and so is the end of a
+ * connection: what comes before it may be the peer's own word about it. A lane has at most one slot and there
+ * are more slots than lanes: the one whose turn it is gets its slot in the end.
+ *
  * Direct mode writes what arrives, checked, in place. After END: wait for all writes, flush every
  * disk, say DURABLE.
  *
@@ -35,6 +40,7 @@
 #include "xfer/writer.h"
 
 struct slot {
+	bool receiving; /* it is a lane's */
 	bool busy;
 	uint8_t *first; /* JOURNAL_HEAD_MAX; the record's head stands at JOURNAL_ENTRY_BYTES */
 	uint8_t *body;
@@ -52,16 +58,23 @@ struct milestone {
 	struct wire_mark mark;
 };
 
+struct lane {
+	struct incoming in;
+	uint8_t *packed; /* CBT_WIRE_BODY_MAX */
+	struct slot *slot; /* that it receives into; NULL: all slots are being written, or END came */
+	int arrived; /* 1: a record, which waits for its turn; negative: it broke, as @why says; 0: not yet */
+	struct failure why;
+};
+
 struct receiver {
 	struct transfer *t;
 	struct receive_session session;
-	struct incoming in;
-	uint8_t *packed; /* CBT_WIRE_BODY_MAX; for one record at a time */
+	struct lane lanes[CBT_WIRE_CONNECTIONS_MAX];
+	struct stripe stripe; /* whose turn it is */
 	struct unpack *unpack;
 	struct writer writer;
 	struct hash_target *hash_target; /* NULL: nothing was compared */
-	struct slot *slots; /* NR_SLOTS */
-	struct slot *receiving; /* NULL: all slots are being written, or END came */
+	struct slot *slots;
 	unsigned int nr_busy; /* slots */
 	bool ended;
 	uint64_t bytes_done;
@@ -78,19 +91,27 @@ struct receiver {
 	struct ring_op flush_op;
 };
 
+static struct slot *free_slot(const struct receiver *r)
+{
+	for (unsigned int i = 0; i < r->t->nr_slots; i++)
+		if (!r->slots[i].busy && !r->slots[i].receiving)
+			return &r->slots[i];
+	return NULL;
+}
+
+/* Every lane that has none gets a slot, as long as there are any; the one whose turn it is, first. */
 static void receive_next(struct receiver *r)
 {
-	if (r->receiving || r->ended)
-		return;
-	for (unsigned int i = 0; i < NR_SLOTS; i++) {
-		struct slot *slot = &r->slots[i];
+	for (unsigned int i = 0; !r->ended && i < r->stripe.nr; i++) {
+		struct lane *lane = &r->lanes[(r->stripe.turn + i) % r->stripe.nr];
+		struct slot *slot = lane->slot ? NULL : free_slot(r);
 
-		if (slot->busy)
+		if (!slot)
 			continue;
-		r->receiving = slot;
-		incoming_start(&r->in, slot->first + JOURNAL_ENTRY_BYTES, slot->body,
+		lane->slot = slot;
+		slot->receiving = true;
+		incoming_start(&lane->in, slot->first + JOURNAL_ENTRY_BYTES, slot->body,
 			       RING_BUFFER_BYTES);
-		return;
 	}
 }
 
@@ -144,34 +165,35 @@ static int hash_ended(struct receiver *r, const struct ring_op *op, struct failu
 	return 0;
 }
 
-static void hash_arrived(struct receiver *r, struct slot *slot)
+static void hash_arrived(struct receiver *r, const struct wire_header *h, struct slot *slot)
 {
 	slot->busy = true;
 	slot->bytes = 0;
-	for (unsigned int i = 0; i < r->in.header.nr_extents; i++)
+	for (unsigned int i = 0; i < h->nr_extents; i++)
 		slot->bytes += slot->extents[i].length;
 	r->nr_busy++;
-	r->bytes_hashes += r->in.header.body_len;
+	r->bytes_hashes += h->body_len;
 	/* What is found to be equal already was written with a delta that broke. */
-	covered_add(r->t->covered, r->in.header.disk, slot->extents, r->in.header.nr_extents);
-	hash_target_start(r->hash_target, (unsigned int)(slot - r->slots), &r->in.header,
-			  slot->extents, slot->body);
+	covered_add(r->t->covered, h->disk, slot->extents, h->nr_extents);
+	hash_target_start(r->hash_target, (unsigned int)(slot - r->slots), h, slot->extents,
+			  slot->body);
 }
 
 /* --- journal mode --- */
 
-static int entry_write(struct receiver *r, struct slot *slot, struct failure *f)
+static int entry_write(struct receiver *r, const struct wire_header *record, struct slot *slot,
+		       struct failure *f)
 {
 	const struct journal_header *h = &r->t->journal->header;
 	struct journal_entry entry;
 
 	slot->entry = r->nr_entries;
-	entry = journal_entry_seal(&r->in.header, h->salt, slot->entry, slot->first);
+	entry = journal_entry_seal(record, h->salt, slot->entry, slot->first);
 	if (entry.head_bytes + (uint64_t)entry.body_bytes > r->t->journal->size - r->end)
 		return failure_set(f, CODE_FAILED, -ENOSPC,
 				   "the journal is full: the sender cuts its records smaller than "
 				   "there is room for");
-	memset(slot->body + r->in.header.body_len, 0, entry.body_bytes - r->in.header.body_len);
+	memset(slot->body + record->body_len, 0, entry.body_bytes - record->body_len);
 	slot->entry_op = (struct ring_op){
 		.kind = RING_WRITE,
 		.file = FILE_JOURNAL,
@@ -193,7 +215,7 @@ static struct milestone milestone_here(const struct receiver *r, struct wire_mar
 
 static bool all_written(const struct receiver *r, uint64_t nr_entries)
 {
-	for (unsigned int i = 0; i < NR_SLOTS; i++)
+	for (unsigned int i = 0; i < r->t->nr_slots; i++)
 		if (r->slots[i].busy && r->slots[i].entry < nr_entries)
 			return false;
 	return true;
@@ -297,24 +319,27 @@ static int begin_arrived(struct receiver *r, struct failure *f)
 }
 
 /* From here on it is as if it had come so. */
-static int unpack_body(struct receiver *r, struct slot *slot, uint64_t bytes, struct failure *f)
+static int unpack_body(struct receiver *r, struct lane *lane, struct slot *slot, uint64_t bytes,
+		       struct failure *f)
 {
-	struct wire_header *h = &r->in.header;
+	struct wire_header *h = &lane->in.header;
 
-	if (!unpack_data(r->unpack, r->packed, h->body_len, slot->body, bytes))
+	if (!unpack_data(r->unpack, lane->packed, h->body_len, slot->body, bytes))
 		return failure_set(f, CODE_FAILED, -EPROTO, "record %llu of the peer (%s) %s",
 				   (unsigned long long)h->sequence, wire_type_name(h->type),
 				   wire_fault_text(WIRE_FAULT_PACKED));
 	h->flags = 0;
 	h->body_len = (uint32_t)bytes;
 	if (r->t->journal)
-		wire_seal(h, slot->extents, slot->body, r->in.head);
+		wire_seal(h, slot->extents, slot->body, lane->in.head);
 	return 0;
 }
 
-static int extents_arrived(struct receiver *r, struct slot *slot, uint64_t bytes, struct failure *f)
+static int extents_arrived(struct receiver *r, struct lane *lane, struct slot *slot, uint64_t bytes,
+			   struct failure *f)
 {
-	int rc = r->in.header.flags & CBT_WIRE_PACKED ? unpack_body(r, slot, bytes, f) : 0;
+	const struct wire_header *h = &lane->in.header;
+	int rc = h->flags & CBT_WIRE_PACKED ? unpack_body(r, lane, slot, bytes, f) : 0;
 
 	if (rc)
 		return rc;
@@ -322,29 +347,31 @@ static int extents_arrived(struct receiver *r, struct slot *slot, uint64_t bytes
 	slot->bytes = bytes;
 	r->nr_busy++;
 	if (r->t->journal)
-		return entry_write(r, slot, f);
-	writer_start(&r->writer, &slot->job, &r->in.header, slot->extents, slot->body);
+		return entry_write(r, h, slot, f);
+	writer_start(&r->writer, &slot->job, h, slot->extents, slot->body);
 	return 0;
 }
 
-static int record_arrived(struct receiver *r, struct failure *f)
+static int record_arrived(struct receiver *r, struct lane *lane, struct failure *f)
 {
-	struct slot *slot = r->receiving;
+	struct slot *slot = lane->slot;
 	uint64_t before = session_tally_bytes(&r->session.tally);
 	int event;
 	int rc = 0;
 
-	event = receive_session_step(&r->session, &r->in.header, r->in.head, r->in.body,
+	event = receive_session_step(&r->session, &lane->in.header, lane->in.head, lane->in.body,
 				     slot->extents, f);
 	if (event < 0)
 		return event;
-	r->receiving = NULL;
+	stripe_passed(&r->stripe, lane->in.header.type);
+	lane->slot = NULL;
+	slot->receiving = false;
 	switch (event) {
 	case SESSION_COMPARE:
 		rc = compare_arrived(r, f);
 		break;
 	case SESSION_HASH:
-		hash_arrived(r, slot);
+		hash_arrived(r, &lane->in.header, slot);
 		break;
 	case SESSION_BEGIN:
 		rc = begin_arrived(r, f);
@@ -352,7 +379,7 @@ static int record_arrived(struct receiver *r, struct failure *f)
 	case SESSION_DATA:
 	case SESSION_ZERO:
 	case SESSION_DISCARD:
-		rc = extents_arrived(r, slot, session_tally_bytes(&r->session.tally) - before, f);
+		rc = extents_arrived(r, lane, slot, session_tally_bytes(&r->session.tally) - before, f);
 		break;
 	case SESSION_MARK:
 		r->wanted = milestone_here(r, r->session.mark);
@@ -364,6 +391,23 @@ static int record_arrived(struct receiver *r, struct failure *f)
 	}
 	if (!rc)
 		receive_next(r);
+	return rc;
+}
+
+static int lane_ended(struct receiver *r, struct lane *lane, struct failure *f)
+{
+	int rc = 0;
+
+	lane->arrived = incoming_step(&lane->in, &lane->why);
+	for (lane = &r->lanes[r->stripe.turn]; !rc && !r->ended && lane->arrived;
+	     lane = &r->lanes[r->stripe.turn]) {
+		if (lane->arrived < 0) {
+			*f = lane->why;
+			return lane->arrived;
+		}
+		lane->arrived = 0;
+		rc = record_arrived(r, lane, f);
+	}
 	return rc;
 }
 
@@ -388,18 +432,17 @@ static int write_ended(struct receiver *r, struct ring_op *op, struct failure *f
 
 static int step(struct receiver *r, int timeout_ms, struct failure *f)
 {
-	const char *waiting_for = r->receiving ? "the sender's next record" :
-				  r->t->journal ? "the journal" : "the target's disks";
+	const char *waiting_for = r->lanes[r->stripe.turn].slot ? "the sender's next record" :
+				  r->t->journal			? "the journal" :
+								  "the target's disks";
 	struct ring_op *op;
 	int rc;
 
 	rc = transfer_wait(r->t, timeout_ms, waiting_for, &op, f);
 	if (rc)
 		return rc;
-	if (op == &r->in.op) {
-		rc = incoming_step(&r->in, f);
-		return rc > 0 ? record_arrived(r, f) : rc;
-	}
+	if (op->kind == RING_RECV)
+		return lane_ended(r, container_of(op, struct lane, in.op), f);
 	if (op == &r->flush_op)
 		return flush_ended(r, f);
 	if (op->kind == RING_READ)
@@ -445,10 +488,11 @@ static void receiver_free_at(struct receiver **r)
 {
 	if (!*r)
 		return;
-	for (unsigned int i = 0; (*r)->slots && i < NR_SLOTS; i++)
+	for (unsigned int i = 0; (*r)->slots && i < (*r)->t->nr_slots; i++)
 		free((*r)->slots[i].first);
+	for (unsigned int i = 0; i < CBT_WIRE_CONNECTIONS_MAX; i++)
+		free((*r)->lanes[i].packed);
 	free((*r)->slots);
-	free((*r)->packed);
 	unpack_close_at(&(*r)->unpack);
 	hash_target_close_at(&(*r)->hash_target);
 	free(*r);
@@ -456,16 +500,30 @@ static void receiver_free_at(struct receiver **r)
 
 static int slots_init(struct receiver *r, struct failure *f)
 {
-	r->slots = calloc(NR_SLOTS, sizeof(*r->slots));
-	for (unsigned int i = 0; r->slots && i < NR_SLOTS; i++) {
+	r->slots = calloc(r->t->nr_slots, sizeof(*r->slots));
+	if (!r->slots)
+		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "out of memory");
+	for (unsigned int i = 0; i < r->t->nr_slots; i++) {
 		r->slots[i].body = ring_buffer(r->t->ring, i);
 		r->slots[i].first = aligned_alloc(JOURNAL_ALIGN, JOURNAL_HEAD_MAX);
 		if (!r->slots[i].first)
 			return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "out of memory");
 	}
-	r->packed = malloc(CBT_WIRE_BODY_MAX);
-	if (!r->slots || !r->packed)
-		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "out of memory");
+	return 0;
+}
+
+static int lanes_init(struct receiver *r, struct failure *f)
+{
+	r->stripe = r->t->stripe;
+	for (unsigned int i = 0; i < r->stripe.nr; i++) {
+		struct lane *lane = &r->lanes[i];
+
+		incoming_init(&lane->in, r->t->ring, FILE_CONNECTION + i);
+		lane->packed = malloc(CBT_WIRE_BODY_MAX);
+		if (!lane->packed)
+			return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "out of memory");
+		lane->in.packed = lane->packed;
+	}
 	return unpack_open(&r->unpack, f);
 }
 
@@ -481,16 +539,19 @@ static int receive_delta(struct transfer *t, struct failure *f)
 	r->t = t;
 	r->writer.t = t;
 	rc = slots_init(r, f);
+	if (!rc)
+		rc = lanes_init(r, f);
 	if (rc)
 		return rc;
-	incoming_init(&r->in, t->ring, FILE_CONNECTION);
-	r->in.packed = r->packed;
 	receive_session_init(&r->session, &t->plan->begin, t->plan->verify);
 	rc = converse(r, f);
 	if (rc) {
 		ring_drain(t->ring); /* before the slots go */
 		return rc;
 	}
+	/* On the other lanes, what will not come is waited for. */
+	if (t->nr_connections > 1)
+		transfer_quiet(t);
 	if (t->journal)
 		report_durable(&t->report);
 	report_compared(&t->report, r->session.bytes_compared, r->bytes_hashes);
@@ -532,7 +593,7 @@ static int settle_journal(struct transfer *t, bool applies_only, struct failure 
 
 static int receive_run(struct transfer *t, struct failure *f)
 {
-	bool applies_only = t->connection < 0;
+	bool applies_only = !t->nr_connections;
 	int rc = t->journal ? settle_journal(t, applies_only, f) : 0;
 
 	if (rc)

@@ -5,13 +5,17 @@
  * A *slot* is a buffer on its way: free, being read, read, sealed, being sent, free. Slots are used
  * in turn, so that records leave in the order of the disk although reads end in any order:
  *
- *	next_send <= next_seal <= next_read <= next_send + NR_SLOTS
+ *	next_sent <= next_send <= next_seal <= next_read <= next_sent + nr_slots
  *
- * They are counted on for ever, modulo NR_SLOTS.
+ * They are counted on for ever, modulo nr_slots.
  *
  * A slot takes extents of one disk until its buffer or its list is full: one record then carries a
  * full record however small the extents are. Sealing (zeroes out, hash) is the work of this thread;
  * while it seals one slot, the kernel reads those behind and the socket drains the one before.
+ *
+ * A slot has no more than one DATA, and that last: all of it goes over one connection, and the next slot over the next
+ * connection (lib/stripe.h). So as many slots are being sent as there are connections, in any order but
+ * that of each. A MARK stands before the slot that follows its place.
  *
  * A comparison goes through the same slots, with what may differ for extents and hashes for what is
  * sent; what the receiver answers becomes the delta.
@@ -41,7 +45,6 @@
  * processor's cache.
  */
 #define RECORD_BYTES (512U << 10)
-#define SEALED_AHEAD PACKING_AHEAD /* slots hashed and not yet sent */
 #define FAREWELL_TIMEOUT_MS 1000
 
 struct slot {
@@ -53,6 +56,9 @@ struct slot {
 	size_t bytes_data; /* what is left of it without zeroes */
 	size_t bytes_sent; /* what travels in its place: packed, or hashes */
 	uint64_t next_sequence; /* of the record that follows the slot's */
+	unsigned int connection;
+	unsigned int next_turn; /* the connection of that record */
+	bool sent;
 	struct extent extents[CBT_WIRE_EXTENTS_MAX];
 	struct ring_op reads[CBT_WIRE_EXTENTS_MAX];
 	uint8_t data_head[WIRE_HEAD_MAX];
@@ -74,13 +80,16 @@ struct sender {
 	struct rate rate;
 	uint64_t bytes_suspect;
 
-	struct slot *slots; /* NR_SLOTS */
+	struct slot *slots;
 	uint64_t next_read;
 	uint64_t next_seal;
 	uint64_t next_send;
-	bool sending; /* slot next_send is with the socket */
+	uint64_t next_sent; /* the first one that is not wholly sent */
+	unsigned int nr_sending;
+	bool busy[CBT_WIRE_CONNECTIONS_MAX]; /* a slot is with the socket */
+	struct stripe stripe; /* of what is sealed next */
 	bool listening; /* @in is with the socket */
-	uint64_t bytes_sealed; /* of the delta, up to where the next slot starts */
+	struct wire_mark place; /* of the delta, where the next slot starts or before */
 	uint64_t bytes_done;
 	uint64_t bytes_sent; /* of data, as it travels, or of hashes */
 
@@ -94,7 +103,13 @@ struct sender {
 
 static struct slot *slot_at(const struct sender *s, uint64_t number)
 {
-	return &s->slots[number % NR_SLOTS];
+	return &s->slots[number % s->t->nr_slots];
+}
+
+/* Slots hashed and not yet sent: one for each connection, and one that is sealed while these are sent. */
+static unsigned int sealed_ahead(const struct sender *s)
+{
+	return s->t->nr_connections + 1;
 }
 
 /* --- reading --- */
@@ -103,7 +118,8 @@ static void read_ahead(struct sender *s)
 {
 	size_t room = s->comparison ? CBT_WIRE_HASH_MAX : RECORD_BYTES;
 
-	for (; s->next_read < s->next_send + NR_SLOTS && !cursor_at_end(&s->cursor); s->next_read++) {
+	for (; s->next_read < s->next_sent + s->t->nr_slots && !cursor_at_end(&s->cursor);
+	     s->next_read++) {
 		struct slot *slot = slot_at(s, s->next_read);
 
 		slot->bytes = cursor_take(&s->cursor, room, &slot->disk, slot->extents,
@@ -146,22 +162,48 @@ static void add_record(struct sender *s, struct slot *slot, enum cbt_wire_type t
 	if (body_len)
 		iov[slot->send.nr_iov++] = (struct iovec){ (void *)body, body_len };
 	slot->bytes_sent += body_len;
+	stripe_passed(&s->stripe, type);
 }
 
-/* Behind the slot, when enough has passed since the last mark. */
+/* Before the slot, when enough has passed since the last mark. */
 static void add_mark(struct sender *s, struct slot *slot)
 {
-	const struct extent *last = &slot->extents[slot->nr_extents - 1];
 	const struct send_session *session = &s->session;
-	struct wire_mark mark = { .disk = slot->disk, .offset = last->offset + last->length };
 
-	s->bytes_sealed += slot->bytes;
-	mark.bytes = s->bytes_sealed;
 	if (!session->mark_interval ||
-	    mark.bytes - session->mark_sent.bytes < session->mark_interval)
+	    s->place.bytes - session->mark_sent.bytes < session->mark_interval)
 		return;
-	send_session_mark(&s->session, &mark, slot->mark);
+	send_session_mark(&s->session, &s->place, slot->mark);
 	slot->send.iov[slot->send.nr_iov++] = (struct iovec){ slot->mark, sizeof(slot->mark) };
+}
+
+static void pass(struct sender *s, const struct slot *slot)
+{
+	const struct extent *last = &slot->extents[slot->nr_extents - 1];
+
+	s->place = (struct wire_mark){
+		.disk = slot->disk,
+		.offset = last->offset + last->length,
+		.bytes = s->place.bytes + slot->bytes,
+	};
+}
+
+/* All of it is one operation, on the connection whose turn it is. */
+static void begin_sealing(struct sender *s, struct slot *slot)
+{
+	slot->connection = s->stripe.turn;
+	slot->sent = false;
+	slot->send = (struct ring_op){
+		.kind = RING_SEND,
+		.file = FILE_CONNECTION + slot->connection,
+		.owner = slot,
+	};
+}
+
+static void end_sealing(struct sender *s, struct slot *slot)
+{
+	slot->next_sequence = s->session.sequence_out;
+	slot->next_turn = s->stripe.turn;
 }
 
 static void slot_seal(struct sender *s, struct slot *slot)
@@ -171,13 +213,14 @@ static void slot_seal(struct sender *s, struct slot *slot)
 	struct zero_split split = { .data = data, .zero = zero };
 
 	zero_split(slot->extents, slot->nr_extents, slot->body, CBT_WIRE_EXTENTS_MAX, &split);
-	slot->send = (struct ring_op){ .kind = RING_SEND, .file = FILE_CONNECTION, .owner = slot };
+	begin_sealing(s, slot);
 	slot->bytes_data = split.bytes_data;
 	slot->bytes_sent = 0;
+	add_mark(s, slot);
 	add_record(s, slot, CBT_WIRE_ZERO, zero, split.nr_zero, 0, slot->zero_head);
 	add_record(s, slot, CBT_WIRE_DATA, data, split.nr_data, split.bytes_data, slot->data_head);
-	add_mark(s, slot);
-	slot->next_sequence = s->session.sequence_out;
+	pass(s, slot);
+	end_sealing(s, slot);
 }
 
 /* The same for a comparison: hashes go where the data would. */
@@ -197,44 +240,51 @@ static int slot_hash(struct sender *s, struct slot *slot, struct failure *f)
 		return rc;
 	h.body_len = (uint32_t)bytes;
 	send_session_hash(&s->session, &h, slot->extents, slot->macs, slot->data_head);
-	slot->send = (struct ring_op){
-		.kind = RING_SEND,
-		.file = FILE_CONNECTION,
-		.iov = { { slot->data_head,
-			   WIRE_HEADER_BYTES + slot->nr_extents * WIRE_EXTENT_BYTES },
-			 { slot->macs, bytes } },
-		.nr_iov = 2,
-		.owner = slot,
+	begin_sealing(s, slot);
+	slot->send.iov[0] = (struct iovec){
+		slot->data_head, WIRE_HEADER_BYTES + slot->nr_extents * WIRE_EXTENT_BYTES
 	};
+	slot->send.iov[1] = (struct iovec){ slot->macs, bytes };
+	slot->send.nr_iov = 2;
 	slot->bytes_sent = bytes;
-	slot->next_sequence = s->session.sequence_out;
+	end_sealing(s, slot);
 	return 0;
+}
+
+/* Something is sealed, and its connection is free. */
+static bool may_send(const struct sender *s)
+{
+	return s->next_send < s->next_seal && !s->busy[slot_at(s, s->next_send)->connection];
 }
 
 /* How long the limit holds the next slot back, rounded up; 0: not at all, or there is none. */
 static int held_back_ms(const struct sender *s)
 {
-	if (s->sending || s->next_send == s->next_seal)
+	if (!may_send(s))
 		return 0;
 	return (int)((rate_wait_ns(&s->rate, clock_ns()) + NS_PER_MS - 1) / NS_PER_MS);
 }
 
+/* What is said next comes behind all that was given to a socket; slots behind it may be sealed already. */
 static void send_next(struct sender *s)
 {
-	struct slot *slot = slot_at(s, s->next_send);
+	while (may_send(s) && !held_back_ms(s)) {
+		struct slot *slot = slot_at(s, s->next_send++);
 
-	if (s->sending || s->next_send == s->next_seal || held_back_ms(s))
-		return;
-	for (unsigned int i = 0; i < slot->send.nr_iov; i++)
-		rate_spend(&s->rate, slot->send.iov[i].iov_len, clock_ns());
-	s->sending = true;
-	s->t->mid_record = true;
-	ring_submit(s->t->ring, &slot->send);
+		for (unsigned int i = 0; i < slot->send.nr_iov; i++)
+			rate_spend(&s->rate, slot->send.iov[i].iov_len, clock_ns());
+		s->busy[slot->connection] = true;
+		s->nr_sending++;
+		s->t->mid_record = true;
+		s->t->sequence_out = slot->next_sequence;
+		s->t->stripe.turn = slot->next_turn;
+		ring_submit(s->t->ring, &slot->send);
+	}
 }
 
 static int seal_ahead(struct sender *s, struct failure *f)
 {
-	while (s->next_seal < s->next_read && s->next_seal < s->next_send + SEALED_AHEAD &&
+	while (s->next_seal < s->next_read && s->next_seal < s->next_sent + sealed_ahead(s) &&
 	       !slot_at(s, s->next_seal)->nr_reading) {
 		struct slot *slot = slot_at(s, s->next_seal);
 		int rc = 0;
@@ -256,15 +306,17 @@ static int seal_ahead(struct sender *s, struct failure *f)
 static int send_ended(struct sender *s, struct slot *slot, const struct ring_op *op,
 		      struct failure *f)
 {
-	s->sending = false;
+	s->nr_sending--;
+	s->busy[slot->connection] = false;
 	if (op->result)
 		return failure_set(f, CODE_NOT_AVAILABLE, op->result,
 				   "the receiver closed the connection: %s", strerror(-op->result));
-	s->t->mid_record = false;
-	s->t->sequence_out = slot->next_sequence; /* slots behind it may be sealed already */
+	s->t->mid_record = s->nr_sending;
 	s->bytes_done += slot->bytes;
 	s->bytes_sent += slot->bytes_sent;
-	s->next_send++;
+	slot->sent = true;
+	while (s->next_sent < s->next_send && slot_at(s, s->next_sent)->sent)
+		s->next_sent++;
 	if (!s->comparison)
 		packing_sent(s->packing, slot->bytes_data);
 	report_progress(&s->t->report, s->comparison ? "comparing" : "progress", s->bytes_done,
@@ -346,7 +398,7 @@ static int seek(struct sender *s, const struct wire_mark *mark, struct failure *
 				   "the receiver holds %llu bytes of this delta where it has %llu: "
 				   "it cannot be gone on with",
 				   (unsigned long long)mark->bytes, (unsigned long long)bytes);
-	s->bytes_sealed = bytes;
+	s->place = *mark;
 	s->bytes_done = bytes;
 	release_up_to(&s->release, s->t->plan, s->lists, mark);
 	return 0;
@@ -363,10 +415,10 @@ static int stream(struct sender *s, struct failure *f)
 		rc = seal_ahead(s, f);
 		if (rc)
 			return rc;
-		if (s->next_send == s->next_read &&
+		if (s->next_sent == s->next_read &&
 		    (!s->comparison || send_session_compared(&s->session)))
 			return 0;
-		if (s->sending)
+		if (s->nr_sending)
 			waiting_for = "the receiver to take a record";
 		else if (s->next_send == s->next_read || !slot_at(s, s->next_send)->nr_reading)
 			waiting_for = "the receiver to compare";
@@ -452,7 +504,7 @@ static int send_delta(struct sender *s, struct failure *f)
 		listen_on(s);
 	s->cursor = (struct cursor){ .lists = s->lists, .nr_disks = s->begin.nr_disks };
 	if (s->t->plan->compress)
-		rc = packing_open(RECORD_BYTES, &s->packing, f);
+		rc = packing_open(RECORD_BYTES, sealed_ahead(s), &s->packing, f);
 	if (!rc)
 		rc = await(s, SESSION_READY, s->t->idle_timeout_ms, "the receiver to be ready", f);
 	if (!rc)
@@ -487,7 +539,7 @@ static int part(struct sender *s, int rc, struct failure *f)
 {
 	uint64_t deadline_ns = deadline_in_ms(FAREWELL_TIMEOUT_MS);
 
-	while (rc != -EREMOTEIO && (rc == -ECONNRESET ? s->listening : s->sending)) {
+	while (rc != -EREMOTEIO && (rc == -ECONNRESET ? s->listening : s->nr_sending != 0)) {
 		int left_ms = deadline_left_ms(deadline_ns);
 		struct failure other;
 
@@ -558,10 +610,11 @@ static int send_run(struct transfer *t, struct failure *f)
 	memset(s, 0, sizeof(*s));
 	s->t = t;
 	s->begin = t->plan->begin;
-	s->slots = calloc(NR_SLOTS, sizeof(*s->slots));
+	s->stripe = t->stripe;
+	s->slots = calloc(t->nr_slots, sizeof(*s->slots));
 	if (!s->slots)
 		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "out of memory");
-	for (unsigned int i = 0; i < NR_SLOTS; i++)
+	for (unsigned int i = 0; i < t->nr_slots; i++)
 		s->slots[i].body = ring_buffer(t->ring, i);
 	incoming_init(&s->in, t->ring, FILE_CONNECTION);
 	rc = collect_extents(s, f);

@@ -20,6 +20,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/macro.h"
 #include "lib/covered.h"
 #include "lib/keep_alive.h"
 #include "lib/record_io.h"
@@ -63,12 +64,19 @@ int transfer_say(struct transfer *t, enum cbt_wire_type type, const void *body, 
 	int rc;
 
 	t->mid_record = true;
-	rc = record_write(t->connection, type, t->sequence_out, body, len, deadline_ns, f);
+	rc = record_write(t->connections[t->stripe.turn], type, t->sequence_out, body, len,
+			  deadline_ns, f);
 	if (rc)
 		return rc;
 	t->mid_record = false;
 	t->sequence_out++;
 	return 0;
+}
+
+void transfer_quiet(struct transfer *t)
+{
+	ring_drain(t->ring);
+	ring_submit(t->ring, &t->signal_op);
 }
 
 void transfer_read(struct transfer *t, unsigned int disk, const struct extent *extents,
@@ -125,12 +133,13 @@ static void leave(const struct transfer *t, int rc, const struct failure *f)
 {
 	uint64_t deadline_ns = deadline_in_ms(LEAVE_TIMEOUT_MS);
 
-	if (t->connection < 0 || rc == -EREMOTEIO || rc == -ECONNRESET || t->mid_record)
+	if (!t->nr_connections || rc == -EREMOTEIO || rc == -ECONNRESET || t->mid_record)
 		return;
-	if (record_write_failed(t->connection, t->sequence_out, f, deadline_ns))
+	if (record_write_failed(t->connections[t->stripe.turn], t->sequence_out, f, deadline_ns))
 		return;
-	(void)shutdown(t->connection, SHUT_WR);
-	await_close(t->connection, deadline_ns);
+	for (unsigned int i = 0; i < t->nr_connections; i++)
+		(void)shutdown(t->connections[i], SHUT_WR);
+	await_close(t->connections[0], deadline_ns);
 }
 
 /* --- setting up --- */
@@ -157,7 +166,7 @@ static int open_ring(struct transfer *t, struct failure *f)
 	int fds[FILE_JOURNAL + 1 + 2 * CBT_WIRE_DISKS_MAX];
 	int rc;
 
-	fds[FILE_CONNECTION] = t->connection;
+	memcpy(&fds[FILE_CONNECTION], t->connections, sizeof(t->connections));
 	fds[FILE_SIGNAL] = t->signal_fd;
 	fds[FILE_JOURNAL] = t->journal ? t->journal->fd : -1;
 	for (unsigned int i = 0; i < t->nr_open_disks; i++) {
@@ -165,7 +174,7 @@ static int open_ring(struct transfer *t, struct failure *f)
 		fds[transfer_file(i, true)] = t->disks[i].direct;
 	}
 	/* one buffer more than slots: zeroes to be written */
-	rc = ring_open(&t->ring, fds, transfer_file(t->nr_open_disks, false), NR_SLOTS + 1, f);
+	rc = ring_open(&t->ring, fds, transfer_file(t->nr_open_disks, false), t->nr_slots + 1, f);
 	if (rc)
 		return rc;
 	t->signal_op = (struct ring_op){ .kind = RING_POLL, .file = FILE_SIGNAL };
@@ -223,7 +232,7 @@ static int run_transfer(struct transfer *t, enum plan_role role, transfer_run_fn
 
 static int usage(const char *name, enum plan_role role)
 {
-	(void)fprintf(stderr, "usage: %s --connection FD [--report FD] < plan\n", name);
+	(void)fprintf(stderr, "usage: %s --connection FD ... [--report FD] < plan\n", name);
 	if (role == PLAN_RECEIVE)
 		(void)fprintf(stderr, "       %s --apply [--report FD] < plan\n", name);
 	return EXIT_USAGE;
@@ -242,7 +251,13 @@ static bool fd_parse(const char *text, int *ret)
 	return true;
 }
 
-static bool arguments_parse(int argc, char **argv, enum plan_role role, int *ret_connection,
+static bool connection_add(struct transfer *t, const char *text)
+{
+	return t->nr_connections < CBT_WIRE_CONNECTIONS_MAX &&
+	       fd_parse(text, &t->connections[t->nr_connections++]);
+}
+
+static bool arguments_parse(int argc, char **argv, enum plan_role role, struct transfer *t,
 			    int *ret_report)
 {
 	static const struct option options[] = {
@@ -255,11 +270,10 @@ static bool arguments_parse(int argc, char **argv, enum plan_role role, int *ret
 	bool apply = false;
 	int option;
 
-	*ret_connection = -1;
 	*ret_report = STDOUT_FILENO;
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		if (option == 'c')
-			right = right && fd_parse(optarg, ret_connection);
+			right = right && connection_add(t, optarg);
 		else if (option == 'r')
 			right = right && fd_parse(optarg, ret_report);
 		else if (option == 'a' && role == PLAN_RECEIVE)
@@ -267,7 +281,7 @@ static bool arguments_parse(int argc, char **argv, enum plan_role role, int *ret
 		else
 			right = false;
 	}
-	return right && optind == argc && apply == (*ret_connection < 0);
+	return right && optind == argc && apply == !t->nr_connections;
 }
 
 /* A parent's signals reach the worker between two operations, never inside one. */
@@ -300,18 +314,21 @@ int worker_main(int argc, char **argv, const char *name, enum plan_role role, tr
 	int report_fd;
 	int rc;
 
-	if (!arguments_parse(argc, argv, role, &t.connection, &report_fd))
+	memset(t.connections, -1, sizeof(t.connections));
+	if (!arguments_parse(argc, argv, role, &t, &report_fd))
 		return usage(name, role);
 	report_init(&t.report, report_fd);
-	if (t.connection >= 0)
-		keep_alive(t.connection);
+	t.stripe.nr = max_of(t.nr_connections, 1U);
+	t.nr_slots = NR_SLOTS + t.stripe.nr - 1;
+	for (unsigned int i = 0; i < t.nr_connections; i++)
+		keep_alive(t.connections[i]);
 	t.signal_fd = signals_open();
 	if (t.signal_fd < 0)
 		rc = failure_set(&f, CODE_FAILED, -errno, "cannot receive signals: %s",
 				 strerror(errno));
 	else
 		rc = plan_read(STDIN_FILENO, role, &plan, &f);
-	if (!rc && t.connection < 0 && !plan->journal.used)
+	if (!rc && !t.nr_connections && !plan->journal.used)
 		rc = failure_set(&f, CODE_INVALID_PARAMETER, -EINVAL,
 				 "the plan names no journal to apply");
 	if (rc) {

@@ -17,6 +17,7 @@
 #include "base/failure.h"
 #include "lib/extent.h"
 #include "lib/ring.h"
+#include "lib/stripe.h"
 #include "lib/wire.h"
 #include "xfer/disk.h"
 #include "xfer/plan.h"
@@ -30,17 +31,21 @@
 /* The receiver flushes its disks between END and DURABLE. */
 #define FLUSH_TIMEOUT_MS 900000
 #define NR_SLOTS	 8U /* records being read, hashed, sent; received, written */
+#define NR_SLOTS_MAX	 (NR_SLOTS + CBT_WIRE_CONNECTIONS_MAX - 1) /* one more for each further connection */
 
 /* Indexes of the ring's descriptors. */
-#define FILE_CONNECTION 0U
-#define FILE_SIGNAL	1U
-#define FILE_JOURNAL	2U /* -1: there is none */
+#define FILE_CONNECTION 0U /* the first one; the others follow, -1 for those that there are not */
+#define FILE_SIGNAL	(FILE_CONNECTION + CBT_WIRE_CONNECTIONS_MAX)
+#define FILE_JOURNAL	(FILE_SIGNAL + 1) /* -1: there is none */
 
 struct covered;
 struct journal_file;
 
 struct transfer {
-	int connection; /* -1: only the journal is applied */
+	int connections[CBT_WIRE_CONNECTIONS_MAX]; /* -1 beyond */
+	unsigned int nr_connections; /* 0: only the journal is applied */
+	struct stripe stripe; /* of what this side says, as far as it was said; a receiver's stays at the first */
+	unsigned int nr_slots; /* NR_SLOTS to NR_SLOTS_MAX */
 	struct journal_file *journal; /* NULL: direct mode, or sending */
 	struct covered *covered; /* NULL: nobody wants to know */
 	int signal_fd;
@@ -52,7 +57,7 @@ struct transfer {
 	struct ring_op signal_op;
 	int idle_timeout_ms;
 	uint64_t sequence_out; /* of the next record to the peer, for FAILED */
-	bool mid_record; /* a record to the peer was begun and not ended: nothing can follow it */
+	bool mid_record; /* a record to the peer was begun and not ended: nothing can be said in its turn */
 };
 
 /** transfer_file - the ring's index of a disk. */
@@ -79,6 +84,9 @@ bool transfer_is_direct(const struct transfer *t);
  */
 int transfer_wait(struct transfer *t, int timeout_ms, const char *waiting_for, struct ring_op **ret,
 		  struct failure *f);
+
+/** transfer_quiet - ring_drain(), after which transfer_wait() still notices a signal. */
+void transfer_quiet(struct transfer *t);
 
 /**
  * transfer_read - start to read extents of a disk, one after the other into @body.

@@ -2,13 +2,14 @@
 /*
  * The transfer workers as their parent sees them.
  *
- *   failback-send    --connection FD [--report FD]  < plan
- *   failback-receive --connection FD [--report FD]  < plan
+ *   failback-send    --connection FD ... [--report FD]  < plan
+ *   failback-receive --connection FD ... [--report FD]  < plan
  *   failback-receive --apply [--report FD]  < plan
  *
  * One process per transfer. The receiver gives up its rights once it has opened what the plan names
  * (lib/sandbox.h). FD of --connection is a connected stream socket, positioned after
- * whatever the parents said to each other on it; the worker owns it from then on. The plan is one
+ * whatever the parents said to each other on it; the worker owns it from then on. Given several times, it is
+ * the connections that they agreed on, in the order of their numbers. The plan is one
  * JSON object on standard input, read to its end:
  *
  *   {

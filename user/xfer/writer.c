@@ -52,7 +52,7 @@ static void piece_zero(struct writer *w, struct write_job *job, struct write_pie
 		[ZERO_RANGE] = FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE,
 	};
 	enum zero_way way = w->zero_ways[job->disk];
-	uint8_t *zeroes = ring_buffer(w->t->ring, NR_SLOTS);
+	uint8_t *zeroes = ring_buffer(w->t->ring, w->t->nr_slots);
 	uint64_t offset = piece->next;
 	uint64_t length = min_of(piece->end - offset, FALLOCATE_MAX);
 
