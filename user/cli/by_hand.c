@@ -78,17 +78,21 @@ static int plan_file(struct json_object *plan, int *ret_fd, struct failure *f)
 /* In the child. */
 static int worker_run(const struct by_hand *transfer, int plan, int report)
 {
-	char connection_text[16];
+	char numbers[CBT_WIRE_CONNECTIONS_MAX][16];
 	char report_text[16];
-	char *argv[] = { (char *)"failback", (char *)"--connection",
-			 connection_text,    (char *)"--report",
-			 report_text,	     NULL };
+	char *argv[3 + 2 * CBT_WIRE_CONNECTIONS_MAX + 1] = { (char *)"failback", (char *)"--report",
+							     report_text };
+	int argc = 3;
 
-	(void)snprintf(connection_text, sizeof(connection_text), "%d", transfer->connection);
 	(void)snprintf(report_text, sizeof(report_text), "%d", report);
+	for (unsigned int i = 0; i < transfer->nr_connections; i++) {
+		(void)snprintf(numbers[i], sizeof(numbers[i]), "%d", transfer->connections[i]);
+		argv[argc++] = (char *)"--connection";
+		argv[argc++] = numbers[i];
+	}
 	if (prctl(PR_SET_PDEATHSIG, SIGTERM) < 0 || dup2(plan, STDIN_FILENO) < 0)
 		return EXIT_FAILURE;
-	return transfer->worker(ARRAY_SIZE(argv) - 1, argv);
+	return transfer->worker(argc, argv);
 }
 
 static int worker_start(const struct by_hand *transfer, FILE **ret_reports, struct failure *f)
@@ -167,6 +171,7 @@ static void show_end(const struct watcher *w, struct json_object *report)
 	char sent[SIZE_TEXT_LEN];
 	char took[SIZE_TEXT_LEN];
 	char engine[16] = "";
+	char several[32] = "";
 	uint64_t bytes_sent = 0;
 	uint64_t compared = 0;
 
@@ -179,10 +184,12 @@ static void show_end(const struct watcher *w, struct json_object *report)
 	}
 	(void)json_get_uint("report", report, "bytes_sent", true, INT64_MAX, &bytes_sent, NULL);
 	(void)json_get_text("report", report, "engine", true, engine, sizeof(engine), NULL);
-	(void)printf("%s: done. %s covered, %s of it crossed the wire, in %s (%s, %s).\n",
+	if (w->transfer->nr_connections > 1)
+		(void)snprintf(several, sizeof(several), ", %u connections", w->transfer->nr_connections);
+	(void)printf("%s: done. %s covered, %s of it crossed the wire, in %s (%s, %s%s).\n",
 		     w->transfer->label, size_format(w->bytes_total, covered),
 		     size_format(bytes_sent, sent), duration_format(clock_ns() - w->begin_ns, took),
-		     engine, protection_name(w->transfer->protection));
+		     engine, protection_name(w->transfer->protection), several);
 }
 
 static int print_report(const struct watcher *w, struct json_object *report, struct failure *f)
@@ -193,6 +200,7 @@ static int print_report(const struct watcher *w, struct json_object *report, str
 	json_object_object_foreach(report, name, value)(void)
 		json_object_object_add(document, name, json_object_get(value));
 	json_add_text(document, "protection", protection_name(w->transfer->protection));
+	json_add_uint(document, "connections", w->transfer->nr_connections);
 	rc = output_print(document, f);
 	return rc ? rc : output_flush(f);
 }
@@ -276,7 +284,8 @@ int by_hand_run(struct by_hand *transfer, struct failure *f)
 	int rc;
 
 	rc = worker_start(transfer, &reports, f);
-	transfer->connection = close_fd(transfer->connection); /* the peer waits for its end */
+	for (unsigned int i = 0; i < transfer->nr_connections; i++) /* the peer waits for their end */
+		transfer->connections[i] = close_fd(transfer->connections[i]);
 	if (rc)
 		return rc;
 	progress_line_init(&w.line);

@@ -12,11 +12,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <cbt-wire.h>
+
 #include "base/failure.h"
 #include "base/uuid.h"
 #include "cli/command.h"
 #include "daemon/host_config.h"
 #include "lib/address.h"
+#include "lib/gathering.h"
 #include "lib/json.h"
 #include "lib/tls.h"
 
@@ -41,12 +44,34 @@ struct by_hand_tls {
 int by_hand_tls_load(const struct options *o, const struct address *where, struct by_hand_tls *ret,
 		     struct failure *f);
 
+/* Who is at the other end of a connection. */
+struct by_hand_peer {
+	struct address address;
+	enum protection protection; /* of the connection */
+	char fingerprint[FINGERPRINT_TEXT_MAX]; /* ""; it showed no key */
+};
+
 /**
- * by_hand_secure - agree with the peer on who both are; *@fd may be replaced. Does nothing where nothing is
- * protected.
+ * by_hand_secure - agree with the peer, whose address is in @peer, on who both are, and learn the rest of it; *@fd
+ * may be replaced. Does nothing where nothing is protected.
  */
-int by_hand_secure(const struct by_hand_tls *tls, const struct address *peer, bool listener, int *fd,
-		   enum protection *ret, struct failure *f);
+int by_hand_secure(const struct by_hand_tls *tls, bool listener, uint64_t deadline_ns,
+		   struct by_hand_peer *peer, int *fd, struct failure *f);
+
+/**
+ * by_hand_join - the sender's further connections, 1 to @nr - 1, to where @first leads, join the transfer @vm.
+ * @token: that the receiver gave on the first
+ * @ret: room for @nr - 1 descriptors; after a failure none is open
+ */
+int by_hand_join(const struct by_hand_tls *tls, const struct by_hand_peer *first, const struct uuid *vm,
+		 const struct uuid *token, unsigned int nr, int *ret, struct failure *f);
+
+/**
+ * by_hand_gather - the receiver's: wait for them. Whoever else comes is turned away, and the wait goes on.
+ * @ret: as above, by their numbers
+ */
+int by_hand_gather(const struct by_hand_tls *tls, const struct by_hand_peer *first, int first_fd,
+		   int listener, struct gathering *g, int *ret, struct failure *f);
 
 /**
  * by_hand_plan - a plan (xfer/worker.h) for the one disk, to which the caller adds what to do with
@@ -60,8 +85,9 @@ struct by_hand {
 	const char *label; /* of the progress, "Sending /dev/vdb" */
 	int (*worker)(int argc, char **argv); /* send_main, receive_main */
 	struct json_object *plan;
-	int connection; /* taken over */
-	enum protection protection; /* of it */
+	int connections[CBT_WIRE_CONNECTIONS_MAX]; /* taken over */
+	unsigned int nr_connections;
+	enum protection protection; /* of them */
 	bool json;
 	bool verify; /* standard output is for what differs, in lines as of an extent list */
 	uint64_t bytes_differ; /* set, on the side that is told */

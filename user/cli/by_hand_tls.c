@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* TLS for a transfer by hand: this host is who it is for failbackd, and knows whom that knows. */
 #include <errno.h>
+#include <string.h>
 
 #include "base/cleanup.h"
-#include "base/clock.h"
 #include "cli/by_hand.h"
 #include "lib/dial.h"
 
@@ -27,9 +27,9 @@ int by_hand_tls_load(const struct options *o, const struct address *where, struc
 	return tls_identity_show(&files, fingerprint, f);
 }
 
-static int handshake(struct tls *t, int fd, struct failure *f)
+static int handshake(struct tls *t, int fd, uint64_t deadline_ns, struct failure *f)
 {
-	int rc = dial_shake_hands(t, fd, deadline_in_ms(BY_HAND_TIMEOUT_MS), f);
+	int rc = dial_shake_hands(t, fd, deadline_ns, f);
 
 	if (rc == -ETIMEDOUT)
 		return failure_set(f, CODE_TIMEOUT, rc,
@@ -38,19 +38,23 @@ static int handshake(struct tls *t, int fd, struct failure *f)
 	return rc;
 }
 
-int by_hand_secure(const struct by_hand_tls *tls, const struct address *peer, bool listener, int *fd,
-		   enum protection *ret, struct failure *f)
+int by_hand_secure(const struct by_hand_tls *tls, bool listener, uint64_t deadline_ns,
+		   struct by_hand_peer *peer, int *fd, struct failure *f)
 {
 	_cleanup_(tls_free_at) struct tls *t = NULL;
 	struct tls_files files;
 	int rc;
 
-	*ret = PROTECTION_NONE;
+	peer->protection = PROTECTION_NONE;
+	peer->fingerprint[0] = '\0';
 	if (!tls->used)
 		return 0;
 	files = host_config_tls_files(&tls->config);
-	rc = tls_new(&files, listener, peer, &t, f);
+	rc = tls_new(&files, listener, &peer->address, &t, f);
 	if (!rc)
-		rc = handshake(t, *fd, f);
-	return rc ? rc : tls_hand_over(t, fd, ret, f);
+		rc = handshake(t, *fd, deadline_ns, f);
+	if (rc)
+		return rc;
+	(void)strcpy(peer->fingerprint, tls_fingerprint(t));
+	return tls_hand_over(t, fd, &peer->protection, f);
 }

@@ -345,6 +345,8 @@ static const struct option_doc options[] = {
 	  "send: go on with the transfer that had this one, into the same --journal" },
 	{ "--compress", "HOW", OPTION_SOURCE, MEMBER(compress),
 	  "send: auto (the default), where that is faster; off" },
+	{ "--connections", "N", OPTION_SOURCE, MEMBER(connections),
+	  "send: over so many, 1 to 8, where one does not fill the link" },
 	{ "--rate", "SIZE", OPTION_TO, MEMBER(rate),
 	  "send, verify: at most so much a second, as 500K or 20M" },
 	{ "--listen", "ADDRESS", OPTION_LISTEN, MEMBER(listen),

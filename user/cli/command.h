@@ -16,7 +16,7 @@ enum command_option {
 	OPTION_CONSENT = 1 << 2,
 	OPTION_FORCE = 1 << 3,
 	OPTION_WAIT_FOR = 1 << 4, /* --state, --timeout */
-	OPTION_SOURCE = 1 << 5, /* --all, --tracker, --epoch, --compare, --compress */
+	OPTION_SOURCE = 1 << 5, /* --all, --tracker, --epoch, --compare, --compress, --connections */
 	OPTION_JOURNAL = 1 << 6,
 	OPTION_PLAIN = 1 << 7, /* --plain, --tls */
 	OPTION_TO = 1 << 8, /* --to, --extents, --rate */
@@ -38,6 +38,7 @@ struct options {
 	const char *epoch;
 	const char *compress;
 	const char *rate;
+	const char *connections;
 	const char *listen;
 	const char *journal;
 	const char *config;

@@ -48,12 +48,14 @@ static int check_call(const struct options *o, int target, const struct call *ca
 }
 
 /* What is coming; agreed to, or refused with a sentence on both sides. */
-static int agree(int fd, const struct options *o, int target, struct call *ret, struct failure *f)
+static int agree(int fd, const struct options *o, int target, struct call *ret, struct gathering *ret_gathering,
+		 struct failure *f)
 {
 	uint64_t deadline_ns = deadline_in_ms(BY_HAND_TIMEOUT_MS);
 	cleanup_free struct reply *reply = calloc(1, sizeof(*reply));
 	cleanup_free char *question = NULL;
 	cleanup_free char *answer = NULL;
+	struct uuid token;
 	int refused;
 	int rc;
 
@@ -65,6 +67,15 @@ static int agree(int fd, const struct options *o, int target, struct call *ret, 
 	refused = call_decode(question, ret, f);
 	if (!refused)
 		refused = check_call(o, target, ret, f);
+	if (!refused && uuid_new(&token))
+		refused = failure_set(f, CODE_FAILED, -EIO, "Cannot make a token.");
+	reply->connections = CBT_WIRE_CONNECTIONS_MAX;
+	if (!refused) {
+		gathering_begin(ret_gathering, gathering_size(ret->connections), &token);
+		reply->connections = ret_gathering->nr;
+	}
+	if (!refused && ret_gathering->nr > 1)
+		reply->token = token;
 	reply->code = refused ? f->code : CODE_JOB_STARTED;
 	(void)snprintf(reply->text, sizeof(reply->text), "%s", refused ? f->text : "");
 	answer = reply_encode(reply);
@@ -91,34 +102,30 @@ static struct json_object *plan_of(const struct options *o, bool verify, int tar
 	return plan;
 }
 
-static int transfer(const struct options *o, bool verify, int target, int *fd,
-		    enum protection protection, const struct call *call, struct failure *f)
+static int transfer(const struct options *o, bool verify, int target, struct by_hand *by_hand,
+		    const struct call *call, struct failure *f)
 {
 	cleanup_json struct json_object *plan = plan_of(o, verify, target, call);
 	char label[PATH_MAX + 32];
-	struct by_hand by_hand = {
-		.label = label,
-		.worker = receive_main,
-		.plan = plan,
-		.connection = steal_fd(fd),
-		.protection = protection,
-		.json = o->json,
-		.verify = verify,
-	};
 	struct failure why;
 	int rc;
 
 	(void)snprintf(label, sizeof(label), "%s %s", verify ? "Verifying" : "Receiving",
 		       o->operand);
-	rc = by_hand_run(&by_hand, &why);
+	by_hand->label = label;
+	by_hand->worker = receive_main;
+	by_hand->plan = plan;
+	by_hand->json = o->json;
+	by_hand->verify = verify;
+	rc = by_hand_run(by_hand, &why);
 	if (!rc)
 		return 0;
-	if (by_hand.durable && o->journal)
+	if (by_hand->durable && o->journal)
 		return failure_set(f, why.code, rc,
 				   "%s %s is complete, and %s between two states: receive the same "
 				   "--epoch again.",
 				   why.text, o->journal, o->operand);
-	if (by_hand.began && !o->journal)
+	if (by_hand->began && !o->journal)
 		return failure_set(f, why.code, rc, "%s %s is partly written.", why.text,
 				   o->operand);
 	*f = why;
@@ -136,16 +143,38 @@ static int open_target(const struct options *o, bool verify, int *ret, struct fa
 	return devid_exists(o->operand, f);
 }
 
+/* The sender's connections, with what it announced on the first. */
+static int accept_all(const struct options *o, const struct by_hand_tls *tls, int target, int listener,
+		      struct call *ret_call, struct by_hand *ret, struct failure *f)
+{
+	struct by_hand_peer first = { .protection = PROTECTION_NONE };
+	struct gathering gathering;
+	cleanup_fd int fd = -1;
+	int rc;
+
+	rc = dial_accept(listener, &fd, &first.address, f);
+	if (!rc)
+		rc = by_hand_secure(tls, true, deadline_in_ms(BY_HAND_TIMEOUT_MS), &first, &fd, f);
+	if (!rc)
+		rc = agree(fd, o, target, ret_call, &gathering, f);
+	if (!rc)
+		rc = by_hand_gather(tls, &first, fd, listener, &gathering, &ret->connections[1], f);
+	if (rc)
+		return rc;
+	ret->connections[0] = steal_fd(&fd);
+	ret->nr_connections = gathering.nr;
+	ret->protection = first.protection;
+	return 0;
+}
+
 int by_hand_receive(const struct options *o, bool verify, struct failure *f)
 {
 	cleanup_free struct call *call = calloc(1, sizeof(*call));
 	cleanup_fd int target = -1;
 	cleanup_fd int listener = -1;
-	cleanup_fd int fd = -1;
-	enum protection protection = PROTECTION_NONE;
+	struct by_hand by_hand = { 0 };
 	struct by_hand_tls tls;
 	struct address at;
-	struct address peer;
 	int rc;
 
 	if (!call)
@@ -160,13 +189,9 @@ int by_hand_receive(const struct options *o, bool verify, struct failure *f)
 	if (!rc)
 		rc = say_listening(o, &at, f);
 	if (!rc)
-		rc = dial_accept(listener, &fd, &peer, f);
+		rc = accept_all(o, &tls, target, listener, call, &by_hand, f);
 	listener = close_fd(listener);
-	if (!rc)
-		rc = by_hand_secure(&tls, &peer, true, &fd, &protection, f);
-	if (!rc)
-		rc = agree(fd, o, target, call, f);
-	return rc ? rc : transfer(o, verify, target, &fd, protection, call, f);
+	return rc ? rc : transfer(o, verify, target, &by_hand, call, f);
 }
 
 int command_receive(struct client *client, const struct options *o, struct failure *f)

@@ -144,8 +144,13 @@ static struct json_object *plan_of(const struct options *o, bool verify, uint64_
 	return plan;
 }
 
-/* What is coming, and the receiver's answer. */
-static int announce(int fd, const struct options *o, const struct source *source, struct failure *f)
+/*
+ * What is coming, and the receiver's answer.
+ * @connections: that are asked for
+ * @ret_token: what the others join with, where there are any
+ */
+static int announce(int fd, const struct options *o, const struct source *source, uint64_t connections,
+		    unsigned int *ret_nr, struct uuid *ret_token, struct failure *f)
 {
 	uint64_t deadline_ns = deadline_in_ms(BY_HAND_TIMEOUT_MS);
 	cleanup_free struct call *call = calloc(1, sizeof(*call));
@@ -160,6 +165,7 @@ static int announce(int fd, const struct options *o, const struct source *source
 	call->vm = source->epoch;
 	call->epoch = source->epoch;
 	call->full = o->all;
+	call->connections = connections;
 	call->nr_disks = 1;
 	(void)snprintf(call->disks[0].name, sizeof(call->disks[0].name), "%s", BY_HAND_DISK);
 	call->disks[0].size_bytes = source->size_bytes;
@@ -173,15 +179,47 @@ static int announce(int fd, const struct options *o, const struct source *source
 		rc = reply_decode(answer, reply, f);
 	if (!rc && reply->code != CODE_JOB_STARTED)
 		rc = failure_set(f, reply->code < CODE_FAILED ? CODE_FAILED : reply->code,
-				 -EREMOTEIO, "The receiver: %s", reply->text);
-	return rc;
+				 -EREMOTEIO, "The receiver%s: %s",
+				 connections > 1 && !reply->connections ?
+					 " knows of one connection only: leave --connections out" :
+					 "",
+				 reply->text);
+	*ret_token = reply->token;
+	return rc ? rc : reply_connections(reply, connections, ret_nr, f);
 }
 
-static int transfer(const struct options *o, bool verify, uint64_t rate, const struct address *to,
-		    const struct by_hand_tls *tls, const struct source *source, struct failure *f)
+/* All connections to where the receiver listens, agreed on with it. */
+static int connect_all(const struct options *o, uint64_t connections, const struct address *to,
+		       const struct by_hand_tls *tls, const struct source *source,
+		       struct by_hand *by_hand, struct failure *f)
+{
+	uint64_t deadline_ns = deadline_in_ms(BY_HAND_TIMEOUT_MS);
+	struct by_hand_peer first = { .address = *to };
+	cleanup_fd int fd = -1;
+	struct uuid token;
+	unsigned int nr;
+	int rc;
+
+	rc = dial(to, NULL, deadline_ns, &fd, f);
+	if (!rc)
+		rc = by_hand_secure(tls, false, deadline_in_ms(BY_HAND_TIMEOUT_MS), &first, &fd, f);
+	if (!rc)
+		rc = announce(fd, o, source, connections, &nr, &token, f);
+	if (!rc)
+		rc = by_hand_join(tls, &first, &source->epoch, &token, nr, &by_hand->connections[1], f);
+	if (rc)
+		return rc;
+	by_hand->connections[0] = steal_fd(&fd);
+	by_hand->nr_connections = nr;
+	by_hand->protection = first.protection;
+	return 0;
+}
+
+static int transfer(const struct options *o, bool verify, uint64_t rate, uint64_t connections,
+		    const struct address *to, const struct by_hand_tls *tls,
+		    const struct source *source, struct failure *f)
 {
 	cleanup_json struct json_object *plan = plan_of(o, verify, rate, source);
-	cleanup_fd int fd = -1;
 	char epoch[UUID_TEXT_LEN + 1];
 	char label[PATH_MAX + 32];
 	struct by_hand by_hand = {
@@ -194,15 +232,10 @@ static int transfer(const struct options *o, bool verify, uint64_t rate, const s
 	struct failure why;
 	int rc;
 
-	rc = dial(to, NULL, deadline_in_ms(BY_HAND_TIMEOUT_MS), &fd, f);
-	if (!rc)
-		rc = by_hand_secure(tls, to, false, &fd, &by_hand.protection, f);
-	if (!rc)
-		rc = announce(fd, o, source, f);
+	rc = connect_all(o, connections, to, tls, source, &by_hand, f);
 	if (rc)
 		return rc;
 	(void)snprintf(label, sizeof(label), "%s %s", verify ? "Verifying" : "Sending", o->operand);
-	by_hand.connection = steal_fd(&fd);
 	rc = by_hand_run(&by_hand, &why);
 	if (!rc)
 		return by_hand.bytes_differ != 0;
@@ -214,10 +247,23 @@ static int transfer(const struct options *o, bool verify, uint64_t rate, const s
 	return rc;
 }
 
+/* 1 where nothing is said. */
+static int take_connections(const struct options *o, uint64_t *ret, struct failure *f)
+{
+	const char *text = o->connections ? o->connections : "1";
+
+	*ret = (uint64_t)(text[0] - '0');
+	if (text[0] >= '1' && *ret <= CBT_WIRE_CONNECTIONS_MAX && !text[1])
+		return 0;
+	return failure_set(f, CODE_INVALID_PARAMETER, -EINVAL, "--connections is a number from 1 to %u, not %s.",
+			   CBT_WIRE_CONNECTIONS_MAX, text);
+}
+
 int by_hand_send(const struct options *o, bool verify, struct failure *f)
 {
 	_cleanup_(source_end) struct source source = { 0 };
 	struct by_hand_tls tls;
+	uint64_t connections = 1;
 	uint64_t rate = 0;
 	struct address to;
 	int rc;
@@ -228,12 +274,14 @@ int by_hand_send(const struct options *o, bool verify, struct failure *f)
 	if (strcmp(compress_of(o), "auto") != 0 && strcmp(compress_of(o), "off") != 0)
 		return failure_set(f, CODE_INVALID_PARAMETER, -EINVAL,
 				   "--compress is auto or off, not %s.", o->compress);
-	rc = by_hand_address(o->to, "--to", &to, f);
+	rc = take_connections(o, &connections, f);
+	if (!rc)
+		rc = by_hand_address(o->to, "--to", &to, f);
 	if (!rc)
 		rc = by_hand_tls_load(o, &to, &tls, f);
 	if (!rc)
 		rc = source_take(o, verify, &source, f);
-	return rc ? rc : transfer(o, verify, rate, &to, &tls, &source, f);
+	return rc ? rc : transfer(o, verify, rate, connections, &to, &tls, &source, f);
 }
 
 int command_send(struct client *client, const struct options *o, struct failure *f)

@@ -22,6 +22,7 @@ static const char *const kind_names[NR_CALLS] = {
 	[CALL_RECEIVE] = "receive",
 	[CALL_MAP] = "map",
 	[CALL_READY] = "ready",
+	[CALL_JOIN] = "join",
 };
 
 static const enum call_kind ask_kinds[NR_SWAP_ASKS] = {
@@ -136,17 +137,28 @@ static int decode_history(struct json_object *object, struct history *ret, struc
 	return 0;
 }
 
+/* A further connection says this and no more. */
+static char *encode_join(struct json_object *object, const struct call *call)
+{
+	json_add_uuid(object, "token", &call->token);
+	json_add_uint(object, "connection", call->connection);
+	return json_text(object);
+}
+
 char *call_encode(const struct call *call)
 {
 	cleanup_json struct json_object *object = json_object_new_object();
-	struct json_object *disks = json_object_new_array();
+	struct json_object *disks;
 
 	json_add_text(object, "call", kind_names[call->kind]);
 	json_add_uint(object, "version", CALLS_VERSION);
 	json_add_uuid(object, "vm", &call->vm);
+	if (call->kind == CALL_JOIN)
+		return encode_join(object, call);
 	json_add_uuid(object, "base", &call->base);
 	json_add_uuid(object, "epoch", &call->epoch);
 	add_aborted(object, call->aborted, call->nr_aborted);
+	disks = json_object_new_array();
 	for (size_t i = 0; i < call->nr_disks; i++) {
 		struct json_object *item = json_object_new_object();
 
@@ -178,6 +190,9 @@ char *call_encode(const struct call *call)
 	add_flag(object, "instant", call->instant);
 	json_add_uint(object, "bytes", call->bytes);
 	add_history(object, &call->history);
+	/* only where there are several: a host that does not know of them refuses it */
+	if (call->connections > 1)
+		json_add_uint(object, "connections", call->connections);
 	return json_text(object);
 }
 
@@ -247,6 +262,30 @@ static int decode_map(struct json_object *object, struct call *call, struct fail
 		    json_get_uint(what, object, "start", asks, INT64_MAX, &call->start, f);
 }
 
+/* One is as good as none. */
+static int decode_connections(struct json_object *object, struct call *call, struct failure *f)
+{
+	uint64_t nr = 0;
+	int rc = json_get_uint(what, object, "connections", false, INT32_MAX, &nr, f);
+
+	if (!rc && call->kind == CALL_RECEIVE && nr > 1)
+		call->connections = nr;
+	return rc;
+}
+
+static int decode_join(struct json_object *object, struct call *call, struct failure *f)
+{
+	static const char *const members[] = { "call", "version", "vm", "token", "connection" };
+	int rc = json_check_members(what, object, members, ARRAY_SIZE(members), f);
+
+	if (!rc)
+		rc = json_get_uuid(what, object, "vm", true, &call->vm, f);
+	if (!rc)
+		rc = json_get_uuid(what, object, "token", true, &call->token, f);
+	return rc ? rc :
+		    json_get_uint(what, object, "connection", true, INT32_MAX, &call->connection, f);
+}
+
 static int decode_aborted(struct json_object *object, struct uuid *ret, size_t *ret_nr,
 			  struct failure *f)
 {
@@ -295,48 +334,59 @@ static int decode_disks(struct json_object *object, struct call *call, struct fa
 	return rc;
 }
 
-int call_decode(const char *text, struct call *ret, struct failure *f)
+static int decode_other(struct json_object *object, struct call *call, struct failure *f)
 {
 	static const char *const members[] = { "call",	  "version", "vm",	"name",	 "base",
 					       "epoch",	  "aborted", "disks",	"term",	 "expects",
 					       "session", "nonce",   "convert", "full",	 "port",
-					       "instant", "bytes",   "disk",	"start", "history" };
+					       "instant", "bytes",   "disk",	"start", "history",
+					       "connections" };
+	uint64_t port = 0;
+	int rc = json_check_members(what, object, members, ARRAY_SIZE(members), f);
+
+	if (!rc)
+		rc = json_get_uuid(what, object, "vm", true, &call->vm, f);
+	if (!rc)
+		rc = json_get_uuid(what, object, "base", false, &call->base, f);
+	if (!rc)
+		rc = json_get_uuid(what, object, "epoch", call->kind == CALL_RECEIVE, &call->epoch,
+				   f);
+	if (!rc)
+		rc = json_get_text(what, object, "name", call->kind == CALL_CREATE, call->name,
+				   sizeof(call->name), f);
+	if (!rc)
+		rc = json_get_uint(what, object, "port", call->kind == CALL_CREATE, UINT16_MAX,
+				   &port, f);
+	call->port = (uint16_t)port;
+	if (!rc)
+		rc = decode_swap(object, call, f);
+	if (!rc)
+		rc = decode_delta(object, call, f);
+	if (!rc)
+		rc = decode_map(object, call, f);
+	if (!rc)
+		rc = decode_connections(object, call, f);
+	if (!rc)
+		rc = decode_history(object, &call->history, f);
+	if (!rc)
+		rc = decode_aborted(object, call->aborted, &call->nr_aborted, f);
+	if (!rc)
+		rc = decode_disks(object, call, f);
+	return rc;
+}
+
+int call_decode(const char *text, struct call *ret, struct failure *f)
+{
 	cleanup_json struct json_object *object = NULL;
 	struct call call = { 0 };
-	uint64_t port = 0;
 	int rc;
 
 	rc = json_parse_object(what, text, &object, f);
 	if (!rc)
 		rc = decode_kind(object, &call.kind, f);
 	if (!rc)
-		rc = json_check_members(what, object, members, ARRAY_SIZE(members), f);
-	if (!rc)
-		rc = json_get_uuid(what, object, "vm", true, &call.vm, f);
-	if (!rc)
-		rc = json_get_uuid(what, object, "base", false, &call.base, f);
-	if (!rc)
-		rc = json_get_uuid(what, object, "epoch", call.kind == CALL_RECEIVE, &call.epoch,
-				   f);
-	if (!rc)
-		rc = json_get_text(what, object, "name", call.kind == CALL_CREATE, call.name,
-				   sizeof(call.name), f);
-	if (!rc)
-		rc = json_get_uint(what, object, "port", call.kind == CALL_CREATE, UINT16_MAX,
-				   &port, f);
-	call.port = (uint16_t)port;
-	if (!rc)
-		rc = decode_swap(object, &call, f);
-	if (!rc)
-		rc = decode_delta(object, &call, f);
-	if (!rc)
-		rc = decode_map(object, &call, f);
-	if (!rc)
-		rc = decode_history(object, &call.history, f);
-	if (!rc)
-		rc = decode_aborted(object, call.aborted, &call.nr_aborted, f);
-	if (!rc)
-		rc = decode_disks(object, &call, f);
+		rc = call.kind == CALL_JOIN ? decode_join(object, &call, f) :
+					      decode_other(object, &call, f);
 	if (rc)
 		return rc;
 	*ret = call;
@@ -350,6 +400,20 @@ const struct reply_disk *reply_find_disk(const struct reply *reply, const char *
 			return &reply->disks[i];
 	}
 	return NULL;
+}
+
+int reply_connections(const struct reply *reply, uint64_t asked, unsigned int *ret, struct failure *f)
+{
+	uint64_t most = asked ? asked : 1;
+
+	if (reply->connections > 1 && most > 1 &&
+	    (reply->connections > most || uuid_is_nil(&reply->token)))
+		return failure_set(f, CODE_FAILED, -EPROTO,
+				   "The peer takes %llu connections where %llu were asked for, or does not "
+				   "say how they join.",
+				   (unsigned long long)reply->connections, (unsigned long long)most);
+	*ret = most > 1 && reply->connections ? (unsigned int)reply->connections : 1;
+	return 0;
 }
 
 static void add_ranges(struct json_object *object, const char *name, const struct extent *ranges,
@@ -425,6 +489,9 @@ char *reply_encode(const struct reply *reply)
 	add_history(object, &reply->history);
 	if (reply->points.nr)
 		add_points(object, &reply->points);
+	json_add_uint(object, "connections", reply->connections);
+	if (!uuid_is_nil(&reply->token))
+		json_add_uuid(object, "token", &reply->token);
 	return json_text(object);
 }
 
@@ -566,6 +633,11 @@ int reply_decode(const char *text, struct reply *ret, struct failure *f)
 		rc = decode_history(object, &reply->history, f);
 	if (!rc)
 		rc = decode_points(object, &reply->points, f);
+	if (!rc)
+		rc = json_get_uint(what, object, "connections", false, INT32_MAX,
+				   &reply->connections, f);
+	if (!rc)
+		rc = json_get_uuid(what, object, "token", false, &reply->token, f);
 	if (rc)
 		return rc;
 	reply->code = (uint32_t)code;

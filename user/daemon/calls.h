@@ -12,7 +12,11 @@
  *			code 0 there is nothing to be sent: the disks hold it. Said again of a delta
  *			that broke, it is gone on with where the journal here has it. "full": of whole disks, whatever yours hold. "instant": it takes the disks to one
  *			instant of the VM's; else what was read from disks in use may be torn.
- *			"bytes": of disk that it covers
+ *			"bytes": of disk that it covers. "connections": over so many, where that is more than one. The reply's
+ *			are at most that many, and where they are more than one, the others join with its "token"
+ *
+ *	"join"		this is connection number "connection" of those that the delta of "token" comes
+ *			over. After REPLY code 4096 it is the workers'
  *
  *	"ready"		would you let the VM fail over, and come home? The callee looks at its half, calls the
  *			caller back at the address that it has of it, and says in "points" what it found.
@@ -20,14 +24,15 @@
  *
  *	"map"		what may differ from the base on one of your disks, in bytes, from "start" on?
  *
- *	CALL	{"call", "version": 4, "vm", "name", "base", "epoch", "aborted": [{"epoch"}],
+ *	CALL	{"call": "join", "version": 4, "vm", "token", "connection"}, or else
+ *		{"call", "version": 4, "vm", "name", "base", "epoch", "aborted": [{"epoch"}],
  *		 "disks": [{"name", "size", "path", "tracker", "all"}],
  *		 "term", "expects", "session", "nonce", "convert", "full", "instant",
- *		 "bytes", "port", "disk", "start", "history"}
+ *		 "bytes", "port", "disk", "start", "history", "connections"}
  *	REPLY	{"code", "text", "busy", "resync", "base", "mode", "state", "facing", "term", "session", "nonce",
  *		 "disks": [{"name", "size", "map", "lost", "dirty", "blank"}],
  *		 "aborted": [{"epoch"}], "ranges": [FIRST, LENGTH, ...], "guessed": [FIRST, LENGTH, ...],
- *		 "next", "history", "points": [{"name", "text"}]}
+ *		 "next", "history", "points": [{"name", "text"}], "connections", "token"}
  *
  * "points": what has to hold, and in "text" why it does not; "": it does.
  *
@@ -48,6 +53,9 @@
  * the tracker there knows all that was written since the base, "dirty" says how much that is. "lost": it
  * did once, and is another one now. "blank",
  * in reverse-check, and in receive of the disks that all is sent of: nothing is on it (lib/blank.h).
+ *
+ * "connections", in every REPLY: over how many a delta may come. A host that does not say it knows of one, and
+ * refuses a CALL that speaks of more, without having done anything.
  *
  * Unknown members are refused in a CALL: a later version that adds one that matters also raises
  * CALLS_VERSION. In a REPLY they are skipped.
@@ -81,6 +89,7 @@ enum call_kind {
 	CALL_RECEIVE,
 	CALL_MAP,
 	CALL_READY,
+	CALL_JOIN,
 	NR_CALLS
 };
 
@@ -105,6 +114,13 @@ struct call_disk {
 	bool all; /* reverse, receive */
 };
 
+/* A connection of a delta that comes over several. */
+struct call_join {
+	struct uuid vm; /* nil: it is none */
+	struct uuid token;
+	uint64_t number;
+};
+
 struct call {
 	enum call_kind kind;
 	struct uuid vm;
@@ -123,6 +139,9 @@ struct call {
 	uint64_t bytes; /* receive: that it covers; ready: that the next one would */
 	char disk[DISK_NAME_MAX + 1]; /* map */
 	uint64_t start; /* map */
+	uint64_t connections; /* receive; 0: one */
+	struct uuid token; /* join */
+	uint64_t connection; /* join */
 	struct history history;
 };
 
@@ -168,6 +187,8 @@ struct reply {
 	uint64_t next; /* where the map goes on; 0: these were the last */
 	struct history history;
 	struct call_points points; /* ready */
+	uint64_t connections; /* 0: the host knows of one only */
+	struct uuid token; /* receive, over more than one */
 };
 
 /** call_asks - which of role_swap.h's calls is it? False: none. */
@@ -176,6 +197,12 @@ enum call_kind call_of_ask(enum swap_ask ask);
 
 /** reply_find_disk - NULL: it is not described. */
 const struct reply_disk *reply_find_disk(const struct reply *reply, const char *name);
+
+/**
+ * reply_connections - over how many the delta goes that @reply takes, where @asked were asked for. -EPROTO:
+ * over more, or nothing says how the others join.
+ */
+int reply_connections(const struct reply *reply, uint64_t asked, unsigned int *ret, struct failure *f);
 
 /**
  * call_of_relationship - @kind about @r's VM and disks, with its base, epoch and aborted epochs.

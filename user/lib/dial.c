@@ -10,6 +10,8 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 
+#define BACKLOG 16 /* connections that come faster than they are accepted, or that nobody wants */
+
 static int explain(const char *what, const struct address *a, int error, struct failure *f)
 {
 	char text[ADDRESS_TEXT_MAX];
@@ -109,7 +111,7 @@ int dial_listen(const struct address *local, int *ret_fd, struct failure *f)
 
 	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) < 0)
 		return explain("listen on", local, errno, f);
-	if (bind(fd, (const struct sockaddr *)&local->addr, local->len) < 0 || listen(fd, 1) < 0) {
+	if (bind(fd, (const struct sockaddr *)&local->addr, local->len) < 0 || listen(fd, BACKLOG) < 0) {
 		if (errno == EADDRINUSE)
 			return failure_set(f, CODE_IN_USE, -errno,
 					   "Cannot listen on %s: another program does.",
