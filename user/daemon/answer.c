@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <cbt-wire.h>
+
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "daemon/create.h"
@@ -276,6 +278,23 @@ static bool ends_by_itself(const struct job *job)
 	return job && (job->r.type == JOB_RECEIVE || job->r.type == JOB_TEST_READINESS);
 }
 
+/* What else a reply says stays unsaid, and what else a call says is not looked at. */
+static int handle_join(struct daemon *d, const struct conn *c, const struct call *call,
+		       struct reply *reply, struct call_join *ret, struct failure *f)
+{
+	struct call_join join = { call->vm, call->token, call->connection };
+	struct vm *vm = NULL;
+	int rc = find_vm(d, conn_peer(c), &call->vm, &vm, f);
+
+	if (!rc)
+		rc = receive_admit(vm, c, &join, f);
+	if (rc)
+		return rc;
+	reply->code = CODE_JOB_STARTED;
+	*ret = join;
+	return 0;
+}
+
 static int handle(struct daemon *d, const struct address *peer, const struct call *call,
 		  struct reply *reply, struct receive **ret_receive, struct vm **ret_ready,
 		  struct failure *f)
@@ -311,10 +330,11 @@ static int handle(struct daemon *d, const struct address *peer, const struct cal
 	return rc;
 }
 
-void answer_call(struct daemon *d, const struct address *peer, const char *text,
-		 struct reply *reply, struct receive **ret_receive, struct vm **ret_ready)
+void answer_call(struct daemon *d, const struct conn *c, const char *text, struct reply *reply,
+		 struct receive **ret_receive, struct call_join *ret_join, struct vm **ret_ready)
 {
-	struct reply answer = { .code = CODE_COMPLETED };
+	struct reply answer = { .code = CODE_COMPLETED, .connections = CBT_WIRE_CONNECTIONS_MAX };
+	const struct address *peer = conn_peer(c);
 	char peer_text[ADDRESS_TEXT_MAX];
 	struct failure why;
 	struct call call;
@@ -322,8 +342,11 @@ void answer_call(struct daemon *d, const struct address *peer, const char *text,
 
 	*ret_receive = NULL;
 	*ret_ready = NULL;
+	*ret_join = (struct call_join){ 0 };
 	rc = call_decode(text, &call, &why);
-	if (!rc)
+	if (!rc && call.kind == CALL_JOIN)
+		rc = handle_join(d, c, &call, &answer, ret_join, &why);
+	else if (!rc)
 		rc = handle(d, peer, &call, &answer, ret_receive, ret_ready, &why);
 	if (rc) {
 		answer.code = why.code;

@@ -8,7 +8,7 @@
  *						operations: one at a time on a VM, with a job
  *	create, apply, adopt			relationships begin
  *	schedule				begins deltas when they are due
- *	peer, talk, listener, worker, journals, received, trackers, images, map_import,
+ *	peer, talk, join, joined, listener, worker, journals, received, trackers, images, map_import,
  *	fence, losses, labels, readiness, vm_control, vm_driver
  *						what operations talk to
  *	vm, job					what is remembered

@@ -8,6 +8,8 @@
  *	-> REPLY 4096: hand the connection to failback-send
  *	-> done: record "durable", commit, the epoch is the base
  *
+ * With the setting connections, REPLY 4096 says how many more may join (join.h), and the worker gets them together.
+ *
  * The peer is connected first, so that an unreachable one costs no epoch. The epoch is recorded
  * before it is frozen, and its acknowledgement before it is committed: whatever is interrupted,
  * delta_settle() knows which of the two ends is right.
@@ -30,6 +32,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <cbt-wire.h>
+
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "base/macro.h"
@@ -38,6 +42,7 @@
 #include "daemon/calls.h"
 #include "daemon/fence.h"
 #include "daemon/images.h"
+#include "daemon/join.h"
 #include "daemon/map_import.h"
 #include "daemon/peer.h"
 #include "daemon/retry.h"
@@ -55,6 +60,10 @@ struct delta {
 	struct vm *vm;
 	struct job *job;
 	struct conn *conn;
+	uint64_t connections; /* that are asked for */
+	unsigned int nr_connections; /* that the peer takes */
+	struct join *join; /* of the others, before the worker has them; NULL: none are made */
+	char *plan; /* of the worker */
 	struct worker *worker;
 	struct tracker_info *infos; /* as of the freeze, in the order of the disks */
 	struct vm_control *stopping; /* of the VM, before it connects */
@@ -77,8 +86,10 @@ static void delta_free_at(struct delta **at)
 
 	if (!delta)
 		return;
+	join_free_at(&delta->join);
 	conn_free_at(&delta->conn);
 	worker_free_at(&delta->worker);
+	free(delta->plan);
 	vm_control_free_at(&delta->stopping);
 	map_import_free_at(&delta->import);
 	retry_clear(&delta->retry);
@@ -237,7 +248,8 @@ static int pause_delta(struct delta *delta, const struct failure *why, struct fa
 	unsigned int seconds;
 	int rc;
 
-	retry_failed(&delta->retry, delta->worker != NULL);
+	retry_failed(&delta->retry, delta->worker || delta->join);
+	join_free_at(&delta->join);
 	conn_free_at(&delta->conn);
 	worker_free_at(&delta->worker);
 	delta->job->pausing = true;
@@ -468,30 +480,73 @@ static void choose_compare(struct delta *delta, const struct reply *reply)
 	}
 }
 
+static int start_worker(struct delta *delta, struct failure *f)
+{
+	enum protection protection = conn_protection(delta->conn);
+	unsigned int nr = delta->nr_connections;
+	int fds[CBT_WIRE_CONNECTIONS_MAX];
+	int rc;
+
+	/* the join compares with the first */
+	if (nr > 1)
+		join_steal(delta->join, &fds[1]);
+	join_free_at(&delta->join);
+	fds[0] = conn_steal_fd(&delta->conn);
+	rc = worker_start(delta->daemon, "failback-send", delta->plan, fds, nr, NULL, 0, &events, delta,
+			  &delta->worker, f);
+	for (unsigned int i = 0; i < nr; i++)
+		(void)close_fd(fds[i]);
+	if (rc)
+		return rc;
+	job_set_channel(delta->job, "sending", protection_name(protection), nr);
+	peer_log_protection(delta->daemon, protection);
+	return 0;
+}
+
+static void on_joined(void *context, const struct failure *why)
+{
+	struct delta *delta = context;
+	struct failure failure;
+	int rc = -EIO;
+
+	if (why)
+		failure = *why; /* goes with the join */
+	else
+		rc = start_worker(delta, &failure);
+	if (rc)
+		fail(delta, &failure);
+}
+
+/* CRASH: from here on the peer may come to hold all of it, which is recorded before a worker can begin. */
 static int hand_over(struct delta *delta, const struct reply *reply, struct failure *f)
 {
-	cleanup_free char *plan = NULL;
-	enum protection protection = conn_protection(delta->conn);
-	cleanup_fd int fd = -1;
 	int rc;
 
 	choose_compare(delta, reply);
-	rc = send_plan(&delta->vm->r, delta->infos, delta->all, delta->compare, delta->vm->guessed,
-		       delta->daemon->config.send_rate, &plan, f);
+	free(steal_ptr(delta->plan));
+	rc = reply_connections(reply, delta->connections, &delta->nr_connections, f);
+	if (!rc)
+		rc = send_plan(&delta->vm->r, delta->infos, delta->all, delta->compare,
+			       delta->vm->guessed, delta->daemon->config.send_rate, &delta->plan, f);
 	if (!rc)
 		rc = note_handover(delta, &reply->base, f);
 	if (rc)
 		return rc;
-	fd = conn_steal_fd(&delta->conn);
-	rc = worker_start(delta->daemon, "failback-send", plan, fd, NULL, 0, &events, delta,
-			  &delta->worker, f);
-	if (rc)
-		return rc;
 	delta->handed_over = true;
-	job_set_channel(delta->job, "sending", protection_name(protection));
-	peer_log_protection(delta->daemon, protection);
-	return 0;
+	if (delta->nr_connections == 1)
+		return start_worker(delta, f);
+	job_set_status(delta->job, "making %u more connections", delta->nr_connections - 1);
+	return join_start(delta->vm, delta->conn, &reply->token, delta->nr_connections, on_joined, delta,
+			  &delta->join, f);
 }
+
+/* It knows of one connection only, and has done nothing but say no. */
+static bool wants_one(const struct delta *delta, const struct reply *reply)
+{
+	return delta->connections > 1 && !reply->connections && reply->code >= CODE_FAILED;
+}
+
+static void offer(struct delta *delta);
 
 static void on_reply(void *context, int error, const struct failure *why, const char *text)
 {
@@ -508,6 +563,11 @@ static void on_reply(void *context, int error, const struct failure *why, const 
 		vm_note_peer(delta->vm, &reply);
 	if (!rc && reply.code == CODE_COMPLETED && uuid_equal(&reply.base, &delta->vm->r.epoch)) {
 		succeed(delta); /* its acknowledgement was lost */
+		return;
+	}
+	if (!rc && wants_one(delta, &reply)) {
+		delta->connections = 1;
+		offer(delta);
 		return;
 	}
 	delta->peer_busy = !rc && reply.busy;
@@ -570,6 +630,7 @@ static int call_receive(struct delta *delta, struct failure *f)
 
 	call_of_relationship(CALL_RECEIVE, &delta->vm->r, &call);
 	describe_delta(delta, &call);
+	call.connections = delta->connections;
 	call.history = vm_history(delta->vm);
 	text = call_encode(&call);
 	if (!text)
@@ -829,6 +890,7 @@ struct job *delta_start(struct vm *vm, enum job_type type, struct failure *f)
 	}
 	delta->daemon = vm->daemon;
 	delta->vm = vm;
+	delta->connections = vm->daemon->config.connections;
 	rc = check(delta, type, &why);
 	if (rc) {
 		/* No delta will do from here on, whoever asks for it. */

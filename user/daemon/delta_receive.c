@@ -29,6 +29,7 @@
 #include "base/macro.h"
 #include "base/realtime.h"
 #include "daemon/job.h"
+#include "daemon/joined.h"
 #include "daemon/journals.h"
 #include "daemon/received.h"
 #include "daemon/split_brain.h"
@@ -36,11 +37,13 @@
 #include "daemon/transfer_plan.h"
 #include "daemon/worker.h"
 #include "lib/blank.h"
+#include "lib/gathering.h"
 #include "lib/json.h"
 
 struct receive {
 	struct vm *vm;
 	struct job *job;
+	struct joined *joined; /* its connections, before the worker; NULL: one is all */
 	struct worker *worker;
 	struct settling *settling; /* after the worker */
 	struct call call;
@@ -66,6 +69,9 @@ static void receive_free_at(struct receive **at)
 
 	if (!receive)
 		return;
+	if (receive->vm && receive->vm->gathering == receive)
+		receive->vm->gathering = NULL;
+	joined_free_at(&receive->joined);
 	worker_free_at(&receive->worker);
 	settling_free_at(&receive->settling);
 	close_disks(receive->fds, ARRAY_SIZE(receive->fds));
@@ -299,11 +305,16 @@ static const struct worker_events events = {
 static void on_cancel(void *context)
 {
 	struct receive *receive = context;
+	struct failure why;
 
-	if (receive->settling)
+	if (receive->settling) {
 		settling_terminate(receive->settling);
-	else
+	} else if (receive->worker) {
 		worker_terminate(receive->worker);
+	} else {
+		(void)failure_set(&why, CODE_FAILED, -ECANCELED, "Terminated on request.");
+		receive_abandon(receive, &why);
+	}
 }
 
 /* --- what a crash left --- */
@@ -469,6 +480,23 @@ static void tell_mode(struct receive *receive, const struct failure *why)
 	job_set_status(receive->job, "answering the peer");
 }
 
+static void on_joined(void *context, const struct failure *why);
+
+static int prepare_connections(struct receive *receive, struct reply *reply, struct failure *f)
+{
+	unsigned int nr = gathering_size(receive->call.connections);
+	int rc = 0;
+
+	if (nr > 1)
+		rc = joined_new(receive->vm->daemon, nr, on_joined, receive, &receive->joined, f);
+	if (rc)
+		return rc;
+	reply->connections = nr;
+	if (nr > 1)
+		reply->token = *joined_token(receive->joined);
+	return 0;
+}
+
 int receive_prepare(struct vm *vm, const struct call *call, struct receive **ret,
 		    struct reply *reply, struct failure *f)
 {
@@ -489,6 +517,8 @@ int receive_prepare(struct vm *vm, const struct call *call, struct receive **ret
 	}
 	rc = check(vm, call, f);
 	reply->resync = rc == -ENODATA;
+	if (!rc)
+		rc = prepare_connections(receive, reply, f);
 	if (!rc)
 		rc = take_what_is_left(receive, f);
 	if (!rc)
@@ -522,9 +552,9 @@ int receive_prepare(struct vm *vm, const struct call *call, struct receive **ret
 	return 0;
 }
 
-void receive_start(struct receive *receive, int fd, enum protection protection)
+static void start_worker(struct receive *receive, const int *connections, unsigned int nr,
+			 enum protection protection)
 {
-	cleanup_fd int connection = fd;
 	cleanup_free char *plan = NULL;
 	size_t nr_fds = receive->call.nr_disks + receive->has_journal;
 	int fds[ARRAY_SIZE(receive->fds) + 1];
@@ -540,8 +570,8 @@ void receive_start(struct receive *receive, int fd, enum protection protection)
 	memcpy(fds, receive->fds, nr_fds * sizeof(*fds));
 	fds[nr_fds] = receive->covered;
 	if (!rc)
-		rc = worker_start(vm->daemon, "failback-receive", plan, connection, fds, nr_fds + 1,
-				  &events, receive, &receive->worker, &why);
+		rc = worker_start(vm->daemon, "failback-receive", plan, connections, nr, fds,
+				  nr_fds + 1, &events, receive, &receive->worker, &why);
 	if (rc) {
 		receive_abandon(receive, &why);
 		return;
@@ -549,7 +579,54 @@ void receive_start(struct receive *receive, int fd, enum protection protection)
 	/* From here on the disks are the worker's. */
 	close_disks(receive->fds, nr_fds);
 	receive->job->cancel = on_cancel;
-	job_set_channel(receive->job, "receiving", protection_name(protection));
+	job_set_channel(receive->job, "receiving", protection_name(protection), nr);
+}
+
+static void on_joined(void *context, const struct failure *why)
+{
+	struct receive *receive = context;
+	_cleanup_(joined_free_at) struct joined *joined = steal_ptr(receive->joined);
+	const int *fds;
+	unsigned int nr;
+
+	receive->vm->gathering = NULL;
+	if (why) {
+		receive_abandon(receive, why);
+		return;
+	}
+	fds = joined_fds(joined, &nr);
+	start_worker(receive, fds, nr, joined_protection(joined));
+}
+
+void receive_start(struct receive *receive, struct conn **c)
+{
+	enum protection protection = conn_protection(*c);
+	cleanup_fd int fd = -1;
+	struct failure why;
+
+	if (!receive->joined) {
+		fd = conn_steal_fd(c);
+		start_worker(receive, &fd, 1, protection);
+	} else if (joined_begin(receive->joined, c, &why)) {
+		receive_abandon(receive, &why);
+	} else {
+		receive->vm->gathering = receive;
+		receive->job->cancel = on_cancel;
+		job_set_status(receive->job, "waiting for the peer's other connections");
+	}
+}
+
+int receive_admit(struct vm *vm, const struct conn *c, const struct call_join *join, struct failure *f)
+{
+	return joined_admit(vm->gathering ? vm->gathering->joined : NULL, c, &join->token, join->number,
+			    f);
+}
+
+void receive_join(struct daemon *d, const struct call_join *join, struct conn **c)
+{
+	const struct vm *vm = vm_find(d, &join->vm);
+
+	joined_take(vm && vm->gathering ? vm->gathering->joined : NULL, &join->token, join->number, c);
 }
 
 void receive_abandon(struct receive *receive, const struct failure *why)

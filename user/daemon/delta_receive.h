@@ -5,6 +5,7 @@
 
 #include "daemon/calls.h"
 #include "daemon/vm.h"
+#include "lib/conn.h"
 
 struct receive;
 
@@ -27,11 +28,19 @@ int receive_prepare(struct vm *vm, const struct call *call, struct receive **ret
 		    struct reply *reply, struct failure *f);
 
 /**
- * receive_start - give the connection to the worker. It takes over @fd in any case; failures end
- * the job.
- * @protection: of the connection
+ * receive_start - give the connection to the worker, at once or when the others are there. It takes over *@c in
+ * any case; failures end the job.
  */
-void receive_start(struct receive *receive, int fd, enum protection protection);
+void receive_start(struct receive *receive, struct conn **c);
+
+/**
+ * receive_admit - may @c be one of several connections of a delta that @vm receives, as @join says? Once the
+ * peer was told so, receive_join() takes it over.
+ */
+int receive_admit(struct vm *vm, const struct conn *c, const struct call_join *join, struct failure *f);
+
+/** receive_join - *@c is taken over in any case. */
+void receive_join(struct daemon *d, const struct call_join *join, struct conn **c);
 
 /**
  * receive_record - the epoch of @call has arrived whole and is on the disks: it is the base, and no

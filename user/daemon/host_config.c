@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include <string.h>
 
+#include <cbt-wire.h>
+
 #include "base/macro.h"
 #include "lib/rate.h"
 
@@ -71,6 +73,9 @@ static const struct config_setting settings[] = {
 	{ .name = "send-rate", UINT(send_rate), .min = RATE_MIN, .max = UINT64_C(1) << 40,
 	  .default_value = "1099511627776",
 	  .doc = "bytes a second that a delta may send at most; the default is more than any link carries" },
+	{ .name = "connections", UINT(connections), .min = 1, .max = CBT_WIRE_CONNECTIONS_MAX,
+	  .default_value = "1",
+	  .doc = "connections over which a delta is sent, as far as the peer takes so many; more than one is for a long or lossy link that one does not fill" },
 	{ .name = "replica-paths", TEXT(replica_paths), .default_value = "",
 	  .doc = "paths, separated by spaces, under which peers may name disks for new replicas; none: they may not" },
 	{ .name = "boot-id-file", TEXT(boot_id_file),

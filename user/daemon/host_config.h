@@ -44,6 +44,7 @@ struct host_config {
 	uint64_t ready_interval; /* seconds; 0: never */
 	uint64_t max_transfers;
 	uint64_t send_rate; /* bytes per second */
+	uint64_t connections; /* of one delta */
 	char replica_paths[1024];
 	char boot_id_file[PATH_MAX / 2];
 	uint64_t second_ms;

@@ -353,9 +353,12 @@ void job_set_follow_up(struct job *job, const struct job *next)
 	job_object_changed(job);
 }
 
-void job_set_channel(struct job *job, const char *what, const char *channel)
+void job_set_channel(struct job *job, const char *what, const char *protection, unsigned int nr)
 {
-	(void)snprintf(job->channel, sizeof(job->channel), "%s", channel);
+	if (nr == 1)
+		(void)snprintf(job->channel, sizeof(job->channel), "%s", protection);
+	else
+		(void)snprintf(job->channel, sizeof(job->channel), "%s, %u connections", protection, nr);
 	job_set_status(job, "%s (%s)", what, job->channel);
 }
 

@@ -60,7 +60,7 @@ struct job {
 	struct job_record r;
 	struct progress progress;
 	char status[128]; /* what it is doing */
-	char channel[48]; /* what protects the connection that its bytes go through; "": none yet */
+	char channel[48]; /* what protects the connections that its bytes go through; "": none yet */
 	char *result; /* JSON; malloc()ed, NULL: none */
 	struct uuid follow_up; /* a job that was started because this one completed; nil: none */
 	uint64_t started_ns;
@@ -104,8 +104,8 @@ struct job *job_succeed(struct vm *vm, enum job_type type, struct failure *f);
 
 void job_set_status(struct job *job, const char *fmt, ...) printf_like(2, 3);
 
-/** job_set_channel - @what goes on over a connection that @channel protects. */
-void job_set_channel(struct job *job, const char *what, const char *channel);
+/** job_set_channel - @what goes on over @nr connections, which @protection protects. */
+void job_set_channel(struct job *job, const char *what, const char *protection, unsigned int nr);
 
 /**
  * job_begin_phase - the bytes that are counted from now on are those of @what: "comparing", "sending".

@@ -415,7 +415,7 @@ static int start_worker(struct settling *s, int journal, struct failure *f)
 	fds[call->nr_disks + 1] = s->covered;
 	rc = receive_plan(call, &r->base, WORKER_DISK_FD, true, &plan, f);
 	if (!rc)
-		rc = worker_start(s->vm->daemon, "failback-receive", plan, -1, fds,
+		rc = worker_start(s->vm->daemon, "failback-receive", plan, NULL, 0, fds,
 				  call->nr_disks + 2, &events, s, &s->worker, f);
 	for (size_t i = 0; i < call->nr_disks; i++)
 		(void)close_fd(fds[i]);

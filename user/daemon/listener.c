@@ -26,6 +26,7 @@ struct visitor {
 	struct listener *listener;
 	struct conn *conn;
 	struct receive *receive; /* accepted; starts when the reply is out */
+	struct call_join join; /* so is this connection, to a delta; its vm nil: it is not */
 	struct ready_answer *ready; /* is being found; the reply waits for it */
 };
 
@@ -125,14 +126,16 @@ static void on_replied(void *context, int error, const struct failure *why, cons
 {
 	struct visitor *v = context;
 	struct receive *receive = steal_ptr(v->receive);
-	enum protection protection = conn_protection(v->conn);
+	bool joins = !uuid_is_nil(&v->join.vm);
 
 	(void)text;
 	if (receive && error)
 		receive_abandon(receive, why);
 	else if (receive)
-		receive_start(receive, conn_steal_fd(&v->conn), protection);
-	if (receive || error)
+		receive_start(receive, &v->conn);
+	else if (joins && !error)
+		receive_join(v->listener->daemon, &v->join, &v->conn);
+	if (receive || joins || error)
 		visitor_remove(v);
 	else
 		listen_on(v);
@@ -173,7 +176,7 @@ static void on_call(void *context, int error, const struct failure *why, const c
 		visitor_remove(v);
 		return;
 	}
-	answer_call(d, conn_peer(v->conn), text, &reply, &v->receive, &ready);
+	answer_call(d, v->conn, text, &reply, &v->receive, &v->join, &ready);
 	if (!ready || ready_answer_start(ready, &reply, on_ready, v, &v->ready))
 		send_reply(v, &reply);
 }

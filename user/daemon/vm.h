@@ -10,6 +10,7 @@
 
 struct ready;
 struct ready_answer;
+struct receive;
 struct takeover;
 struct written_label;
 
@@ -45,6 +46,7 @@ struct vm {
 	char not_ready[512]; /* what it found the last time; "": nothing */
 	struct ready *asking; /* that by itself, now; NULL: nobody asks */
 	struct ready_answer *answering; /* the peer's question whether it is; NULL: none */
+	struct receive *gathering; /* a delta that waits for its connections; NULL: none */
 	uint64_t silent_since_ns; /* the peer's last word, or when its word was first wanted; 0: never */
 };
 

@@ -16,6 +16,8 @@
 #include <sys/mman.h>
 #include <sys/wait.h>
 
+#include <cbt-wire.h>
+
 #include "base/cleanup.h"
 #include "base/macro.h"
 #include "base/text.h"
@@ -24,7 +26,7 @@
 
 #define LINE_MAX_BYTES 4096
 #define KILL_AFTER_US  UINT64_C(5000000)
-#define CONNECTION_FD  "3"
+#define CONNECTION_FD  3
 #define REPORT_FD      "4"
 
 struct worker {
@@ -255,13 +257,16 @@ static int plan_file(const char *plan, int *ret_fd, struct failure *f)
 	return 0;
 }
 
-static int spawn(struct worker *w, const char *plan, int connection, int report, const int *disks,
-		 size_t nr_disks, struct failure *f)
+/* The first of several connections has its own number, the others come behind the disks. */
+static int spawn(struct worker *w, const char *plan, const int *connections, size_t nr_connections,
+		 int report, const int *disks, size_t nr_disks, struct failure *f)
 {
-	cleanup_free int *fds = calloc(WORKER_DISK_FD + nr_disks, sizeof(*fds));
+	cleanup_free int *fds = calloc(WORKER_DISK_FD + nr_disks + nr_connections, sizeof(*fds));
 	char path[PATH_MAX];
-	const char *connected[] = { path, "--connection", CONNECTION_FD, "--report", REPORT_FD, NULL };
-	const char *applying[] = { path, "--apply", "--report", REPORT_FD, NULL };
+	char numbers[CBT_WIRE_CONNECTIONS_MAX][16];
+	const char *argv[4 + 2 * CBT_WIRE_CONNECTIONS_MAX + 1] = { path, "--report", REPORT_FD };
+	size_t nr_args = 3;
+	size_t nr_fds = WORKER_DISK_FD + nr_disks;
 	cleanup_fd int input = -1;
 	int rc;
 
@@ -274,12 +279,22 @@ static int spawn(struct worker *w, const char *plan, int connection, int report,
 	fds[0] = input;
 	fds[1] = STDERR_FILENO;
 	fds[2] = STDERR_FILENO;
-	fds[3] = connection < 0 ? STDERR_FILENO : connection;
+	fds[CONNECTION_FD] = nr_connections ? connections[0] : STDERR_FILENO;
 	fds[4] = report;
 	if (nr_disks)
 		memcpy(&fds[WORKER_DISK_FD], disks, nr_disks * sizeof(*disks));
-	return child_start(connection < 0 ? applying : connected, fds, WORKER_DISK_FD + nr_disks,
-			   &w->pid, f);
+	if (!nr_connections)
+		argv[nr_args++] = "--apply";
+	for (size_t i = 0; i < nr_connections; i++) {
+		size_t number = i ? nr_fds : CONNECTION_FD;
+
+		(void)snprintf(numbers[i], sizeof(numbers[i]), "%zu", number);
+		argv[nr_args++] = "--connection";
+		argv[nr_args++] = numbers[i];
+		if (i)
+			fds[nr_fds++] = connections[i];
+	}
+	return child_start(argv, fds, nr_fds, &w->pid, f);
 }
 
 static int watch(struct worker *w, struct failure *f)
@@ -295,9 +310,10 @@ static int watch(struct worker *w, struct failure *f)
 	return 0;
 }
 
-int worker_start(struct daemon *d, const char *program, const char *plan, int connection,
-		 const int *disks, size_t nr_disks, const struct worker_events *events,
-		 void *context, struct worker **ret, struct failure *f)
+int worker_start(struct daemon *d, const char *program, const char *plan, const int *connections,
+		 size_t nr_connections, const int *disks, size_t nr_disks,
+		 const struct worker_events *events, void *context, struct worker **ret,
+		 struct failure *f)
 {
 	_cleanup_(worker_free_at) struct worker *w = calloc(1, sizeof(*w));
 	cleanup_fd int report = -1;
@@ -317,7 +333,7 @@ int worker_start(struct daemon *d, const char *program, const char *plan, int co
 	w->report = fds[0];
 	report = fds[1];
 	(void)fcntl(w->report, F_SETFL, O_NONBLOCK);
-	rc = spawn(w, plan, connection, report, disks, nr_disks, f);
+	rc = spawn(w, plan, connections, nr_connections, report, disks, nr_disks, f);
 	if (!rc)
 		rc = watch(w, f);
 	if (rc)

@@ -27,14 +27,15 @@ struct worker_events {
 /**
  * worker_start - run @program of the libexec directory.
  * @plan: its standard input
- * @connection: -1: none, to apply a journal (--apply)
+ * @connections: in the order of their numbers; none: to apply a journal (--apply)
  * @disks: and a journal, which is in its plan too
  *
  * Descriptors stay the caller's; the worker gets copies.
  */
-int worker_start(struct daemon *d, const char *program, const char *plan, int connection,
-		 const int *disks, size_t nr_disks, const struct worker_events *events,
-		 void *context, struct worker **ret, struct failure *f);
+int worker_start(struct daemon *d, const char *program, const char *plan, const int *connections,
+		 size_t nr_connections, const int *disks, size_t nr_disks,
+		 const struct worker_events *events, void *context, struct worker **ret,
+		 struct failure *f);
 
 /** worker_terminate - ask it to end, force it after a few seconds; end() follows. */
 void worker_terminate(struct worker *w);

@@ -497,6 +497,13 @@ const char *conn_fingerprint(const struct conn *c)
 	return c->fingerprint;
 }
 
+bool conn_is_same_peer(const struct conn *a, const struct conn *b)
+{
+	return a->protection == PROTECTION_NONE && b->protection == PROTECTION_NONE ?
+		       address_is_same_host(&a->peer, &b->peer) :
+		       a->fingerprint[0] && strcmp(a->fingerprint, b->fingerprint) == 0;
+}
+
 int conn_steal_fd(struct conn **c)
 {
 	int fd = steal_fd(&(*c)->fd);

@@ -18,6 +18,7 @@
 #ifndef FAILBACK_LIB_CONN_H
 #define FAILBACK_LIB_CONN_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include <systemd/sd-event.h>
@@ -76,8 +77,12 @@ enum protection conn_protection(const struct conn *c);
 /** conn_fingerprint - of the peer's key, also when it was refused; "" when it showed none. */
 const char *conn_fingerprint(const struct conn *c);
 
+/** conn_is_same_peer - the same key, or, where none was shown, the same host. */
+bool conn_is_same_peer(const struct conn *a, const struct conn *b);
+
 /**
- * conn_steal_fd - take the descriptor, now blocking, out of an idle connection and free the rest.
+ * conn_steal_fd - take the descriptor, now blocking, out of an idle connection, or one that waits for a CALL of which
+ * nothing has come, and free the rest.
  */
 int conn_steal_fd(struct conn **c);
 
