@@ -47,6 +47,14 @@ check "and the disks are equal" cmp "$source" "$target"
 check "people are told too" grep -q 'tls: user)' "$TMPDIR/send" "$TMPDIR/receive"
 FAILBACK_NO_IO_URING=1 transfer_by_hand "$tls_b" "$source" --all "${tls_a[@]}"
 check_both "so do threads" "0 0"
+for nr in 2 4 8; do
+	cp "$before" "$target"
+	transfer_by_hand "$tls_b --json" "$source" --all --json --connections $nr "${tls_a[@]}"
+	check_both "so does a disk over $nr connections" "0 0"
+	check "over $nr it arrives as it is" cmp "$source" "$target"
+	check_equal "each with TLS of its own" \
+		"$(jq -r 'select(.event == "done") | "\(.protection) \(.connections)"' "$TMPDIR/send" "$TMPDIR/receive" | uniq)" "tls: user $nr"
+done
 transfer_by_hand "" "$source" --all --json
 check_equal "loopback does without, unasked" "$(jq -r 'select(.event == "done").protection' "$TMPDIR/send")" plain
 
