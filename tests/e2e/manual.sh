@@ -74,4 +74,4 @@ _failback cbtctl
 check_equal "and the options of a command of cbtctl" "${COMPREPLY[*]}" "--totals"
 COMP_WORDS=(failback reverse --con) COMP_CWORD=2
 _failback failback
-check_equal "and those of failback" "${COMPREPLY[*]}" "--consent --config"
+check_equal "and those of failback" "${COMPREPLY[*]}" "--consent --config --connections"
