@@ -170,13 +170,18 @@ goes_on "... and goes on"
 check_equal "... as a generation" "$(tracker .generation)" 3
 dmsetup remove t
 
-# an epoch that is frozen between the load of the table and its resume
-swap origin "0 $small linear /dev/vda 0"
-start
-swap origin "0 $capacity linear /dev/vda 0"
-dmsetup load t --table "0 $capacity cbt /dev/mapper/origin /dev/mapper/store"
-write_block t 1400
-epoch=$(cbtctl freeze t)
+# freezes_before_growth: an epoch, between the load of the larger table and its resume
+freezes_before_growth()
+{
+	swap origin "0 $small linear /dev/vda 0"
+	start
+	swap origin "0 $capacity linear /dev/vda 0"
+	dmsetup load t --table "0 $capacity cbt /dev/mapper/origin /dev/mapper/store"
+	write_block t 1400
+	epoch=$(cbtctl freeze t)
+}
+
+freezes_before_growth
 dmsetup create image --readonly --table "0 $small cbt-image $(tracker .uuid) $epoch"
 dmsetup mknodes
 exec 8</dev/mapper/image
@@ -200,12 +205,7 @@ committing() { [ "$(tracker .state)" = committing ]; }
 # commits_slowly <command>...: by which the store becomes slow, when the epoch is frozen
 commits_slowly()
 {
-	swap origin "0 $small linear /dev/vda 0"
-	start
-	swap origin "0 $capacity linear /dev/vda 0"
-	dmsetup load t --table "0 $capacity cbt /dev/mapper/origin /dev/mapper/store"
-	write_block t 1400
-	epoch=$(cbtctl freeze t)
+	freezes_before_growth
 	"$@"
 	cbtctl commit --epoch "$epoch" t >"$TMPDIR/commit" 2>&1 &
 	commit=$!

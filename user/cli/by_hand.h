@@ -58,6 +58,12 @@ struct by_hand_peer {
 int by_hand_secure(const struct by_hand_tls *tls, bool listener, uint64_t deadline_ns,
 		   struct by_hand_peer *peer, int *fd, struct failure *f);
 
+struct call;
+struct reply;
+
+/** by_hand_ask - say @call, as a daemon would, and hear the reply, whatever its code. */
+int by_hand_ask(int fd, const struct call *call, uint64_t deadline_ns, struct reply *ret, struct failure *f);
+
 /**
  * by_hand_join - the sender's further connections, 1 to @nr - 1, to where @first leads, join the transfer @vm.
  * @token: that the receiver gave on the first

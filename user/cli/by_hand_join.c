@@ -39,29 +39,34 @@ static int check_same_peer(const struct by_hand_peer *first, const struct by_han
 
 /* --- the sender --- */
 
+int by_hand_ask(int fd, const struct call *call, uint64_t deadline_ns, struct reply *ret, struct failure *f)
+{
+	cleanup_free char *question = call_encode(call);
+	cleanup_free char *answer = NULL;
+	int rc;
+
+	if (!question)
+		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+	rc = record_write_text(fd, CBT_WIRE_CALL, 0, question, deadline_ns, f);
+	if (!rc)
+		rc = record_read_text(fd, CBT_WIRE_REPLY, 0, &answer, deadline_ns, f);
+	return rc ? rc : reply_decode(answer, ret, f);
+}
+
 static int say_join(int fd, const struct uuid *vm, const struct uuid *token, unsigned int number,
 		    uint64_t deadline_ns, struct failure *f)
 {
 	cleanup_free struct call *call = calloc(1, sizeof(*call));
 	cleanup_free struct reply *reply = calloc(1, sizeof(*reply));
-	cleanup_free char *question = NULL;
-	cleanup_free char *answer = NULL;
 	int rc;
 
-	if (call) {
-		call->kind = CALL_JOIN;
-		call->vm = *vm;
-		call->token = *token;
-		call->connection = number;
-		question = call_encode(call);
-	}
-	if (!reply || !question)
+	if (!call || !reply)
 		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
-	rc = record_write_text(fd, CBT_WIRE_CALL, 0, question, deadline_ns, f);
-	if (!rc)
-		rc = record_read_text(fd, CBT_WIRE_REPLY, 0, &answer, deadline_ns, f);
-	if (!rc)
-		rc = reply_decode(answer, reply, f);
+	call->kind = CALL_JOIN;
+	call->vm = *vm;
+	call->token = *token;
+	call->connection = number;
+	rc = by_hand_ask(fd, call, deadline_ns, reply, f);
 	if (!rc && reply->code != CODE_JOB_STARTED)
 		rc = failure_set(f, reply->code < CODE_FAILED ? CODE_FAILED : reply->code, -EREMOTEIO,
 				 "The receiver: %s", reply->text);

@@ -18,7 +18,6 @@
 #include "lib/dm_image.h"
 #include "lib/nl.h"
 #include "lib/rate.h"
-#include "lib/record_io.h"
 #include "xfer/worker.h"
 
 /* What is to be sent, and from where. */
@@ -155,8 +154,6 @@ static int announce(int fd, const struct options *o, const struct source *source
 	uint64_t deadline_ns = deadline_in_ms(BY_HAND_TIMEOUT_MS);
 	cleanup_free struct call *call = calloc(1, sizeof(*call));
 	cleanup_free struct reply *reply = calloc(1, sizeof(*reply));
-	cleanup_free char *question = NULL;
-	cleanup_free char *answer = NULL;
 	int rc;
 
 	if (!call || !reply)
@@ -169,14 +166,7 @@ static int announce(int fd, const struct options *o, const struct source *source
 	call->nr_disks = 1;
 	(void)snprintf(call->disks[0].name, sizeof(call->disks[0].name), "%s", BY_HAND_DISK);
 	call->disks[0].size_bytes = source->size_bytes;
-	question = call_encode(call);
-	if (!question)
-		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
-	rc = record_write_text(fd, CBT_WIRE_CALL, 0, question, deadline_ns, f);
-	if (!rc)
-		rc = record_read_text(fd, CBT_WIRE_REPLY, 0, &answer, deadline_ns, f);
-	if (!rc)
-		rc = reply_decode(answer, reply, f);
+	rc = by_hand_ask(fd, call, deadline_ns, reply, f);
 	if (!rc && reply->code != CODE_JOB_STARTED)
 		rc = failure_set(f, reply->code < CODE_FAILED ? CODE_FAILED : reply->code,
 				 -EREMOTEIO, "The receiver%s: %s",
