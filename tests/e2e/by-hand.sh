@@ -80,7 +80,7 @@ verify_by_hand()
 	at=127.0.0.1:$(free_port)
 	failback verify "$target" --listen "$at" >"$TMPDIR/receive" 2>&1 &
 	receiver=$!
-	wait_for 10 grep -q "${at##*:}" "$TMPDIR/receive" || bail "the receiver does not listen: $(<"$TMPDIR/receive")"
+	wait_for 60 grep -q "${at##*:}" "$TMPDIR/receive" || bail "the receiver does not listen: $(<"$TMPDIR/receive")"
 	send_status=0
 	failback verify "$1" --to "$at" >"$TMPDIR/send" 2>"$TMPDIR/send.err" || send_status=$?
 	end_receive

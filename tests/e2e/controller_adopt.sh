@@ -159,7 +159,7 @@ held()
 {
 	vm_property a LastError | grep -q 'Held since the boot.*Recovered'
 }
-check "which asks the peer that has failed over" wait_for 10 held
+check "which asks the peer that has failed over" wait_for 60 held
 check_equal "and does not face the VM" "$(vm_property a MayRun)" false
 check "nor is its device there" test ! -e "$TMPDIR/a.kernel/vm1-disk0"
 check "adopting it again" adopt a
@@ -169,7 +169,7 @@ check_equal "the reverse is two-sided, as if nothing had been lost" "$(plan_of)"
 	"[\"two-sided\",\"not-prepared\",$((40 * 4096)),$((20 * 4096))]"
 check "it is reversed" on b failback reverse --consent "$(consent)" vm1
 check "both replicate" wait_for 20 both_replicate
-check "the disks are identical" wait_for 10 cmp -s "$a0" "$b0"
+check "the disks are identical" wait_for 60 cmp -s "$a0" "$b0"
 check_equal "what either had written was sent, and nothing else" \
 	"$(on b failback jobs --json | jq -s 'map(select(.type == 105))[0].bytes_total')" $((40 * 4096))
 check_equal "and the labels have it so" "$(label a vm1-disk0.replica mode state), $(label b vm1-disk0 mode state)" "2 3, 1 3"
@@ -202,13 +202,13 @@ may_run()
 {
 	[ "$(vm_property a MayRun)" = true ]
 }
-check "its peer, which has not failed over, lets it go on" wait_for 10 may_run
+check "its peer, which has not failed over, lets it go on" wait_for 60 may_run
 check "and its device is there again" test -e "$TMPDIR/a.kernel/vm1-disk0"
 # the schedule may have begun one
 check "a delta goes" wait_for 20 on a failback resume vm1
 check_equal "of what was written since the base, and nothing else" \
 	"$(on a failback jobs --json | jq -s 'map(select(.type == 105).bytes_total) | max')" $((21 * 4096))
-check "the disks are identical" wait_for 10 cmp -s "$a0" "$b0"
+check "the disks are identical" wait_for 60 cmp -s "$a0" "$b0"
 down
 
 # --- the replica ---
@@ -221,7 +221,7 @@ check "a replica is adopted" adopt b
 check_equal "it is one" "$(role b)" "2 3"
 check_equal "and holds an instant" "$(vm_property b Consistent)" true
 check "the next delta goes" on a failback resume vm1
-check "the disks are identical" wait_for 10 cmp -s "$a0" "$b0"
+check "the disks are identical" wait_for 60 cmp -s "$a0" "$b0"
 down
 
 restore replicating
@@ -237,7 +237,7 @@ check "with the word that it has to be compared" has_step 'failback resync vm1'
 check_equal "it holds no instant" "$(vm_property b Consistent)" false
 check_fails "no delta goes onto that" 17 'resync' on a failback resume vm1
 check "a comparison does" on a failback resync vm1
-check "the disks are identical" wait_for 10 cmp -s "$a0" "$b0"
+check "the disks are identical" wait_for 60 cmp -s "$a0" "$b0"
 down
 
 restore failed-over
@@ -246,7 +246,7 @@ echo "another boot, $RANDOM" >"$TMPDIR/a.boot"
 up a
 up b
 check "a failed-over replica is adopted" adopt b
-check "the old primary lets it go on" wait_for 10 eval '[ "$(vm_property b MayRun)" = true ]'
+check "the old primary lets it go on" wait_for 60 eval '[ "$(vm_property b MayRun)" = true ]'
 check_equal "its map is what it was" "$(plan_of)" \
 	"[\"two-sided\",\"not-prepared\",$((40 * 4096)),$((20 * 4096))]"
 down

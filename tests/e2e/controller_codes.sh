@@ -93,7 +93,7 @@ listens()
 {
 	(: <>"/dev/tcp/127.0.0.9/$port") 2>/dev/null
 }
-wait_for 10 listens || bail "nobody listens"
+wait_for 60 listens || bail "nobody listens"
 check_job "32772: a peer that answers too late" 32772 'does not answer' '{"RecoveryConnectionPoint": "127.0.0.9"}'
 
 check_refused "32773: a property that does not exist" b 32773 'NoSuchThing' "${reverse[@]}" '{"NoSuchThing": 1}'

@@ -29,7 +29,7 @@ check_delta()
 	: >"$TMPDIR/send.connections"
 	write_on a vm1-disk0 $((RANDOM % 1000)) 2500
 	check "$1: a delta is sent" on a failback resume vm1
-	check "$1: and arrives" wait_for 10 cmp -s "$a0" "$b0"
+	check "$1: and arrives" wait_for 60 cmp -s "$a0" "$b0"
 	check_equal "$1: over as many connections as are set" \
 		"$(cat "$TMPDIR/send.connections" "$TMPDIR/receive.connections" | paste -sd" ")" "$2 $2"
 }
@@ -66,7 +66,7 @@ peer_of_a()
 "$top/tests/e2e/join.py" old "127.0.0.9:$port" "${address[b]}:$port" "${address[a]}" >"$TMPDIR/old" 2>&1 &
 old_pid=$!
 cleanup_fn stop_process $old_pid
-wait_for 10 grep -q ready "$TMPDIR/old"
+wait_for 60 grep -q ready "$TMPDIR/old"
 peer_of_a "127.0.0.9:$port"
 check_delta "a peer of an earlier version" 1
 check_equal "it is asked once for more" "$(grep -c refused "$TMPDIR/old")" 1
@@ -151,6 +151,6 @@ rc=0
 wait $pid || rc=$?
 check_equal "one of them ends: the delta goes on, and ends well" $rc 0
 [ $rc = 0 ] || diag <"$TMPDIR/out"
-check "and arrives as it was frozen" wait_for 10 cmp -s "$b0" "$TMPDIR/frozen.expected"
+check "and arrives as it was frozen" wait_for 60 cmp -s "$b0" "$TMPDIR/frozen.expected"
 check_equal "gone on with where the journal had it" "$(last_job b 106 'result | fromjson.resumed')" true
 check_delta "the next one" 4

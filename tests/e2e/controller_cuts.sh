@@ -69,7 +69,7 @@ cut_everywhere()
 		fi
 		stop_daemon "$cut"
 		up "$cut"
-		wait_for 10 eval 'on '"$host"' timeout 30 failback '"$*"' vm1 >"$TMPDIR/out" 2>&1 ||
+		wait_for 60 eval 'on '"$host"' timeout 30 failback '"$*"' vm1 >"$TMPDIR/out" 2>&1 ||
 			[ "$(role a), $(role b)" = "'"$roles"'" ]' ||
 			bad="$bad $step:$(tail -n 1 "$TMPDIR/out")"
 		[ "$(role a), $(role b)" = "$roles" ] || bad="$bad $step:$(role a),$(role b)"
@@ -104,15 +104,15 @@ stop_daemon a
 up b
 check_equal "after a boot, with the peer away, the VM's disk is not there" "$(faces b || echo none)" none
 check "and status says why, and how to go on" \
-	wait_for 10 eval 'on b failback status | grep -q "Held since the boot.*failback start --force vm1"'
+	wait_for 60 eval 'on b failback status | grep -q "Held since the boot.*failback start --force vm1"'
 check_equal "it is not for the VM to run" "$(vm_property b MayRun)" false
 up a
-check "when the peer confirms it, the disk comes" wait_for 10 faces b
+check "when the peer confirms it, the disk comes" wait_for 60 faces b
 
 stop_daemon a
 reboot b
 up b --guard-policy start --guard-timeout 3
-check "with guard-policy start, it comes after guard-timeout without the peer" wait_for 10 faces b
+check "with guard-policy start, it comes after guard-timeout without the peer" wait_for 60 faces b
 up a
 
 # the classic disaster: the primary is cut, failed over, and comes back
@@ -124,7 +124,7 @@ check "the VM is failed over by force" on a failback failover --force vm1
 check "its disk is there" faces a
 up b --guard-policy start --guard-timeout 3
 check "the old primary is told when it is back" \
-	wait_for 10 eval 'vm_property b LastError | grep -q "allows no confirm\|refuses"'
+	wait_for 60 eval 'vm_property b LastError | grep -q "allows no confirm\|refuses"'
 sleep 6
 check_equal "its disk never appears, though guard-timeout passes: the peer is not silent" \
 	"$(faces b || echo none)" none
@@ -161,4 +161,4 @@ fi
 write_on a vm1-disk0 9 3
 check "with consent it goes" on a failback reverse --consent "$(jq -r .digest <<<"$plan")" vm1
 check_equal "the roles are swapped" "$(role a), $(role b)" "1 3, 2 3"
-check "and the disks are identical" wait_for 10 cmp -s "$a0" "$b0"
+check "and the disks are identical" wait_for 60 cmp -s "$a0" "$b0"

@@ -29,10 +29,10 @@ up b
 relate
 write_on a vm1-disk0 3 2
 check "a delta is received" on a failback resume vm1
-wait_for 10 idle b || true
+wait_for 60 idle b || true
 check_equal "with a journal" "$(job_result b | jq -c '[.mode, .reason]')" '["journal",null]'
 check_equal "which is gone then" "$(ls "$TMPDIR/b.state" | grep -c journal)" 0
-check "and the disks are identical" wait_for 10 cmp -s "$a0" "$b0"
+check "and the disks are identical" wait_for 60 cmp -s "$a0" "$b0"
 
 # --- what is read while the VM writes is no state to run from ---
 
@@ -88,7 +88,7 @@ write_on a vm1-disk0 20 4
 check "without room for a journal a delta is received all the same" on a failback resume vm1
 check "in place, and the job says why" grep -q '"mode":"direct".*64 MiB to spare, finds only .*small' <(job_result b)
 check_equal "and nothing is left there" "$(ls "$TMPDIR/small")" ""
-check "and the disks are identical" wait_for 10 cmp -s "$a0" "$b0"
+check "and the disks are identical" wait_for 60 cmp -s "$a0" "$b0"
 mount -o remount,size=128m "$TMPDIR/small"
 write_on a vm1-disk0 30 4
 check "with room" on a failback resume vm1
@@ -123,7 +123,7 @@ write_on a vm1-disk0 36 2
 check_fails "one whose sender dies at once is not" any '' on a failback resume vm1
 mv "$TMPDIR/bin/send.good" "$TMPDIR/bin/failback-send"
 stop_daemon a
-wait_for 10 idle b || true
+wait_for 60 idle b || true
 check_equal "the replica is as it was" "$(vm_property b Consistent)" true
 check "and can be failed over to" on b failback failover --force vm1
 check "and holds what it held" cmp "$b0" "$TMPDIR/kept"
@@ -132,9 +132,9 @@ stop_daemon b
 echo "another boot, $RANDOM" >"$TMPDIR/a.boot"
 up a
 up b
-check "the primary is confirmed" wait_for 10 eval '[ "$(vm_property a MayRun)" = true ]'
+check "the primary is confirmed" wait_for 60 eval '[ "$(vm_property a MayRun)" = true ]'
 check "and the next delta covers it" on a failback resume vm1
-check "and the disks are identical" wait_for 10 cmp -s "$a0" "$b0"
+check "and the disks are identical" wait_for 60 cmp -s "$a0" "$b0"
 
 # --- a delta that was acknowledged, and cut off before it was recorded ---
 
@@ -153,10 +153,10 @@ cp "$TMPDIR/send.bad" "$TMPDIR/bin/failback-send"
 write_on a vm1-disk0 38 2
 check_fails "... until the next one begins, though its sender dies at once" any '' on a failback resume vm1
 mv "$TMPDIR/bin/send.good" "$TMPDIR/bin/failback-send"
-wait_for 10 idle b || true
+wait_for 60 idle b || true
 check_equal "... whose base proves it" "$(vm_property b Consistent)" true
 check "and the next delta covers that" on a failback resume vm1
-wait_for 10 idle b || true
+wait_for 60 idle b || true
 stop_daemon b
 base=$(vm_property a Base)
 
@@ -248,14 +248,14 @@ on a timeout 30 failback resume vm1 >/dev/null 2>&1 || true
 down KILL
 mv "$b0" "$b0.away"
 up b
-wait_for 10 idle b || true
+wait_for 60 idle b || true
 truncate -s $size "$TMPDIR/b.other"
 relationship 2 3 a "$(disk disk0 $size "$TMPDIR/b.other" vm1-disk0)" >"$TMPDIR/other.json"
 check_fails "while a complete delta waits for its disk, the replica gets no other one" 16 'goes there first.*failback remove vm1' \
 	on b failback apply "$TMPDIR/other.json"
 mv "$b0.away" "$b0"
 check_fails "nor when it is back" 16 'goes there first' on b failback apply "$TMPDIR/other.json"
-wait_for 10 idle b || true
+wait_for 60 idle b || true
 check_equal "but it is settled then" "$(holds)" new
 check "and another disk is taken" on b failback apply "$TMPDIR/other.json"
 check "which nothing was written to" cmp -n $size "$TMPDIR/b.other" /dev/zero
@@ -278,13 +278,13 @@ for harm in rm "dd if=/dev/urandom bs=64K count=1 conv=notrunc status=none of"; 
 	*) check "a cut leaves a journal, which is damaged" $harm="$journal" ;;
 	esac
 	up b
-	wait_for 10 idle b || true
+	wait_for 60 idle b || true
 	check_fails "without it, nobody knows what the disks hold" 17 'hold no instant' on b failback failover --force vm1
 	up a
 	check_fails "no delta replaces it" 17 'resynchronisation' on a failback resume vm1
 done
 check "all of the disk does" on a failback resync vm1
-check "and the disks are identical" wait_for 10 cmp -s "$a0" "$b0"
+check "and the disks are identical" wait_for 60 cmp -s "$a0" "$b0"
 down
 
 # --- two disks, which each host has in an order of its own ---
@@ -309,6 +309,6 @@ on a timeout 30 failback resume vm1 >/dev/null 2>&1 || true
 check "a cut leaves a journal of both" test ! -e "$TMPDIR/b.cut" -a -e "$TMPDIR/b.state/$vm.journal"
 stop_daemon b
 up b
-check "which is settled" wait_for 10 eval '[ ! -e "$TMPDIR/b.state/$vm.journal" ]'
+check "which is settled" wait_for 60 eval '[ ! -e "$TMPDIR/b.state/$vm.journal" ]'
 check "each disk has its own" eval 'cmp "$a0" "$b0" && cmp "$a1" "$b1"'
 check_equal "and nobody has anything to tell" "$(vm_property b LastError)" '""'

@@ -85,10 +85,10 @@ stop_daemon a
 echo "another boot of a" >"$TMPDIR/a.boot"
 FAKE_KERNEL=$TMPDIR/b.kernel make_tracker later "$b2"
 up a
-check "the peer confirms, after a boot" wait_for 10 grep -q 'VM vm2: the peer confirms' "$TMPDIR/a.log"
+check "the peer confirms, after a boot" wait_for 60 grep -q 'VM vm2: the peer confirms' "$TMPDIR/a.log"
 check "... and takes no other disk's device away by that" test -e "$TMPDIR/b.kernel/later"
-wait_for 10 on a failback remove vm2
-wait_for 10 on b failback remove vm2
+wait_for 60 on a failback remove vm2
+wait_for 60 on b failback remove vm2
 rm -r "$TMPDIR/b.kernel/later"
 
 check_fails "what was never sent cannot be failed over to" 17 'needs Replica in state 3' on b failback failover vm1
@@ -101,7 +101,7 @@ check "settings are changed" on a failback settings --settings "$TMPDIR/interval
 check_equal "and shown" "$(on a failback settings vm1 | jq .ReplicationInterval)" 30
 check "all of the disk is sent" on a failback initial vm1
 check_equal "both replicate" "$(role a), $(role b)" "1 3, 2 3"
-check "and the disks are identical" wait_for 10 cmp -s "$a0" "$b0"
+check "and the disks are identical" wait_for 60 cmp -s "$a0" "$b0"
 same_disks()
 {
 	cmp -s "$a0" "$b0"
@@ -117,19 +117,19 @@ check "and again, though nothing was written" wait_for 20 delta_went
 
 # --- suspend ---
 
-check "a primary is suspended, between two deltas" wait_for 10 on a failback suspend vm1
+check "a primary is suspended, between two deltas" wait_for 60 on a failback suspend vm1
 check_equal "its state says so" "$(role a) $(vm_property a ReplicationHealth)" "1 7 2"
 write_on a vm1-disk0 20 5
 before=$(vm_property a Base)
 if wait_for 2 delta_went; then not_ok "nothing is sent while it is suspended"; else ok "nothing is sent while it is suspended"; fi
 check "it is resumed" on a failback resume vm1
 check "and what was written meanwhile is sent" same_disks
-check "a replica is suspended" wait_for 10 on b failback suspend vm1
+check "a replica is suspended" wait_for 60 on b failback suspend vm1
 write_on a vm1-disk0 40 5
 check_fails "it takes no delta then, and says what it is" 17 'Suspended' on a failback resume vm1
 check "it is resumed" on b failback resume vm1
 check "the primary goes on by itself" wait_for 20 same_disks
-check "and is well again" on a failback wait vm1 --state 3 --timeout 20
+check "and is well again" on a failback wait vm1 --state 3 --timeout 60
 
 # --- resynchronise ---
 
@@ -137,16 +137,16 @@ check_fails "what is known to be equal is not sent in full" 17 'needs' on a fail
 dd if=/dev/urandom of="$b0" bs=4k seek=100 count=3 conv=notrunc,fsync status=none
 cat /proc/sys/kernel/random/uuid >"$TMPDIR/a.kernel/vm1-disk0/uuid"
 rm -f "$TMPDIR/a.kernel/vm1-disk0/base"
-check "a map that was lost is noticed by itself" on a failback wait vm1 --state 9 --timeout 20
+check "a map that was lost is noticed by itself" on a failback wait vm1 --state 9 --timeout 60
 check "and says how to go on" grep -q 'failback resync vm1' <(on a failback status)
 stop_daemon b
 stop_daemon a
 echo "a third boot of a" >"$TMPDIR/a.boot"
 up a
 held() { on a failback status | grep -q 'Held since the boot'; }
-check "the VM is held after a boot, without the peer" wait_for 10 held
+check "the VM is held after a boot, without the peer" wait_for 60 held
 up b
-check "... until the peer confirms" wait_for 10 eval '[ "$(vm_property a MayRun)" = true ]'
+check "... until the peer confirms" wait_for 60 eval '[ "$(vm_property a MayRun)" = true ]'
 check_equal "... which makes nothing well that was not" "$(role a) $(vm_property a ReplicationHealth)" "1 9 3"
 check "... and how to go on is still said" grep -q 'failback resync vm1' <(vm_property a LastError)
 mv "$b0" "$b0.away"
@@ -168,7 +168,7 @@ connection_is_tested()
 {
 	on a failback test-connection vm1 2>&1 | grep -q 'answers: it is Replica in state 3'
 }
-check "the connection is tested" wait_for 10 connection_is_tested
+check "the connection is tested" wait_for 60 connection_is_tested
 check_fails "start says that it needs --force" 15 'give --force' on a failback start vm1
 statistics()
 {
@@ -179,7 +179,7 @@ check_equal "statistics count what was sent" \
 check_equal "and as failed what the suspended replica refused" "$(statistics a '.statistics.ReplicationFailureCount > 0')" true
 check_equal "and what was received" "$(statistics b '.statistics | [.ReplicationSuccessCount > 5, has("PendingReplicationSize")]')" '[true,false]'
 check_equal "anyone may ask" "$(call a GetReplicationStatistics o $vm_path | cut -c1-7)" 'uso 0 "'
-on a timeout 2 failback watch --json >"$TMPDIR/watched" || true
+on a timeout 5 failback watch --json >"$TMPDIR/watched" || true
 check_equal "watch prints objects with a schema" "$(jq -s 'map(.schema) | unique | .[0]' "$TMPDIR/watched")" 1
 check "the log has what ran" grep -q 'resynchronising: ' <(on a failback log)
 
@@ -196,32 +196,32 @@ failbackd=$TMPDIR/later/bin/failbackd
 stop_daemon b
 up b
 failbackd=$TMPDIR/bin/failbackd
-check "a peer of another version keeps no delta from being sent later" on a failback wait vm1 --state 8 --timeout 20
+check "a peer of another version keeps no delta from being sent later" on a failback wait vm1 --state 8 --timeout 60
 check "... and status says what to do" grep -q 'same version of Failback.*Nothing is lost' <(on a failback status)
 check_fails "... and so does who asks for one" 12 'when that is mended, `failback resume vm1`' on a failback resume vm1
 stop_daemon b
 up b
-check "it goes on by itself when they are of one version" on a failback wait vm1 --state 3 --timeout 20
+check "it goes on by itself when they are of one version" on a failback wait vm1 --state 3 --timeout 60
 
 # --- another disk under a replica ---
 
 truncate -s $size "$TMPDIR/b.other"
-check "nothing goes by itself from here on" wait_for 10 on a failback suspend vm1
+check "nothing goes by itself from here on" wait_for 60 on a failback suspend vm1
 relationship 2 3 a "$(disk disk0 $size "$TMPDIR/b.other" vm1-disk0)" >"$TMPDIR/other.json"
 check "a replica is given another disk" on b failback apply "$TMPDIR/other.json"
 check_equal "... which holds no instant of the VM" "$(vm_property b Consistent)" false
 write_on a vm1-disk0 3 1
 check_fails "... and takes no delta" 17 'resync' on a failback resume vm1
 check "it is compared" on a failback resync vm1
-check "... and identical then" wait_for 10 cmp -s "$a0" "$TMPDIR/b.other"
+check "... and identical then" wait_for 60 cmp -s "$a0" "$TMPDIR/b.other"
 wait_for 20 eval '[ "$(vm_property b Consistent)" = true ]'
 ln -s "$TMPDIR/b.other" "$TMPDIR/b.link"
 relationship 2 3 a "$(disk disk0 $size "$TMPDIR/b.link" vm1-disk0)" >"$TMPDIR/other.json"
-check "another name of the same disk is none" wait_for 10 on b failback apply "$TMPDIR/other.json"
+check "another name of the same disk is none" wait_for 60 on b failback apply "$TMPDIR/other.json"
 check_equal "... and it stays as it is" "$(vm_property b Consistent)" true
 relationship 2 3 a "$(disk disk0 $size "$b2" vm1-disk0)" >"$TMPDIR/other.json"
 before=$(sha256sum <"$b2")
-check "a replica gets the path of a disk that its tracker is not over" wait_for 10 on b failback apply "$TMPDIR/other.json"
+check "a replica gets the path of a disk that its tracker is not over" wait_for 60 on b failback apply "$TMPDIR/other.json"
 check_fails "... takes no delta" 17 'resync' on a failback resume vm1
 check_fails "... is not written to around the tracker" 15 'not the tracker of disk disk0' on a failback resync vm1
 check_equal "... and holds what it held" "$(sha256sum <"$b2")" "$before"
@@ -230,7 +230,7 @@ check_fails "a role that there is none of is refused" 15 'never in state 5' on b
 
 # --- remove ---
 
-check "a relationship is removed" wait_for 10 on a failback remove vm1
+check "a relationship is removed" wait_for 60 on a failback remove vm1
 check_equal "only here" "$(on a failback status --json | wc -l), $(on b failback status --json | wc -l)" "0, 1"
 check "and on the other side" on b failback remove vm1
 
@@ -243,8 +243,8 @@ check "a replica is given another disk before its first delta" on b failback app
 relationship 1 3 b "$(disk disk0 $size "$a0" vm1-disk0)" >"$TMPDIR/a.json"
 on a failback apply "$TMPDIR/a.json" >/dev/null
 check_fails "... and takes no delta" 17 'resync' on a failback resume vm1
-wait_for 10 on a failback remove vm1
-wait_for 10 on b failback remove vm1
+wait_for 60 on a failback remove vm1
+wait_for 60 on b failback remove vm1
 
 # --- 24 disks, and 20 VMs ---
 
@@ -314,7 +314,7 @@ at_once()
 }
 check "never more than three transfers at once" test "$(at_once)" -le 3
 echo '{"ReplicationInterval": 900}' >"$TMPDIR/interval.json"
-check "one of them is to wait longer" wait_for 10 on a failback settings --settings "$TMPDIR/interval.json" vm100
+check "one of them is to wait longer" wait_for 60 on a failback settings --settings "$TMPDIR/interval.json" vm100
 FAKE_KERNEL=$TMPDIR/a.kernel
 for ((i = 0; i < 24; i++)); do write_tracked vm100-$i $((i * 3)) 2; done
 check "24 disks go in one delta" on a failback resume vm100
@@ -323,7 +323,7 @@ one_base()
 {
 	[ "$(cat "$TMPDIR"/[ab].kernel/vm100-*/base | sort -u | wc -l)" = 1 ]
 }
-check "on both hosts" wait_for 10 one_base
+check "on both hosts" wait_for 60 one_base
 check "all of them are identical" eval 'for ((i = 0; i < 24; i++)); do cmp "$TMPDIR/a.disks/100.$i" "$TMPDIR/b.disks/100.$i" || exit 1; done'
 
 # --- more than 256 VMs ---

@@ -65,7 +65,7 @@ check_resumed()
 	write_on a vm1-disk0 7 1 # it is not in the image any more
 	ends_with "the delta goes on" $pid 0
 	check_equal "in the same job" "$(nr_sends)" $((before + 1))
-	check "and arrives as it was frozen" wait_for 10 cmp "$b0" "$TMPDIR/frozen.expected"
+	check "and arrives as it was frozen" wait_for 60 cmp "$b0" "$TMPDIR/frozen.expected"
 	[ "$host" = b ] || return 0 # who was ahead of it may have sent all
 	check "what the journal had was not sent again" test "$(last_receive bytes_sent)" -le $((11 * MiB))
 	check_equal "since the replica went on with it" "$(last_receive 'result | fromjson.resumed')" true
@@ -139,7 +139,7 @@ check_fails "a worker that gains nothing is given up" any 'Nothing is lost: the 
 put_back failback-send
 check_fails "then the epoch is not frozen any more" any '' test -e "$TMPDIR/a.kernel/vm1-disk0/frozen"
 check "and the next delta covers it" on a failback resume vm1
-check "the disks are identical" wait_for 10 cmp -s "$a0" "$b0"
+check "the disks are identical" wait_for 60 cmp -s "$a0" "$b0"
 
 # begin_broken: a delta that waits for b, which is dead; sets $pid
 begin_broken()
@@ -156,13 +156,13 @@ pauses()
 	on a failback status | grep -q 'gone on with as soon as it can be'
 }
 begin_broken
-check "status says that a delta waits" wait_for 10 pauses
+check "status says that a delta waits" wait_for 60 pauses
 check "and it can be terminated" on a failback terminate vm1
 ends_with "which ends it" $pid 10
 check_fails "and its epoch" any '' test -e "$TMPDIR/a.kernel/vm1-disk0/frozen"
 up b
 check "another delta than the one in the journal takes its place" on a failback resume vm1
-check "the disks are identical" wait_for 10 cmp -s "$a0" "$b0"
+check "the disks are identical" wait_for 60 cmp -s "$a0" "$b0"
 check_equal "and no journal is left" "$(find "$TMPDIR/b.state" -name '*.journal' | wc -l)" 0
 
 stop_daemon a
@@ -181,7 +181,7 @@ wait $pid || true
 up b
 up a
 check "after the sender's crash the next delta covers it" on a failback resume vm1
-check "the disks are identical" wait_for 10 cmp -s "$a0" "$b0"
+check "the disks are identical" wait_for 60 cmp -s "$a0" "$b0"
 
 # --- a replica that applies its journal ---
 
@@ -210,7 +210,7 @@ idle()
 {
 	[ -z "$(status_of b)" ]
 }
-check "until it is on the disks" wait_for 10 idle
+check "until it is on the disks" wait_for 60 idle
 
 : >"$TMPDIR/hold"
 write_delta

@@ -30,7 +30,7 @@ on b failback apply "$TMPDIR/b.json" >/dev/null
 
 same_disks()
 {
-	wait_for 10 cmp -s "$a0" "$b0" && wait_for 10 cmp -s "$a1" "$b1"
+	wait_for 60 cmp -s "$a0" "$b0" && wait_for 10 cmp -s "$a1" "$b1"
 }
 
 # check_job_fails <claim> <code> <regex>: of $job on b.
@@ -68,7 +68,7 @@ listens()
 {
 	(: <>"/dev/tcp/127.0.0.9/$port") 2>/dev/null
 }
-wait_for 10 listens || bail "nobody listens"
+wait_for 60 listens || bail "nobody listens"
 stop_daemon b
 start_daemon b --call-timeout 1
 start_job b "${reverse[@]}" '{"RecoveryConnectionPoint": "127.0.0.9"}'
@@ -152,7 +152,7 @@ printf '#!/bin/sh\nexit 3\n' >"$TMPDIR/bin/failback-receive"
 chmod +x "$TMPDIR/bin/failback-receive"
 start_job b RequestReplicationStateChange oq $vm_path 3
 check_job_fails "a receiver that dies fails the delta" 32777 'Nothing is lost'
-wait_for 10 test "$(vm_property a ReplicationHealth)" = 2 || true
+wait_for 60 test "$(vm_property a ReplicationHealth)" = 2 || true
 check_equal "the receiver's disks are what they were before" "$(vm_property a Consistent)" true
 check "the receiver says that its worker ended without a verdict" grep -q 'without a verdict' "$TMPDIR/a.log"
 mv "$TMPDIR/bin/receive.good" "$TMPDIR/bin/failback-receive"
@@ -173,7 +173,7 @@ write_tracked vm1-disk0 699 5
 cp "$TMPDIR/b.disk0" "$TMPDIR/frozen"
 check "a delta is sent while the VM overwrites it" on b failback resume vm1
 check_equal "from the images of both disks" "$(<"$TMPDIR/images")" 2
-check "the receiver holds what the disk held at the freeze" wait_for 10 cmp -s "$a0" "$TMPDIR/frozen"
+check "the receiver holds what the disk held at the freeze" wait_for 60 cmp -s "$a0" "$TMPDIR/frozen"
 check_equal "what was written since is dirty" "$(vm_property b DirtyBytes)" $((3 * 4096))
 check_equal "no image is left" "$(ls "$FAKE_KERNEL/.images")" ""
 mv "$TMPDIR/bin/send.good" "$TMPDIR/bin/failback-send"
@@ -193,7 +193,7 @@ peer_moved_on()
 {
 	[ "$(vm_property a Base)" != "$before" ]
 }
-check "the receiver holds it" wait_for 10 peer_moved_on
+check "the receiver holds it" wait_for 60 peer_moved_on
 check_equal "and its blocks are dirty still" "$(vm_property b DirtyBytes)" $((5 * 4096))
 mv "$TMPDIR/bin/send.good" "$TMPDIR/bin/failback-send"
 write_tracked vm1-disk0 300 5
@@ -211,11 +211,11 @@ sends()
 {
 	[ "$(job_property b "$running" JobStatus)" = '"sending (plain)"' ]
 }
-wait_for 10 sends || bail "it does not send"
+wait_for 60 sends || bail "it does not send"
 check_refused "a second job on the VM is 32774" b 32774 'has a job.*failback terminate vm1' RequestReplicationStateChange oq $vm_path 3
 check_equal "a running job can be terminated" \
 	"$(on b busctl call org.failback1 "$running" org.failback1.ConcreteJob RequestStateChange qt 4 0)" "u 0"
-wait_for 10 job_ends b "$running" || true
+wait_for 60 job_ends b "$running" || true
 check_equal "and is terminated then" "$(job_property b "$running" JobState)" 8
 check_equal "its epoch is merged back" "$(vm_property b DirtyBytes)" $((5 * 4096))
 
@@ -223,19 +223,19 @@ receives_nothing()
 {
 	! on a failback jobs --json | jq -e 'select(.type == 106 and .state == 4)' >/dev/null
 }
-wait_for 10 receives_nothing || diag "the peer still receives"
+wait_for 60 receives_nothing || diag "the peer still receives"
 start_job b RequestReplicationStateChange oq $vm_path 3
 running=$job
-wait_for 10 sends || bail "it does not send"
+wait_for 60 sends || bail "it does not send"
 check "so it is from the command line" on b failback terminate vm1
 check_equal "with the same end" "$(job_property b "$running" JobState)" 8
 check_fails "where no job runs, that is 32775" 17 'No job runs' on b failback terminate vm1
-wait_for 10 receives_nothing || diag "the peer still receives"
+wait_for 60 receives_nothing || diag "the peer still receives"
 start_job b RequestReplicationStateChange oq $vm_path 3
 running=$job
-wait_for 10 sends || bail "it does not send"
+wait_for 60 sends || bail "it does not send"
 stop_daemon b KILL
-wait_for 10 receives_nothing || diag "the peer still receives"
+wait_for 60 receives_nothing || diag "the peer still receives"
 check "a killed daemon leaves an epoch frozen" test -e "$FAKE_KERNEL/vm1-disk0/frozen"
 check_equal "and its images" "$(ls "$FAKE_KERNEL/.images" | wc -l)" 2
 start_daemon b
@@ -253,12 +253,12 @@ check "and the disks are identical still" same_disks
 write_tracked vm1-disk0 550 5
 kill -STOP "${daemon_pid[a]}"
 start_job b RequestReplicationStateChange oq $vm_path 3
-wait_for 10 test -e "$FAKE_KERNEL/vm1-disk0/frozen" || bail "nothing is frozen"
+wait_for 60 test -e "$FAKE_KERNEL/vm1-disk0/frozen" || bail "nothing is frozen"
 stop_daemon b KILL
 kill -CONT "${daemon_pid[a]}"
 start_daemon b
 check "an epoch that no peer has heard of is ended, too" test ! -e "$FAKE_KERNEL/vm1-disk0/frozen"
-wait_for 10 receives_nothing || diag "the peer still receives"
+wait_for 60 receives_nothing || diag "the peer still receives"
 
 # a stopped daemon ends its jobs first
 write_tracked vm1-disk0 600 5
@@ -267,12 +267,12 @@ printf '#!/bin/sh\nexec sleep 60\n' >"$TMPDIR/bin/failback-send"
 chmod +x "$TMPDIR/bin/failback-send"
 start_job b RequestReplicationStateChange oq $vm_path 3
 running=$job
-wait_for 10 sends || bail "it does not send"
+wait_for 60 sends || bail "it does not send"
 stop_daemon b
 check "a stopped daemon leaves no epoch frozen" test ! -e "$FAKE_KERNEL/vm1-disk0/frozen"
 mv "$TMPDIR/bin/send.good" "$TMPDIR/bin/failback-send"
 start_daemon b
-wait_for 10 receives_nothing || diag "the peer still receives"
+wait_for 60 receives_nothing || diag "the peer still receives"
 
 # --- prepare ---
 
@@ -314,16 +314,16 @@ printf '#!/bin/sh\nexec sleep 60\n' >"$TMPDIR/bin/failback-send"
 chmod +x "$TMPDIR/bin/failback-send"
 start_job b RequestReplicationStateChange oq $vm_path 3
 running=$job
-wait_for 10 sends || bail "it does not send"
+wait_for 60 sends || bail "it does not send"
 mv "$FAKE_KERNEL/vm1-disk0" "$TMPDIR/gone"
 on b busctl call org.failback1 "$running" org.failback1.ConcreteJob RequestStateChange qt 4 0 >/dev/null
-wait_for 10 job_ends b "$running" || diag "the job does not end"
+wait_for 60 job_ends b "$running" || diag "the job does not end"
 check "a tracker that is gone does not keep the others frozen" test ! -e "$FAKE_KERNEL/vm1-disk1/frozen"
 mv "$TMPDIR/gone" "$FAKE_KERNEL/vm1-disk0"
 cat "$FAKE_KERNEL/vm1-disk0/frozen" >>"$FAKE_KERNEL/vm1-disk0/active"
 rm "$FAKE_KERNEL/vm1-disk0/frozen"
 mv "$TMPDIR/bin/send.good" "$TMPDIR/bin/failback-send"
-wait_for 10 receives_nothing || diag "the peer still receives"
+wait_for 60 receives_nothing || diag "the peer still receives"
 check "and the next delta goes" on b failback resume vm1
 
 base=$(vm_property b Base)

@@ -84,7 +84,7 @@ plan=$(on b failback plan --json vm1)
 check_equal "the winner's plan says what is lost" "$(jq .lost_bytes <<<"$plan")" 8192
 check "the winner reverses" on b failback reverse --consent "$(jq -r .digest <<<"$plan")" vm1
 check_equal "and the roles are settled" "$(role a), $(role b)" "2 3, 1 3"
-check "and the disks are identical" wait_for 10 cmp -s "$a0" "$b0"
+check "and the disks are identical" wait_for 60 cmp -s "$a0" "$b0"
 check_equal "and nobody speaks of it any more" "$(on b failback status --json | jq -c '[.split_brain, .last_error]')" '[null,""]'
 down
 
@@ -100,7 +100,7 @@ check_equal "the VM does not find its disk there any more" "$(faces b || echo no
 check_equal "there is one host then" "$(on b failback status --json | jq -c .split_brain)" null
 check_fails "no delta makes it equal" 17 'resync' on a failback resume vm1
 check "a comparison does" on a failback resync vm1
-check "the disks are identical" wait_for 10 cmp -s "$a0" "$b0"
+check "the disks are identical" wait_for 60 cmp -s "$a0" "$b0"
 check "and nothing of the winner's is lost" cmp "$a0" "$TMPDIR/kept"
 check_equal "and the roles are settled" "$(role a), $(role b)" "1 3, 2 3"
 
@@ -121,7 +121,7 @@ check "a replica that was written to is given back" on b failback revert vm1
 write_on a vm1-disk0 30 1
 check_fails "no delta goes onto that" 17 'resync' on a failback resume vm1
 check "a comparison makes it equal" on a failback resync vm1
-check "the disks are identical" wait_for 10 cmp -s "$a0" "$b0"
+check "the disks are identical" wait_for 60 cmp -s "$a0" "$b0"
 
 # --- a primary that was held after a boot gives its word, and stays in its state ---
 

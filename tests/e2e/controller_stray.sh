@@ -17,7 +17,7 @@ receives()
 {
 	write_on a vm1-disk0 "$2" "$3"
 	check "$1" on a failback resume vm1
-	wait_for 10 eval '[ "$(vm_property a Base)" = "$(vm_property b Base)" ] && job_is_over'
+	wait_for 60 eval '[ "$(vm_property a Base)" = "$(vm_property b Base)" ] && job_is_over'
 }
 job_is_over() { ! on b failback jobs --json | jq -e 'select(.state == 4)' >/dev/null; }
 told() { vm_property b LastError; }
@@ -39,7 +39,7 @@ for mode in journal direct; do
 	check "... for as long as it is there" grep -q '8 KiB' <(told)
 	check "all is sent anew" on a failback suspend vm1
 	check "... with success" on a failback resync vm1
-	wait_for 10 job_is_over
+	wait_for 60 job_is_over
 	check_equal "... and nobody has anything to tell" "$(told), $(vm_property b DirtyBytes)" '"", 0'
 	stop_daemon b
 done
@@ -70,10 +70,10 @@ echo "77 2" >>"$replica/active"
 write_on a vm1-disk0 50 1
 echo "4 failback-receive both journal_file_commit" >"$TMPDIR/b.cut"
 check "a delta arrives" on a failback resume vm1
-check "... and the replica dies when it is on its disk" wait_for 10 test ! -e "$TMPDIR/b.cut"
+check "... and the replica dies when it is on its disk" wait_for 60 test ! -e "$TMPDIR/b.cut"
 stop_daemon b
 up b
-check "... and records it later" wait_for 10 eval '[ "$(vm_property a Base)" = "$(vm_property b Base)" ] && job_is_over'
+check "... and records it later" wait_for 60 eval '[ "$(vm_property a Base)" = "$(vm_property b Base)" ] && job_is_over'
 check "... and tells of what is not known whose it is" grep -q 'cut off as it recorded a delta: 8 KiB, on disk disk0,' <(told)
 check_equal "... which was ended without a mark for each range" "$(tail -n 1 "$replica/ended")" "$(vm_property b Base | tr -d '"') aborted"
 check_equal "... which is in the map" "$(grep -c '^77 2$' "$replica/active")" 1

@@ -109,7 +109,7 @@ cut_everywhere()
 			on b timeout 30 failback reverse --consent "$consent" vm1 >"$TMPDIR/out" 2>&1 || true
 		fi
 		wait_for 30 both_replicate || bad="$bad $step:$(role a),$(role b):$(tail -n 1 "$TMPDIR/out")"
-		wait_for 10 cmp -s "$a0" "$b0" || bad="$bad $step:differ"
+		wait_for 60 cmp -s "$a0" "$b0" || bad="$bad $step:differ"
 		down
 	done
 	check_equal "$claim" "$bad" ""
@@ -139,7 +139,7 @@ check_compared()
 	check_equal "when the map of $1 is lost, the plan is to compare" "$(plan_of)" "$2"
 	check "it is reversed" on b failback reverse --consent "$(digest)" vm1
 	check "both replicate" wait_for 20 both_replicate
-	check "the disks are identical" wait_for 10 cmp -s "$a0" "$b0"
+	check "the disks are identical" wait_for 60 cmp -s "$a0" "$b0"
 	check_equal "what differs was sent, and nothing else" \
 		"$(on b failback jobs --json | jq -s 'map(select(.type == 105).bytes_total) | max')" $((200 * 4096))
 	down
@@ -159,7 +159,7 @@ up b
 check_equal "to a blank disk all is sent" "$(plan_of)" "[\"full\",\"blank\",$size,null]"
 check "it is reversed" on b failback reverse --consent "$(digest)" vm1
 check "both replicate" wait_for 20 both_replicate
-check "the disks are identical" wait_for 10 cmp -s "$a0" "$b0"
+check "the disks are identical" wait_for 60 cmp -s "$a0" "$b0"
 down
 
 # a map that is lost when the roles are swapped, and nothing has arrived yet
@@ -171,7 +171,7 @@ check_resynchronised()
 		on b failback resume vm1
 	check "... which goes" on b failback resync vm1
 	check "... and both replicate" wait_for 20 both_replicate
-	check "... and the disks are identical" wait_for 10 cmp -s "$a0" "$b0"
+	check "... and the disks are identical" wait_for 60 cmp -s "$a0" "$b0"
 	down
 }
 restore failed-over
@@ -194,7 +194,7 @@ up b
 consent=$(digest)
 echo "5 failbackd both conn_call" >"$TMPDIR/b.cut" # before it asks for the map
 on b timeout 30 failback reverse --consent "$consent" vm1 >/dev/null 2>&1 || true
-check "the new primary dies before it has the other's map" wait_for 10 test ! -e "$TMPDIR/b.cut"
+check "the new primary dies before it has the other's map" wait_for 60 test ! -e "$TMPDIR/b.cut"
 down KILL
 lose_map a
 up a
@@ -211,7 +211,7 @@ chmod +x "$TMPDIR/bin/failback-send"
 write_on a vm1-disk0 505 3
 before=$(vm_property b Base)
 on a failback resume vm1 >/dev/null 2>&1 || true
-check "the replica holds what its primary does not know of" wait_for 10 eval '[ "$(vm_property b Base)" != "$before" ]'
+check "the replica holds what its primary does not know of" wait_for 60 eval '[ "$(vm_property b Base)" != "$before" ]'
 mv "$TMPDIR/bin/send.good" "$TMPDIR/bin/failback-send"
 down
 fail_over
@@ -236,4 +236,4 @@ up a
 check "a map of more than one page, and of the last part of a block, is taken over" \
 	on b failback reverse --consent "$(digest)" vm1
 check "both replicate" wait_for 30 both_replicate
-check "the disks are identical" wait_for 10 cmp -s "$a0" "$b0"
+check "the disks are identical" wait_for 60 cmp -s "$a0" "$b0"

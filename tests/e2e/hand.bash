@@ -19,7 +19,7 @@ start_receive()
 	at=127.0.0.1:$(free_port)
 	"${hand_receiver[@]}" receive --listen "$at" "$@" >"$TMPDIR/receive" 2>&1 &
 	receiver=$!
-	wait_for 10 grep -q "${at##*:}" "$TMPDIR/receive" || bail "the receiver does not listen: $(<"$TMPDIR/receive")"
+	wait_for 60 grep -q "${at##*:}" "$TMPDIR/receive" || bail "the receiver does not listen: $(<"$TMPDIR/receive")"
 }
 
 # end_receive: its exit status in $receive_status. It waits for ever for a sender that never came.

@@ -83,7 +83,7 @@ with socket.create_server(("127.0.0.3", int(sys.argv[1]))) as server:
 PYTHON
 	cleanup_fn stop_process $!
 	listens() { ss -Hltn "src ${address[b]}:$port" | grep -q .; }
-	wait_for 10 listens || bail "nobody listens"
+	wait_for 60 listens || bail "nobody listens"
 }
 is_other() { check_fails "$1 is not taken for failbackd" "$2" "What listens on $a_at_b is not failbackd.*$3" pair a "$a_at_b" --fingerprint "$b_key"; }
 other 'end.recv(65536); end.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n"); end.recv(65536)'

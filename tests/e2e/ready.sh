@@ -132,7 +132,7 @@ server = socket.create_server(("127.0.0.2", int(sys.argv[1])))
 time.sleep(60)' "$1" &
 	cleanup_fn stop_process $!
 	listens() { ss -Hltn "src 127.0.0.2:$1" | grep -q .; }
-	wait_for 10 listens "$1" || bail "nobody listens"
+	wait_for 60 listens "$1" || bail "nobody listens"
 }
 # b_knows_a_at <port>
 b_knows_a_at()
@@ -197,7 +197,7 @@ b_knows_a_at $((port + 1))
 on a failback ready vm1 --json >"$TMPDIR/ready" 2>&1 &
 asking=$!
 asked() { ss -Htn "src 127.0.0.3 and dst 127.0.0.2:$((port + 1))" | grep -q .; }
-wait_for 10 asked || bail "b does not call back"
+wait_for 60 asked || bail "b does not call back"
 on b failback remove vm1 >/dev/null
 wait $asking || true
 check_equal "a relationship that is removed while it is asked about ends the question" \

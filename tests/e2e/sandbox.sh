@@ -38,7 +38,7 @@ for engine in io_uring threads; do
 	failback send "$source" --extents "$TMPDIR/slow" --to "$at" >"$TMPDIR/send" 2>&1 &
 	sender=$!
 	exec 7>"$TMPDIR/slow"
-	check "$engine: a receiver's system calls are filtered, in every thread" wait_for 10 is_confined
+	check "$engine: a receiver's system calls are filtered, in every thread" wait_for 60 is_confined
 	worker=$(pgrep -P $receiver)
 	check_equal "$engine: it is nobody's" "$(of_all_threads "$worker" Uid)" "$user $user $user $user"
 	check_equal "$engine: it has no groups" "$(of_all_threads "$worker" Groups | tr -d ' ')" "$([ "$(id -u)" = 0 ] || id -G | tr -d ' ')"

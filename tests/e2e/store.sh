@@ -133,7 +133,7 @@ import os, sys, time
 fd = os.open(sys.argv[1], os.O_RDWR | os.O_EXCL)
 open(sys.argv[2], "w").close()
 time.sleep(100)' "$dev" "$TMPDIR/held" &
-	wait_for 10 test -e "$TMPDIR/held"
+	wait_for 60 test -e "$TMPDIR/held"
 	check_fails "a store in use is not checked" 16 'is in use' cbtctl store-check "$dev"
 	check_fails "... nor formatted" 16 'is in use' cbtctl format --force "$origin" "$dev"
 	check "... but dumped" cbtctl store-dump "$dev"

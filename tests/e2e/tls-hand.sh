@@ -104,7 +104,7 @@ tapped()
 	: >"$TMPDIR/tap"
 	python3 "$TMPDIR/tap.py" "$wire" "$at" "$TMPDIR/wire" >"$TMPDIR/tap" &
 	tap=$!
-	wait_for 10 grep -q ready "$TMPDIR/tap"
+	wait_for 60 grep -q ready "$TMPDIR/tap"
 	send_status=0
 	failback send "$source" --all --compress off --to "$wire" "$@" >"$TMPDIR/send" 2>&1 || send_status=$?
 	end_receive

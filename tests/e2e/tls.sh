@@ -80,7 +80,7 @@ chmod +x "$TMPDIR/bin/failback-send"
 write_tracked vm1-disk0 500 5
 start_job b RequestReplicationStateChange oq $vm_path 3
 sends() { [ "$(job_property b "$job" JobStatus)" = '"sending (tls: user)"' ]; }
-check "the job says how the delta is sent" wait_for 10 sends
+check "the job says how the delta is sent" wait_for 60 sends
 on b failback terminate vm1
 mv "$TMPDIR/send" "$TMPDIR/bin/failback-send"
 
@@ -187,7 +187,7 @@ python3 "$TMPDIR/wire.py" record "$TMPDIR/session" $port &
 recorder=$!
 cleanup_fn stop_process $recorder
 listens() { ss -Hltn "src 127.0.0.9:$port" | grep -q .; }
-wait_for 10 listens || bail "nobody listens"
+wait_for 60 listens || bail "nobody listens"
 start_job a TestReplicationConnection osq $vm_path 127.0.0.9 0
 wait_for 20 job_ends a "$job" || bail "the test does not end"
 check_equal "a conversation can be passed on" "$(job_property a "$job" ErrorCode)" 0

@@ -189,7 +189,7 @@ old=127.0.0.1:$(free_port)
 "$top/tests/e2e/join.py" old "$old" "$at" >"$TMPDIR/old" 2>&1 &
 old_pid=$!
 cleanup_fn eval "kill $old_pid 2>/dev/null || true"
-wait_for 10 grep -q ready "$TMPDIR/old"
+wait_for 60 grep -q ready "$TMPDIR/old"
 check_fails "a receiver that knows of one connection only is told from others" 15 \
 	'knows of one connection only: leave --connections out: .*unknown member' failback send "$source" --all --to "$old" --connections 4
 end_receive
@@ -198,7 +198,7 @@ kill $old_pid
 "$top/tests/e2e/join.py" old "$old" "$at" >"$TMPDIR/old" 2>&1 &
 old_pid=$!
 cleanup_fn eval "kill $old_pid 2>/dev/null || true"
-wait_for 10 grep -q ready "$TMPDIR/old"
+wait_for 60 grep -q ready "$TMPDIR/old"
 check "and gets a disk over one" failback send "$source" --all --to "$old"
 end_receive
 check "as it is" cmp "$source" "$target"

@@ -135,7 +135,7 @@ time.sleep(100)
 PYTHON
 claimer=$!
 cleanup_fn eval "kill $claimer 2>/dev/null || true"
-wait_for 10 grep -q claimed "$TMPDIR/claimed"
+wait_for 60 grep -q claimed "$TMPDIR/claimed"
 target_refused "a device that someone claimed" "$dev" 16 "^32774 disk disk0: $dev is in use: python3 .PID [0-9]+. has it open for writing"
 kill $claimer
 wait $claimer 2>/dev/null || true

@@ -103,7 +103,7 @@ start_daemon b
 check_equal "the next one ends the epoch" "$(vm_property b DirtyBytes)" $((1 << 20))
 kill "$(<"$TMPDIR/reader")"
 no_image() { [ "$(images)" = 0 ]; }
-check "the image goes when its last reader does" wait_for 10 no_image
+check "the image goes when its last reader does" wait_for 60 no_image
 check "and a delta succeeds" wait_for 20 on b failback resume vm1
 blockdev --flushbufs /dev/vda /dev/vdb
 check "and the disks are identical" cmp /dev/vda /dev/vdb

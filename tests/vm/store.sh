@@ -211,7 +211,7 @@ dmsetup suspend --nolockfs store
 dmsetup reload store --table "0 $(blockdev --getsz $store) error"
 dmsetup resume store
 check "with a store that fails the guest goes on" write_blocks 30000 8
-check "... and the tracker is lost" wait_for 10 eval '[ "$(field 3)" = lost ]'
+check "... and the tracker is lost" wait_for 60 eval '[ "$(field 3)" = lost ]'
 check_fails "... which a freeze says" any "lost" cbtctl freeze t
 dmsetup remove t
 dmsetup suspend --nolockfs store

@@ -209,7 +209,7 @@ commits_slowly()
 	"$@"
 	cbtctl commit --epoch "$epoch" t >"$TMPDIR/commit" 2>&1 &
 	commit=$!
-	wait_for 10 committing || bail "$(cbtctl show t)"
+	wait_for 60 committing || bail "$(cbtctl show t)"
 }
 
 # each write by less than what a store is given up for

@@ -113,7 +113,7 @@ sed -i 's,/t2,/t3,' "$TMPDIR/nowait.py"
 dmsetup suspend below
 python3 "$TMPDIR/nowait.py" 1048576 >"$TMPDIR/nowait.out" 2>&1 &
 is_marked() { [ "$(dmsetup status t3 | cut -d' ' -f10)" = 129 ]; }
-wait_for 10 is_marked
+wait_for 60 is_marked
 dmsetup resume below
 wait $! || true
 check_equal "a NOWAIT write that a worker submits is not refused when the origin makes it wait" \
