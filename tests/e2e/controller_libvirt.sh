@@ -25,6 +25,14 @@ check_equal "the VM's UUID is that of its domain" "$vm" "$domain"
 up_at() { up "$1" --libvirt-uri "${@:2}"; }
 again_at() { stop_daemon "$1"; up_at "$@"; }
 
+# finds <claim> <host that is asked> <here|peer> <regex>: of what `failback ready` looks at, libvirt is not well, there
+finds()
+{
+	on "$2" failback ready vm1 --json >"$TMPDIR/ready" || true
+	check "$1" jq -e --arg where "$3" --arg regex "$4" \
+		'.points | any(.where == $where and .name == "hypervisor" and (.text | test($regex)))' "$TMPDIR/ready"
+}
+
 # --- a libvirt in which the domain's state is that of a file, whatever is done ---
 
 node_with "$TMPDIR/runs.xml" "<test:runstate>1</test:runstate>"
@@ -33,6 +41,7 @@ up_at a "test://$TMPDIR/runs.xml" --vm-timeout 5
 up_at b "${libvirt_uri[b]}"
 relate
 check "a delta gives both a base" on a failback resume vm1
+finds "a libvirt that does not know the VM is found before it is to start it" a peer 'VM vm1: .*knows no domain'
 check_fails "a VM that does not go down keeps a failover from being prepared" 14 'still runs after 5 s' on a failback prepare vm1
 check_equal "and nothing has changed" "$(role a)" "1 3"
 node_with "$TMPDIR/saved.xml" "<test:runstate>5</test:runstate><test:hasmanagedsave>1</test:hasmanagedsave>"
@@ -55,7 +64,8 @@ check_equal "its state and its host's are the same" "$(domain_state a), $(role a
 on_libvirt a resume $vm >/dev/null
 kill -s STOP "${libvirt_pid[a]}"
 check_fails "a libvirt that hangs is not waited for longer" 14 '"failback-libvirt running" did not end within 5 s' on a failback prepare vm1
-nobody_asks() { ! pgrep -f "failback-libvirt running ${libvirt_uri[a]//[?+]/.}" >/dev/null; }
+finds "and is found before" b peer '"failback-libvirt ready" did not end within 5 s .call-timeout.'
+nobody_asks() { ! pgrep -f "failback-libvirt (running|ready) ${libvirt_uri[a]//[?+]/.}" >/dev/null; }
 check "nor does anyone ask it any more" wait_for 5 nobody_asks
 check "the daemon answers" on a failback status
 kill -s CONT "${libvirt_pid[a]}"
@@ -76,6 +86,9 @@ check_equal "in its place" "$(role b)" "2 5"
 
 check "it is given back once more" on b failback revert vm1
 check "the primary goes on" on a failback resume vm1
+check "both libvirts know the VM, and all else is well" on a failback ready vm1
+check_equal "of each of them it is said" "$(on b failback ready vm1 --json | jq -c '[.points[] | select(.name == "hypervisor") | .where]')" \
+	'["here","peer"]'
 stop_libvirt a
 check_fails "a libvirt that is not there keeps a failover from being prepared" 19 'VM vm1: Libvirt does not answer at ' on a failback prepare vm1
 check_equal "and nothing has changed, either" "$(role a)" "1 3"

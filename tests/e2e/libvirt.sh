@@ -34,15 +34,19 @@ for state in "0 without a state" "1 running" "2 blocked" "4 shutting down"; do
 	check_status "a domain that is ${state#* } runs" 0 running "$uri"
 	check_status "and is shut down" 0 stop "$uri"
 done
+state 1
+check_status "one that runs can be stopped" 0 ready "$uri"
 for state in "3 is paused" "6 has crashed" "7 is suspended"; do
 	state "${state%% *}"
 	check_status "a domain that ${state#* } runs, for it may write" 0 running "$uri"
 	check_says "but its guest would not hear that it is to shut down" 17 "Domain $domain ${state#* }, .*\`virsh destroy\`.*" stop "$uri"
 	check_says "and it cannot be started" 17 "Domain $domain ${state#* }, .*" start "$uri"
+	check_says "which is known before" 17 "Domain $domain ${state#* }, .*" ready "$uri"
 done
 state 5
 check_status "a domain that is shut off does not run" 1 running "$uri"
 check_status "it is stopped" 0 stop "$uri"
+check_status "it could be started" 0 ready "$uri"
 check_status "it can be started" 0 start "$uri"
 state 1
 check_status "one that runs is started" 0 start "$uri"
@@ -51,11 +55,13 @@ check_says "one that shuts down is not, yet" 17 ".*just shutting down.*" start "
 node_with "$node" "<test:runstate>5</test:runstate><test:hasmanagedsave>1</test:hasmanagedsave>"
 check_says "one whose memory is saved is not said not to run" 17 "Domain $domain is saved, not shut down.*managedsave-remove.*" running "$uri"
 check_says "and is not started with that memory" 17 "Domain $domain is saved, not shut down.*" start "$uri"
+check_says "which is known before" 17 "Domain $domain is saved, not shut down.*" ready "$uri"
 
 other=99999999-2222-4333-8444-555555555555
 check_status "a domain that libvirt does not know does not run there" 1 running "$uri" $other
 check_status "it is stopped" 0 stop "$uri" $other
 check_says "it cannot be started, and what is missing is said" 21 "Libvirt at \"$uri\" knows no domain $other.*virsh define.*" start "$uri" $other
+check_says "before, too" 21 "Libvirt at \"$uri\" knows no domain $other.*virsh define.*" ready "$uri" $other
 check_status "a UUID may be in capitals" 1 running "$uri" ${other//9/A}
 
 # --- a daemon, which remembers ---
@@ -64,6 +70,8 @@ start_libvirt a
 uri=${libvirt_uri[a]}
 define_domain a
 check_status "a domain that was defined does not run" 1 running "$uri"
+check_status "it could be started" 0 ready "$uri"
+check_equal "which does not start it" "$(domain_state a)" "shut off"
 check_status "it is started" 0 start "$uri"
 check_equal "and libvirt says so" "$(domain_state a)" running
 check_status "it runs" 0 running "$uri"

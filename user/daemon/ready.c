@@ -13,7 +13,10 @@
 #include "daemon/readiness.h"
 #include "daemon/talk.h"
 #include "daemon/trackers.h"
+#include "daemon/vm_control.h"
 #include "lib/json.h"
+
+#define HYPERVISOR "hypervisor" /* the point */
 
 #define SOONER	 10 /* times, after an answer that was no */
 #define AGAIN_NS (10 * NS_PER_S) /* after one that was overtaken */
@@ -23,7 +26,8 @@
 struct ready {
 	struct vm *vm;
 	struct job *job; /* NULL: it asks by itself, and stands in nobody's way */
-	struct talk *talk;
+	struct vm_control *hypervisor; /* is asked, and then */
+	struct talk *talk; /* the peer */
 	struct uuid base; /* of the VM when it was asked */
 	struct call_points here;
 	struct call_points peer;
@@ -37,6 +41,7 @@ static void ready_free_at(struct ready **at)
 		return;
 	if (ready->vm->asking == ready)
 		ready->vm->asking = NULL;
+	vm_control_free_at(&ready->hypervisor);
 	talk_free_at(&ready->talk);
 	free(ready);
 }
@@ -167,18 +172,41 @@ static uint64_t next_delta_bytes(const struct vm *vm)
 }
 
 /* Takes over @ready. */
-static void ask(struct ready *ready)
+static void ask_peer(struct ready *ready)
 {
 	struct vm *vm = ready->vm;
 	struct failure why;
 	struct call call;
 
-	ready->base = vm->r.base;
 	call_of_relationship(CALL_READY, &vm->r, &call);
 	call.bytes = next_delta_bytes(vm);
-	readiness_check(vm, call.bytes, &ready->here);
 	if (talk_start(vm, vm->r.peer, &call, &events, ready, &ready->talk, &why))
 		on_end(ready, &why, NULL, false);
+}
+
+static void on_hypervisor(void *context, const struct failure *why)
+{
+	struct ready *ready = context;
+
+	vm_control_free_at(&ready->hypervisor);
+	call_points_add(&ready->here, HYPERVISOR, why);
+	ask_peer(ready);
+}
+
+/* Takes over @ready. */
+static void ask(struct ready *ready)
+{
+	struct vm *vm = ready->vm;
+	struct failure why;
+	int rc;
+
+	ready->base = vm->r.base;
+	readiness_check(vm, next_delta_bytes(vm), &ready->here);
+	rc = vm_control_ready(vm, on_hypervisor, ready, &ready->hypervisor, &why);
+	if (rc < 0)
+		on_hypervisor(ready, &why);
+	else if (rc)
+		ask_peer(ready);
 }
 
 struct job *ready_start(struct vm *vm, struct failure *f)
@@ -237,7 +265,8 @@ void ready_when_due(struct vm *vm)
 
 struct ready_answer {
 	struct vm *vm;
-	struct talk *talk;
+	struct vm_control *hypervisor; /* is asked, and then */
+	struct talk *talk; /* the way back */
 	struct reply reply;
 	void (*done)(void *context, const struct reply *reply);
 	void *context;
@@ -251,6 +280,7 @@ void ready_answer_free_at(struct ready_answer **at)
 	if (!a)
 		return;
 	a->vm->answering = NULL;
+	vm_control_free_at(&a->hypervisor);
 	talk_free_at(&a->talk);
 	free(a);
 }
@@ -279,6 +309,25 @@ static void on_called_back(void *context, const struct failure *why, const struc
 
 static const struct talk_events back_events = { NULL, on_called_back };
 
+static int call_back(struct ready_answer *a, struct failure *f)
+{
+	struct call look;
+
+	call_of_relationship(CALL_LOOK, &a->vm->r, &look);
+	return talk_start(a->vm, a->vm->r.peer, &look, &back_events, a, &a->talk, f);
+}
+
+static void on_own_hypervisor(void *context, const struct failure *why)
+{
+	struct ready_answer *a = context;
+	struct failure cannot;
+
+	vm_control_free_at(&a->hypervisor);
+	call_points_add(&a->reply.points, HYPERVISOR, why);
+	if (call_back(a, &cannot))
+		answer_end(a, &cannot);
+}
+
 static int refuse(struct reply *reply, enum code code, int error, const char *text)
 {
 	reply->code = code;
@@ -292,7 +341,6 @@ int ready_answer_start(struct vm *vm, struct reply *reply,
 {
 	_cleanup_(ready_answer_free_at) struct ready_answer *a = NULL;
 	struct failure why;
-	struct call look;
 	int rc;
 
 	if (vm->answering)
@@ -306,10 +354,14 @@ int ready_answer_start(struct vm *vm, struct reply *reply,
 	a->done = done;
 	a->context = context;
 	a->owner = ret;
-	call_of_relationship(CALL_LOOK, &vm->r, &look);
-	rc = talk_start(vm, vm->r.peer, &look, &back_events, a, &a->talk, &why);
+	rc = vm_control_ready(vm, on_own_hypervisor, a, &a->hypervisor, &why);
+	if (rc < 0)
+		call_points_add(&a->reply.points, HYPERVISOR, &why);
+	if (rc)
+		rc = call_back(a, &why);
 	if (rc) {
-		call_points_add(&reply->points, "way back", &why);
+		call_points_add(&a->reply.points, "way back", &why);
+		*reply = a->reply;
 		return rc;
 	}
 	vm->answering = a;

@@ -32,10 +32,10 @@ void talk_free_at(struct talk **at)
 
 static void on_reply(void *context, int error, const struct failure *why, const char *text);
 
-/* Before the answer to "ready" the peer calls this host, which may take it twice as long. */
+/* Before the answer to "ready" the peer asks its hypervisor, and calls this host, which may take it twice as long. */
 static uint64_t patience_us(const struct talk *talk)
 {
-	return peer_timeout_us(talk->vm->daemon) * (talk->call.kind == CALL_READY ? 3 : 1);
+	return peer_timeout_us(talk->vm->daemon) * (talk->call.kind == CALL_READY ? 4 : 1);
 }
 
 static int say(struct talk *talk, struct failure *f)

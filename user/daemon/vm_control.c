@@ -20,7 +20,7 @@
 
 /* --- one command --- */
 
-enum step { STEP_ASK, STEP_STOP, STEP_AWAIT, STEP_START };
+enum step { STEP_READY, STEP_ASK, STEP_STOP, STEP_AWAIT, STEP_START };
 
 struct vm_control {
 	struct vm *vm;
@@ -78,7 +78,12 @@ static const struct vm_driver *driver_of(const struct vm_control *c)
 
 static enum vm_question question_of(enum step step)
 {
-	return step == STEP_STOP ? VM_STOP : step == STEP_START ? VM_START : VM_RUNNING;
+	static const enum vm_question questions[] = {
+		[STEP_READY] = VM_READY,   [STEP_ASK] = VM_RUNNING, [STEP_STOP] = VM_STOP,
+		[STEP_AWAIT] = VM_RUNNING, [STEP_START] = VM_START,
+	};
+
+	return questions[step];
 }
 
 static const char *command_of(const struct vm_control *c)
@@ -197,6 +202,10 @@ static int go_on(struct vm_control *c, const siginfo_t *status, struct failure *
 	int number = status->si_code == CLD_EXITED ? status->si_status : -1;
 
 	switch (c->step) {
+	case STEP_READY:
+		if (number == EXIT_RUNS || number == EXIT_RUNS_NOT)
+			return 1;
+		break;
 	case STEP_ASK:
 	case STEP_AWAIT:
 		if (number == EXIT_RUNS || number == EXIT_RUNS_NOT)
@@ -230,10 +239,23 @@ static int on_exit_of_command(sd_event_source *source, const siginfo_t *status, 
 
 /* --- the beginning --- */
 
+struct limit {
+	const char *setting; /* as people read it */
+	unsigned long long seconds;
+};
+
+static struct limit limit_of(const struct vm *vm, enum step step)
+{
+	const struct host_config *config = &vm->daemon->config;
+
+	return step == STEP_READY ? (struct limit){ "(call-timeout)", config->call_timeout } :
+				    (struct limit){ "(vm-timeout)", config->vm_timeout };
+}
+
 static int on_deadline(sd_event_source *source, uint64_t usec, void *context)
 {
 	struct vm_control *c = context;
-	unsigned long long seconds = c->vm->daemon->config.vm_timeout;
+	const struct limit limit = limit_of(c->vm, c->step);
 	struct failure why;
 
 	(void)source;
@@ -241,12 +263,12 @@ static int on_deadline(sd_event_source *source, uint64_t usec, void *context)
 	/* Who is asked again and again is nearly always just being asked. */
 	if (c->step != STEP_AWAIT)
 		(void)failure_set(&why, CODE_TIMEOUT, -ETIMEDOUT,
-				  "VM %.64s: \"%.200s\" did not end within %llu s (vm-timeout).",
-				  c->vm->r.name, command_of(c), seconds);
+				  "VM %.64s: \"%.200s\" did not end within %llu s %s.",
+				  c->vm->r.name, command_of(c), limit.seconds, limit.setting);
 	else
 		(void)failure_set(&why, CODE_TIMEOUT, -ETIMEDOUT,
-				  "VM %.64s still runs after %llu s (vm-timeout).", c->vm->r.name,
-				  seconds);
+				  "VM %.64s still runs after %llu s %s.", c->vm->r.name,
+				  limit.seconds, limit.setting);
 	kill_command(c);
 	c->child_source = sd_event_source_disable_unref(c->child_source);
 	c->timer = sd_event_source_disable_unref(c->timer);
@@ -267,7 +289,7 @@ static int begin(struct vm *vm, enum step step, vm_control_done done, void *cont
 	c->done = done;
 	c->context = context;
 	rc = sd_event_add_time_relative(vm->daemon->event, &c->deadline, CLOCK_MONOTONIC,
-					vm->daemon->config.vm_timeout * 1000000, 0, on_deadline, c);
+					limit_of(vm, step).seconds * 1000000, 0, on_deadline, c);
 	if (rc < 0)
 		return failure_set(f, CODE_FAILED, rc, "The event loop failed: %s.", strerror(-rc));
 	rc = run(c, step, f);
@@ -291,4 +313,12 @@ int vm_control_start(struct vm *vm, vm_control_done done, void *context, struct 
 	if (!can(vm, VM_START))
 		return 1;
 	return begin(vm, STEP_START, done, context, ret, f);
+}
+
+int vm_control_ready(struct vm *vm, vm_control_done done, void *context, struct vm_control **ret,
+		     struct failure *f)
+{
+	if (!can(vm, VM_READY))
+		return 1;
+	return begin(vm, STEP_READY, done, context, ret, f);
 }

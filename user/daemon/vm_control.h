@@ -5,7 +5,7 @@
  *
  * What is run has nothing open but its standard input (/dev/null), output and error (the daemon's log; the
  * error of what explains itself is the failure's sentence), and is killed with all that it started after
- * vm-timeout seconds.
+ * vm-timeout seconds, or the time that is said below.
  */
 #ifndef FAILBACK_DAEMON_VM_CONTROL_H
 #define FAILBACK_DAEMON_VM_CONTROL_H
@@ -31,6 +31,13 @@ int vm_control_stop(struct vm *vm, vm_control_done done, void *context, struct v
 
 /** vm_control_start - @vm is to run. 1, and no done(): nothing starts it. */
 int vm_control_start(struct vm *vm, vm_control_done done, void *context, struct vm_control **ret,
+		     struct failure *f);
+
+/**
+ * vm_control_ready - could @vm be stopped, or started, now? Within call-timeout, for somebody waits for the
+ * answer. 1, and no done(): nothing can tell.
+ */
+int vm_control_ready(struct vm *vm, vm_control_done done, void *context, struct vm_control **ret,
 		     struct failure *f);
 
 /** vm_control_free_at - *@c may be NULL, and is then. What runs is killed, without done(). */

@@ -99,10 +99,11 @@ static int exec_start(const struct vm *vm, enum vm_question question, const int 
 
 static const struct vm_driver exec_driver = { .command = exec_command, .start = exec_start };
 
-/* --- libvirt: a program of ours, which can do all three --- */
+/* --- libvirt: a program of ours, which can do all of it --- */
 
 static const char *const libvirt_commands[] = {
 	[VM_RUNNING] = LIBVIRT_PROGRAM " running",
+	[VM_READY] = LIBVIRT_PROGRAM " ready",
 	[VM_STOP] = LIBVIRT_PROGRAM " stop",
 	[VM_START] = LIBVIRT_PROGRAM " start",
 };

@@ -31,7 +31,8 @@ struct vm_words {
 int vm_words_make(const char *command, const char *name, const char *uuid, struct vm_words *ret,
 		  struct failure *f);
 
-enum vm_question { VM_RUNNING, VM_STOP, VM_START };
+/* VM_READY: could it be stopped, or started, now? Of commands all that is asked is whether it runs. */
+enum vm_question { VM_RUNNING, VM_READY, VM_STOP, VM_START };
 
 struct vm_driver {
 	/* PURE: what is run, as people know it. NULL: nothing is, that cannot be asked. */

@@ -278,26 +278,42 @@ int libvirt_stop(struct libvirt *l, const char *uuid, struct failure *f)
 	return failure_set(f, (enum code)why.code, rc, "%s", why.text);
 }
 
+/* 0: it can be started; 1: it runs. */
+static int check_start(const struct domain *d, const char *uuid, struct failure *f)
+{
+	if (!d->handle)
+		return failure_set(f, CODE_FILE_NOT_FOUND, -ENOENT,
+				   "Libvirt at \"%.100s\" knows no domain %s, the UUID of the VM's "
+				   "relationship: define it there with that UUID (`virsh define`).",
+				   d->libvirt->uri, uuid);
+	if (libvirt_state_stuck(d->state))
+		return explain_stuck(uuid, libvirt_state_stuck(d->state), f);
+	if (d->state == VIR_DOMAIN_SHUTDOWN)
+		return failure_set(f, CODE_INVALID_STATE, -EBADE,
+				   "Domain %s is just shutting down: start it when it has.", uuid);
+	if (libvirt_state_runs(d->state))
+		return 1;
+	return d->saved ? explain_saved(uuid, f) : 0;
+}
+
+int libvirt_ready(struct libvirt *l, const char *uuid, struct failure *f)
+{
+	_cleanup_(domain_release) struct domain d = { 0 };
+	int rc = domain_get(l, uuid, &d, f);
+
+	if (!rc)
+		rc = check_start(&d, uuid, f);
+	return rc < 0 ? rc : 0;
+}
+
 int libvirt_start(struct libvirt *l, const char *uuid, struct failure *f)
 {
 	_cleanup_(domain_release) struct domain d = { 0 };
 	int rc = domain_get(l, uuid, &d, f);
 
+	if (!rc)
+		rc = check_start(&d, uuid, f);
 	if (rc)
-		return rc;
-	if (!d.handle)
-		return failure_set(f, CODE_FILE_NOT_FOUND, -ENOENT,
-				   "Libvirt at \"%.100s\" knows no domain %s, the UUID of the VM's "
-				   "relationship: define it there with that UUID (`virsh define`).",
-				   l->uri, uuid);
-	if (libvirt_state_stuck(d.state))
-		return explain_stuck(uuid, libvirt_state_stuck(d.state), f);
-	if (d.state == VIR_DOMAIN_SHUTDOWN)
-		return failure_set(f, CODE_INVALID_STATE, -EBADE,
-				   "Domain %s is just shutting down: start it when it has.", uuid);
-	if (libvirt_state_runs(d.state))
-		return 0;
-	if (d.saved)
-		return explain_saved(uuid, f);
+		return rc < 0 ? rc : 0;
 	return l->call.virDomainCreate(d.handle) ? explain(l, uuid, "start", f) : 0;
 }

@@ -47,9 +47,12 @@ int libvirt_running(struct libvirt *l, const char *uuid, struct failure *f);
 int libvirt_stop(struct libvirt *l, const char *uuid, struct failure *f);
 
 /**
- * libvirt_start - 0: it runs. CODE_FILE_NOT_FOUND: libvirt does not know it; CODE_INVALID_STATE: its memory is
- * saved, or it neither runs nor is shut off.
+ * libvirt_ready - 0: it runs, or could be started. CODE_FILE_NOT_FOUND: libvirt does not know it;
+ * CODE_INVALID_STATE: its memory is saved, or it neither runs nor is shut off.
  */
+int libvirt_ready(struct libvirt *l, const char *uuid, struct failure *f);
+
+/** libvirt_start - 0: it runs. Failures: those of libvirt_ready(). */
 int libvirt_start(struct libvirt *l, const char *uuid, struct failure *f);
 
 /** libvirt_state_runs - PURE: does a domain in @state, a virDomainState, count as running? */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * failback-libvirt running|stop|start URI UUID: what failbackd runs for a VM with vm-driver = libvirt, with
+ * failback-libvirt running|ready|stop|start URI UUID: what failbackd runs for a VM with vm-driver = libvirt, with
  * the exit status of such commands (daemon/vm_driver.h). A process of its own, since a call of libvirt
  * waits for as long as libvirt does.
  */
@@ -28,6 +28,7 @@ static const struct verb {
 	int (*run)(struct libvirt *l, const char *uuid, struct failure *f);
 } verbs[] = {
 	{ "running", running },
+	{ "ready", libvirt_ready },
 	{ "stop", libvirt_stop },
 	{ "start", libvirt_start },
 };
@@ -65,7 +66,7 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	if (!verb || !argv[2][0] || uuid_parse(argv[3], &uuid)) {
-		(void)fprintf(stderr, "usage: failback-libvirt running|stop|start URI UUID\n");
+		(void)fprintf(stderr, "usage: failback-libvirt running|ready|stop|start URI UUID\n");
 		return EXIT_USAGE;
 	}
 	return run(verb, argv[2], argv[3]);
