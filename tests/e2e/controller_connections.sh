@@ -112,6 +112,44 @@ check_equal "it opened one connection" "$(grep -c '^one: 4096' "$TMPDIR/join")" 
 join one leave
 check_equal "a peer that leaves before all are there ends the job" "$(last_job b 106 state)" 10
 
+# --- TLS: another key that is known at the same address ---
+
+# new_key <name>: in the settings of $TMPDIR/<name>.conf
+new_key()
+{
+	printf '[failbackd]\ntls-certificate = %s.pem\ntls-key = %s.key\n' "$TMPDIR/$1" "$TMPDIR/$1" >"$TMPDIR/$1.conf"
+	failback host init --config "$TMPDIR/$1.conf" --json | jq -r .fingerprint
+}
+stop_daemon a
+stop_daemon b
+a_key=$(new_key a)
+b_key=$(new_key b)
+c_key=$(new_key c)
+printf '%s\n' "${address[a]} $a_key" "${address[a]} $c_key" >"$TMPDIR/b.peers"
+printf '%s\n' "${address[b]} $b_key" "127.0.0.9 $b_key" "127.0.0.9 $c_key" >"$TMPDIR/a.peers"
+plain=""
+daemon_options+=(--tls-kernel 0)
+up b
+up a --connections 4
+check_delta "TLS, 4" 4
+
+IDENTITY=$TMPDIR/a OTHER=$TMPDIR/c join key two one
+said "another key does not join, even with the token" 'key: 32769 A further connection of a delta has to come from the peer that sends it'
+said "whose place is left to the right one" 'one: 4096'
+IDENTITY=$TMPDIR/a "$top/tests/e2e/join.py" faces "127.0.0.9:$port" "${address[b]}:$port" "$TMPDIR/b" "$TMPDIR/c" "${address[a]}" >"$TMPDIR/faces" 2>&1 &
+faces_pid=$!
+cleanup_fn stop_process $faces_pid
+wait_for 60 grep -q ready "$TMPDIR/faces"
+peer_of_a "127.0.0.9:$port"
+write_on a vm1-disk0 0 1
+check_fails "a peer with another key on a further connection is sent nothing" 11 'showed another key on connection 1 of the delta' \
+	on a timeout 60 failback resume vm1
+wait $faces_pid || diag <"$TMPDIR/faces"
+check "nor is it told the token" grep -q silent "$TMPDIR/faces"
+wait_for 20 idle b || bail "b does not end"
+peer_of_a "${address[b]}:$port"
+check_delta "the right one" 4
+
 # --- one breaks ---
 
 # a_connection <number>: the process that makes the records of one of a's connections to b
@@ -119,19 +157,6 @@ relays()
 {
 	ss -Htnp "dst ${address[b]} and dport = :$port and src ${address[a]}" | grep -o '"failback-tls",pid=[0-9]*' | grep -o '[0-9]*$'
 }
-for host in a b; do
-	stop_daemon $host
-	printf '[failbackd]\ntls-certificate = %s.pem\ntls-key = %s.key\n' "$TMPDIR/$host" "$TMPDIR/$host" >"$TMPDIR/$host.conf"
-done
-a_key=$(failback host init --config "$TMPDIR/a.conf" --json | jq -r .fingerprint)
-b_key=$(failback host init --config "$TMPDIR/b.conf" --json | jq -r .fingerprint)
-echo "${address[a]} $a_key" >"$TMPDIR/b.peers"
-echo "${address[b]} $b_key" >"$TMPDIR/a.peers"
-plain=""
-daemon_options+=(--tls-kernel 0)
-up b
-up a --connections 4
-check_delta "TLS, 4" 4
 stop_daemon a
 up a --connections 4 --send-rate $((4 * MiB))
 has_four() { [ "$(relays | wc -l)" = 4 ]; }

@@ -10,17 +10,25 @@
             wrong        with another token
             none         without a token
             other        rightly, from another address
+            key          rightly, with the key OTHER
             garbage      says what is no record
             mute         says nothing, until the other side closes
             leave        closes all that there is
         and at last waits, for a second, for what the first connection says
     join.py old ADDRESS:PORT TO:PORT [FROM]      forwards transfers by hand, or of failbackd, from the address FROM, as a host of
         an earlier version would answer them: it knows nothing of several connections; prints "refused" for each call that speaks of them
+    join.py faces AT:PORT TO:PORT FIRST FURTHER [FROM]      forwards what is said before a transfer, as `old` does, over TLS with the key
+        FIRST; the first of the further connections finds the key FURTHER: prints "silent" when nothing is said on it, and ends
+
+In the environment, IDENTITY is the key that is shown where it connects: without it there is no TLS. A key is the start of two
+names, KEY.pem and KEY.key.
 """
 
 import json
+import os
 import select
 import socket
+import ssl
 import struct
 import sys
 import uuid
@@ -28,6 +36,8 @@ import uuid
 from hostile import CALL, REPLY, read_exactly, record
 
 WAIT_S = 20
+IDENTITY = os.environ.get("IDENTITY")
+WELCOME = b"W"
 
 
 def address(text):
@@ -45,8 +55,21 @@ def read_record(s):
         return None
 
 
-def connect(to, source):
+def tls(kind, key):
+    """Whom it meets does not matter to it."""
+    context = ssl.SSLContext(kind)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.load_cert_chain(key + ".pem", key + ".key")
+    return context
+
+
+def connect(to, source, key=IDENTITY):
     s = socket.create_connection(to, WAIT_S, (source, 0) if source else None)
+    if key:
+        s = tls(ssl.PROTOCOL_TLS_CLIENT, key).wrap_socket(s)
+        if read_exactly(s, 1) != WELCOME:
+            raise ConnectionError("no welcome")
     return s
 
 
@@ -77,7 +100,8 @@ class Peer:
             for s in self.others + [self.first]:
                 s.close()
             return "left"
-        s = connect(self.to, "127.0.0.9" if trial == "other" else self.source)
+        s = connect(self.to, "127.0.0.9" if trial == "other" else self.source,
+                    os.environ["OTHER"] if trial == "key" else IDENTITY)
         self.others.append(s)
         if trial == "garbage":
             s.sendall(b"GET / HTTP/1.0\r\n\r\n" + bytes(200))
@@ -122,14 +146,14 @@ def peer(to, source, vm, disk, size, *trials):
 REFUSAL = {"code": 32773, "text": 'the message of the peer has an unknown member "connections".'}
 
 
-def converse(near, far):
+def converse(near, far, several=False):
     """Calls and replies, until one says that the workers follow. The numbers of records are those of each side."""
     answered = forwarded = 0
     while True:
         call = read_record(near)
         if not call:
             return False
-        if "connections" in json.loads(call[2]):
+        if not several and "connections" in json.loads(call[2]):
             print("refused", flush=True)
             near.sendall(record(REPLY, json.dumps(REFUSAL).encode(), answered))
             answered += 1
@@ -140,7 +164,8 @@ def converse(near, far):
         if not reply:
             return False
         reply = json.loads(reply[2])
-        reply.pop("connections", None)
+        if not several:
+            reply.pop("connections", None)
         near.sendall(record(REPLY, json.dumps(reply).encode(), answered))
         answered += 1
         if reply["code"] == 4096:
@@ -173,5 +198,23 @@ def old(at, to, source=None):
                     forward(near, far)
 
 
+def welcome(listener, key):
+    near = tls(ssl.PROTOCOL_TLS_SERVER, key).wrap_socket(listener.accept()[0], server_side=True)
+    near.settimeout(WAIT_S)
+    near.sendall(WELCOME)
+    return near
+
+
+def faces(at, to, first, further, source=None):
+    with socket.create_server(address(at)) as listener:
+        print("ready", flush=True)
+        begun = False
+        while not begun:
+            near, far = welcome(listener, first), connect(address(to), source)
+            begun = converse(near, far, True)
+        said = read_record(welcome(listener, further))
+        print("spoken to" if said else "silent", flush=True)
+
+
 if __name__ == "__main__":
-    {"hand": hand, "peer": peer, "old": old}[sys.argv[1]](*sys.argv[2:])
+    {"hand": hand, "peer": peer, "old": old, "faces": faces}[sys.argv[1]](*sys.argv[2:])

@@ -14,7 +14,7 @@ source=$TMPDIR/source target=$TMPDIR/target before=$TMPDIR/before
 yes 'what nobody else may read' | head -c $size >"$source" || true
 head -c $size /dev/urandom >"$before"
 
-for host in a b; do
+for host in a b c; do
 	printf '[failbackd]\ntls-certificate = %s\ntls-key = %s\ntls-peers = %s\n' \
 		"$TMPDIR/$host.pem" "$TMPDIR/$host.key" "$TMPDIR/$host.peers" >"$TMPDIR/$host.conf"
 done
@@ -139,5 +139,29 @@ check "who does not speak TLS is told so by the receiver" grep -qE 'does not spe
 check_equal "and is not received" "$((receive_status != 0)) $((send_status != 0))" "1 1"
 transfer_by_hand "" "$source" --all "${tls_a[@]}"
 check_equal "nor does who speaks it send to who does not" "$((receive_status != 0)) $((send_status != 0))" "1 1"
+
+# a host that may connect, and is not the one whose transfer it is
+c_key=$(failback host init --config "$TMPDIR/c.conf" --json | jq -r .fingerprint)
+echo "127.0.0.1 $c_key" >>"$TMPDIR/b.peers"
+start_receive "$target" --tls --config "$TMPDIR/b.conf"
+IDENTITY=$TMPDIR/a OTHER=$TMPDIR/c "$top/tests/e2e/join.py" hand "$at" $size key two one >"$TMPDIR/join" 2>&1 || diag <"$TMPDIR/join"
+end_receive
+check "another key that is known does not join a transfer, even with its token" grep -q '^key: closed' "$TMPDIR/join"
+check "the receiver says why" grep -q 'A connection was turned away: .*the same peer as the first' "$TMPDIR/receive"
+check "and goes on with the right one" grep -q '^one: 4096' "$TMPDIR/join"
+echo "127.0.0.1 $c_key" >>"$TMPDIR/a.peers"
+wire=127.0.0.1:$(free_port)
+start_receive "$target"
+: >"$TMPDIR/faces"
+"$top/tests/e2e/join.py" faces "$wire" "$at" "$TMPDIR/b" "$TMPDIR/c" >"$TMPDIR/faces" 2>&1 &
+faces=$!
+cleanup_fn eval "kill $faces 2>/dev/null || true"
+wait_for 60 grep -q ready "$TMPDIR/faces"
+check_fails "a receiver with another key on a further connection is sent nothing" 11 'the same peer as the first' \
+	failback send "$source" --all --connections 3 --to "$wire" "${tls_a[@]}"
+wait $faces || diag <"$TMPDIR/faces"
+check "nor is it told the token" grep -q silent "$TMPDIR/faces"
+end_receive
+pins
 check "the disk is as it was" cmp "$before" "$target"
 check_fails "one cannot have it both ways" 15 'exclude each other' failback send "$source" --all --to 127.0.0.1 --plain --tls
