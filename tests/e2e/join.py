@@ -13,6 +13,8 @@
             key          rightly, with the key OTHER
             garbage      says what is no record
             mute         says nothing, until the other side closes
+            half         begins a record, and says nothing more, until the other side closes
+            silent       says nothing, and goes on with the next trial
             leave        closes all that there is
         and at last waits, for a second, for what the first connection says
     join.py old ADDRESS:PORT TO:PORT [FROM]      forwards transfers by hand, or of failbackd, from the address FROM, as a host of
@@ -105,7 +107,11 @@ class Peer:
         self.others.append(s)
         if trial == "garbage":
             s.sendall(b"GET / HTTP/1.0\r\n\r\n" + bytes(200))
-        if trial in ("garbage", "mute"):
+        if trial == "half":
+            s.sendall(record(CALL, b"{}")[:5])
+        if trial == "silent":
+            return "open"
+        if trial in ("garbage", "mute", "half"):
             return "closed" if read_record(s) is None else "answered"
         number = {"zero": 0, "two": 2, "three": 3}.get(trial, 1)
         token = {"token": str(uuid.uuid4()) if trial == "wrong" else self.token} if trial != "none" else {}

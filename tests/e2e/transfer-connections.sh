@@ -174,9 +174,18 @@ check "the receiver says whom it turned away" grep -q 'A connection was turned a
 check_equal "it ends when the sender does" "$receive_status" 19
 check "and the disk is as it was" cmp "$before" "$target"
 
-join mute one two
-said "one that says nothing loses its place" 'mute: closed'
+join half one two
+said "one that falls silent loses its place" 'half: closed'
 said "to who joins rightly" 'two: 4096'
+join silent silent silent silent silent silent one two
+said "those that say nothing hold nobody up" 'one: 4096'
+start_receive "$target"
+exec {silent}<>"/dev/tcp/${at/:/\/}"
+check "nor does one that came before the sender" failback send "$source" --all --to "$at" --connections 2
+exec {silent}>&-
+end_receive
+check_equal "which the receiver does not notice" "$receive_status" 0
+fresh
 join one leave
 check "a sender that leaves before all are there is not waited for" grep -q 'The sender left before all connections' "$TMPDIR/receive"
 check_equal "and ends the receiver" "$receive_status" 19

@@ -2,6 +2,8 @@
 #include "lib/dial.h"
 
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -10,7 +12,8 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 
-#define BACKLOG 16 /* connections that come faster than they are accepted, or that nobody wants */
+#define BACKLOG	  16 /* connections that come faster than they are accepted, or that nobody wants */
+#define SILENCE_S 60 /* after which one that says nothing is accepted all the same */
 
 static int explain(const char *what, const struct address *a, int error, struct failure *f)
 {
@@ -107,10 +110,12 @@ int dial_listen(const struct address *local, int *ret_fd, struct failure *f)
 {
 	cleanup_fd int fd = socket(local->addr.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	char text[ADDRESS_TEXT_MAX];
+	int silence = SILENCE_S;
 	int one = 1;
 
 	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) < 0)
 		return explain("listen on", local, errno, f);
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, &silence, sizeof(silence));
 	if (bind(fd, (const struct sockaddr *)&local->addr, local->len) < 0 || listen(fd, BACKLOG) < 0) {
 		if (errno == EADDRINUSE)
 			return failure_set(f, CODE_IN_USE, -errno,

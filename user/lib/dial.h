@@ -25,7 +25,12 @@ int dial(const struct address *peer, const struct address *local, uint64_t deadl
 /** dial_shake_hands - tls_step() until it is done; -ETIMEDOUT: the other side does not go on with it. */
 int dial_shake_hands(struct tls *t, int fd, uint64_t deadline_ns, struct failure *f);
 
-/** dial_listen - CODE_IN_USE: another program listens there. */
+/**
+ * dial_listen - for those who speak first: whoever only connects is not accepted for a minute, and nobody waits
+ * behind it meanwhile.
+ *
+ * CODE_IN_USE: another program listens there.
+ */
 int dial_listen(const struct address *local, int *ret_fd, struct failure *f);
 
 /** dial_accept - wait for one connection, for ever; -EINTR: a signal came. */
