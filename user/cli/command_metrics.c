@@ -2,6 +2,10 @@
 /*
  * metrics: printed, or as the answer to one HTTP request on standard input, which a socket unit of
  * systemd passes on (failback-metrics.socket). There is no server: nothing runs while nobody asks.
+ *
+ * Which Host the request names is not looked at, as usual with exporters of Prometheus: monitoring asks by names that
+ * only it knows, and proxies pass on those that they were asked by. So a page in a browser on this host could have a
+ * name lead here and read what every user of this host may read; there is nothing here that it could change.
  */
 #include <errno.h>
 #include <poll.h>
