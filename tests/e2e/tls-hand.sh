@@ -15,7 +15,7 @@ yes 'what nobody else may read' | head -c $size >"$source" || true
 head -c $size /dev/urandom >"$before"
 
 for host in a b c; do
-	printf '[failbackd]\ntls-certificate = %s\ntls-key = %s\ntls-peers = %s\n' \
+	printf '[failbackd]\ntls-kernel = 0\ntls-certificate = %s\ntls-key = %s\ntls-peers = %s\n' \
 		"$TMPDIR/$host.pem" "$TMPDIR/$host.key" "$TMPDIR/$host.peers" >"$TMPDIR/$host.conf"
 done
 check_fails "without a certificate a network is not sent to, and how to make one is said" 21 'failback host init' \
