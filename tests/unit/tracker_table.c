@@ -135,4 +135,91 @@ TEST_F(tracker_table, there_are_1024_at_most)
 	EXPECT_NE(NULL, strstr(self->f.text, "line 1025: there are more than 1024"));
 }
 
+/* --- adding a line, in a directory that no other program locks --- */
+
+FIXTURE(added)
+{
+	char directory[64];
+	char path[128];
+	struct failure f;
+};
+
+FIXTURE_SETUP(added)
+{
+	memset(self, 0, sizeof(*self));
+	(void)strcpy(self->directory, "/tmp/trackers-test.XXXXXX");
+	ASSERT_NE(NULL, mkdtemp(self->directory));
+	(void)snprintf(self->path, sizeof(self->path), "%s/trackers", self->directory);
+}
+
+FIXTURE_TEARDOWN(added)
+{
+	(void)unlink(self->path);
+	(void)rmdir(self->directory);
+}
+
+static void put_text(const char *path, const char *text)
+{
+	FILE *file = fopen(path, "w");
+
+	(void)fputs(text, file);
+	(void)fclose(file);
+}
+
+static const char *get_text(const char *path)
+{
+	static char text[4096];
+	FILE *file = fopen(path, "r");
+
+	text[file ? fread(text, 1, sizeof(text) - 1, file) : 0] = '\0';
+	if (file)
+		(void)fclose(file);
+	return text;
+}
+
+static const struct tracker_entry new_line = { .name = "vm2-disk0", .origin = "/dev/vg/vm2", .store = "/dev/vg/vm2-store" };
+
+TEST_F(added, makes_the_table_where_there_is_none)
+{
+	ASSERT_EQ(0, tracker_table_add(self->path, &new_line, &self->f));
+	EXPECT_STREQ("vm2-disk0 /dev/vg/vm2 /dev/vg/vm2-store\n", get_text(self->path));
+}
+
+TEST_F(added, stands_after_what_is_there_which_stays)
+{
+	put_text(self->path, "# ours\n\nvm1 /dev/a - start");
+	ASSERT_EQ(0, tracker_table_add(self->path, &new_line, &self->f));
+	EXPECT_STREQ("# ours\n\nvm1 /dev/a - start\nvm2-disk0 /dev/vg/vm2 /dev/vg/vm2-store\n", get_text(self->path));
+}
+
+TEST_F(added, twice_it_stands_once)
+{
+	ASSERT_EQ(0, tracker_table_add(self->path, &new_line, &self->f));
+	ASSERT_EQ(0, tracker_table_add(self->path, &new_line, &self->f));
+	EXPECT_STREQ("vm2-disk0 /dev/vg/vm2 /dev/vg/vm2-store\n", get_text(self->path));
+}
+
+TEST_F(added, what_stands_there_otherwise_is_refused_and_nothing_changes)
+{
+	static const char *const others[] = {
+		"vm2-disk0 /dev/a -\n", "other /dev/vg/vm2 -\n", "other /dev/a /dev/vg/vm2-store\n",
+		"other /dev/vg/vm2-store -\n", "other /dev/a /dev/vg/vm2\n", "vm2-disk0 /dev/vg/vm2 -\n",
+	};
+
+	for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++) {
+		put_text(self->path, others[i]);
+		EXPECT_GT(0, tracker_table_add(self->path, &new_line, &self->f));
+		EXPECT_EQ(CODE_IN_USE, self->f.code);
+		EXPECT_STREQ(others[i], get_text(self->path));
+	}
+}
+
+TEST_F(added, to_a_table_that_is_wrong_is_refused_and_nothing_changes)
+{
+	put_text(self->path, "vm1\n");
+	EXPECT_GT(0, tracker_table_add(self->path, &new_line, &self->f));
+	EXPECT_EQ(CODE_INCORRECT_DATA_TYPE, self->f.code);
+	EXPECT_STREQ("vm1\n", get_text(self->path));
+}
+
 TEST_HARNESS_MAIN

@@ -2,13 +2,9 @@
 #include "lib/known_peers.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/stat.h>
 
 #include "base/cleanup.h"
 #include "lib/put_file.h"
@@ -165,54 +161,6 @@ char *known_peers_edit(const char *text, const struct address *peer,
 	return edited;
 }
 
-/* As a string; "" without the file. */
-static int read_whole(const char *path, char **ret, mode_t *ret_mode, struct failure *f)
-{
-	_cleanup_(close_file_at) FILE *file = fopen(path, "re");
-	cleanup_free char *text = NULL;
-	struct stat status = { .st_mode = S_IRUSR | S_IWUSR | S_IRGRP | S_IROTH };
-	size_t room = 0;
-	ssize_t len = 0;
-
-	if (!file && errno != ENOENT)
-		return failure_set(f, code_of_errno(errno), -errno, "Cannot read %s: %s.", path,
-				   strerror(errno));
-	if (file) {
-		(void)fstat(fileno(file), &status);
-		len = getdelim(&text, &room, '\0', file);
-	}
-	if (file && len < 0 && !feof(file))
-		return failure_set(f, CODE_FAILED, -EIO, "Cannot read %s.", path);
-	*ret = len > 0 ? steal_ptr(text) : strdup("");
-	*ret_mode = status.st_mode & 07777;
-	return *ret ? 0 : failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
-}
-
-/* LOCK: of the directory, since the file itself is replaced. */
-static int lock_directory_of(const char *path, int *ret_fd, struct failure *f)
-{
-	cleanup_free char *copy = strdup(path);
-	cleanup_fd int fd = -1;
-	const char *directory;
-
-	if (!copy)
-		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
-	directory = dirname(copy);
-	if (mkdir(directory, 0755) == 0 || errno == EEXIST)
-		fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0) {
-		*ret_fd = steal_fd(&fd);
-		return 0;
-	}
-	/* Anyone who can read the directory can hold it: nobody waits for that. */
-	if (errno == EWOULDBLOCK)
-		return failure_set(f, CODE_IN_USE, -EBUSY,
-				   "Another program holds %s (`lslocks` says which); repeat when it has ended.",
-				   directory);
-	return failure_set(f, code_of_errno(errno), -errno, "Cannot use %s: %s.", directory,
-			   strerror(errno));
-}
-
 int known_peers_allow(const char *path, const struct address *peer,
 		      const uint8_t fingerprint[FINGERPRINT_BYTES], bool replace, struct failure *f)
 {
@@ -220,10 +168,10 @@ int known_peers_allow(const char *path, const struct address *peer,
 	cleanup_free char *text = NULL;
 	cleanup_fd int lock = -1;
 	mode_t mode = 0;
-	int rc = lock_directory_of(path, &lock, f);
+	int rc = put_file_lock(path, &lock, f);
 
 	if (!rc)
-		rc = read_whole(path, &text, &mode, f);
+		rc = put_file_read(path, &text, &mode, f);
 	if (rc)
 		return rc;
 	edited = known_peers_edit(text, peer, fingerprint, replace);

@@ -3,12 +3,68 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
+
+static void close_file_at(FILE **file)
+{
+	if (*file)
+		(void)fclose(*file);
+}
+
+int put_file_read(const char *path, char **ret, mode_t *ret_mode, struct failure *f)
+{
+	_cleanup_(close_file_at) FILE *file = fopen(path, "re");
+	cleanup_free char *text = NULL;
+	struct stat status = { .st_mode = S_IRUSR | S_IWUSR | S_IRGRP | S_IROTH };
+	size_t room = 0;
+	ssize_t len = 0;
+
+	if (!file && errno != ENOENT)
+		return failure_set(f, code_of_errno(errno), -errno, "Cannot read %s: %s.", path,
+				   strerror(errno));
+	if (file) {
+		(void)fstat(fileno(file), &status);
+		len = getdelim(&text, &room, '\0', file);
+	}
+	if (file && len < 0 && !feof(file))
+		return failure_set(f, CODE_FAILED, -EIO, "Cannot read %s.", path);
+	*ret = len > 0 ? steal_ptr(text) : strdup("");
+	*ret_mode = status.st_mode & 07777;
+	return *ret ? 0 : failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+}
+
+/* LOCK: of the directory, since the file itself is replaced. */
+int put_file_lock(const char *path, int *ret_fd, struct failure *f)
+{
+	cleanup_free char *copy = strdup(path);
+	cleanup_fd int fd = -1;
+	const char *directory;
+
+	if (!copy)
+		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+	directory = dirname(copy);
+	if (mkdir(directory, 0755) == 0 || errno == EEXIST)
+		fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0) {
+		*ret_fd = steal_fd(&fd);
+		return 0;
+	}
+	/* Anyone who can read the directory can hold it: nobody waits for that. */
+	if (errno == EWOULDBLOCK)
+		return failure_set(f, CODE_IN_USE, -EBUSY,
+				   "Another program holds %s (`lslocks` says which); repeat when it has ended.",
+				   directory);
+	return failure_set(f, code_of_errno(errno), -errno, "Cannot use %s: %s.", directory,
+			   strerror(errno));
+}
 
 static int write_whole(int fd, const char *data, size_t len)
 {

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "lib/put_file.h"
 
 #define LINE_BYTES 1024
 #define SPACE	   " \t\r\n"
@@ -15,6 +16,11 @@
 /* What device-mapper shows as it is; anything else it would mangle. */
 #define NAME_CHARACTERS \
 	"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789#+-.:=@_"
+
+bool tracker_table_is_name(const char *name)
+{
+	return *name && !name[strspn(name, NAME_CHARACTERS)] && strlen(name) < TRACKER_ENTRY_NAME;
+}
 
 /* A copy with NUL into @ret of @size bytes; false: it does not fit. */
 static bool take(const char *text, char *ret, size_t size)
@@ -68,7 +74,7 @@ static const char *take_line(char *line, struct tracker_entry *ret)
 		return NULL;
 	if (!store || strtok_r(NULL, SPACE, &rest))
 		return "expected NAME ORIGIN STORE [OPTION,...]";
-	if (name[strspn(name, NAME_CHARACTERS)] || !take(name, ret->name, sizeof(ret->name)))
+	if (!tracker_table_is_name(name) || !take(name, ret->name, sizeof(ret->name)))
 		return "the name may have 99 letters, digits and characters of #+-.:=@_";
 	if (*origin != '/' || !take(origin, ret->origin, sizeof(ret->origin)))
 		return "the origin has to be the path of a disk, of at most 255 characters";
@@ -142,4 +148,54 @@ int tracker_table_read(const char *path, struct tracker_entry **ret, size_t *ret
 	*ret = steal_ptr(entries);
 	*ret_nr = nr;
 	return 0;
+}
+
+/* --- adding a line --- */
+
+static bool is_there(const struct tracker_entry *e, const struct tracker_entry *others, size_t nr)
+{
+	for (size_t i = 0; i < nr; i++) {
+		if (strcmp(e->name, others[i].name) == 0 && strcmp(e->origin, others[i].origin) == 0 &&
+		    strcmp(e->store, others[i].store) == 0)
+			return true;
+	}
+	return false;
+}
+
+static int put_line(const char *path, const struct tracker_entry *entry, struct failure *f)
+{
+	cleanup_free char *text = NULL;
+	cleanup_free char *edited = NULL;
+	mode_t mode = 0;
+	size_t len;
+	int rc = put_file_read(path, &text, &mode, f);
+
+	if (rc)
+		return rc;
+	len = strlen(text);
+	if (asprintf(&edited, "%s%s%s %s %s\n", text, len && text[len - 1] != '\n' ? "\n" : "",
+		     entry->name, entry->origin, entry->store) < 0) {
+		edited = NULL;
+		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+	}
+	return put_file(path, mode, edited, strlen(edited), f);
+}
+
+int tracker_table_add(const char *path, const struct tracker_entry *entry, struct failure *f)
+{
+	cleanup_free struct tracker_entry *entries = NULL;
+	cleanup_fd int lock = -1;
+	const char *wrong;
+	size_t nr = 0;
+	int rc = put_file_lock(path, &lock, f);
+
+	if (!rc)
+		rc = tracker_table_read(path, &entries, &nr, f);
+	if (rc || is_there(entry, entries, nr))
+		return rc;
+	wrong = nr == TRACKER_TABLE_MAX ? "there are 1024 trackers already" : check_apart(entry, entries, nr);
+	if (wrong)
+		return failure_set(f, CODE_IN_USE, -EEXIST, "Tracker %s cannot be added to %s: %s.", entry->name,
+				   path, wrong);
+	return put_line(path, entry, f);
 }

@@ -39,4 +39,13 @@ struct tracker_entry {
 int tracker_table_read(const char *path, struct tracker_entry **ret, size_t *ret_nr,
 		       struct failure *f);
 
+/**
+ * tracker_table_add - a line for @entry, without options, at the end. It is there already: nothing changes.
+ * CODE_IN_USE: its name, or one of its disks, stands there otherwise, or another program edits it.
+ */
+int tracker_table_add(const char *path, const struct tracker_entry *entry, struct failure *f);
+
+/** tracker_table_is_name - PURE: can a tracker of a table be named so? */
+bool tracker_table_is_name(const char *name);
+
 #endif
