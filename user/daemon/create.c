@@ -16,6 +16,7 @@
 #include "daemon/delta.h"
 #include "daemon/fence.h"
 #include "daemon/labels.h"
+#include "daemon/replica_paths.h"
 #include "daemon/takeover.h"
 #include "daemon/talk.h"
 #include "daemon/trackers.h"
@@ -273,37 +274,11 @@ struct job *create_start(struct daemon *d, const char *json, const char *setting
 
 /* --- the replica's half --- */
 
-/* Is @path, links resolved, below one of the directories in the list? */
-static bool is_allowed(const char *list, const char *path)
-{
-	char real[PATH_MAX];
-	const char *end;
-
-	if (!realpath(path, real))
-		return false;
-	for (const char *at = list; *at; at = *end ? end + 1 : end) {
-		char prefix[PATH_MAX];
-		size_t len;
-
-		end = strchrnul(at, ' ');
-		(void)snprintf(prefix, sizeof(prefix), "%.*s", (int)(end - at), at);
-		len = strlen(prefix);
-		while (len && prefix[len - 1] == '/')
-			prefix[--len] = '\0';
-		/* The link itself may be what is listed: /dev/vg/lv leads to /dev/dm-3. */
-		if (len && ((strncmp(real, prefix, len) == 0 && real[len] == '/') ||
-			    (strncmp(path, prefix, len) == 0 && path[len] == '/' &&
-			     !strstr(path, "/../"))))
-			return true;
-	}
-	return false;
-}
-
 static int check_paths(const struct daemon *d, const struct relationship_record *r,
 		       struct failure *f)
 {
 	for (size_t i = 0; i < r->nr_disks; i++) {
-		if (!is_allowed(d->config.replica_paths, r->disks[i].path))
+		if (!replica_path_is_allowed(d->config.replica_paths, r->disks[i].path))
 			return failure_set(
 				f, CODE_ACCESS_DENIED, -EACCES,
 				"A peer may not name %.128s as the disk of a replica: add its "
