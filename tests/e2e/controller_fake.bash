@@ -20,7 +20,7 @@ build()
 	mkdir "$bin"
 	# shellcheck disable=SC2206 # a list
 	wrapped=(${1:+store_put_relationship conn_call conn_send_reply dm_rename journal_file_commit ring_wait
-		sandbox_drop sandbox_filter})
+		sandbox_drop sandbox_filter run_program cbt_store_format tracker_table_add client_create client_act})
 	link_fake "$bin" failbackd failback-send failback-receive
 	failbackd=$bin/failbackd
 }

@@ -17,7 +17,7 @@ link_fake()
 	packages="liburing libnl-3.0 libnl-genl-3.0 blkid mount devmapper libsystemd gnutls sqlite3 expat
 		json-c inih libzstd libxxhash libseccomp"
 	# shellcheck disable=SC2086 # lists
-	gcc -std=gnu11 -O1 -g -Wall -D_GNU_SOURCE -I"$top/user" -I"$top/uapi" ${wrapped:+-DCUTS} $(pkg-config --cflags $packages) \
+	gcc -std=gnu11 -O1 -g -Wall -D_GNU_SOURCE -I"$top/user" -I"$top/uapi" -iquote "$top/kmod" ${wrapped:+-DCUTS} $(pkg-config --cflags $packages) \
 		-c -o "$TMPDIR/fake_kernel.o" "$top/tests/e2e/fake_kernel.c"
 	for name in "$@"; do
 		# shellcheck disable=SC2046,SC2086

@@ -612,10 +612,14 @@ int dm_image_remove(const char *name, struct failure *f)
 /* --- cuts --- */
 
 #ifdef CUTS
+#include "lib/cbt_store_format.h"
+#include "lib/client.h"
 #include "lib/conn.h"
 #include "lib/ring.h"
+#include "lib/run.h"
 #include "lib/sandbox.h"
 #include "lib/store.h"
+#include "lib/tracker_table.h"
 #include "xfer/journal_file.h"
 
 static void step(const char *function)
@@ -661,6 +665,25 @@ WRAP(conn_send_reply,
      (struct conn * c, const char *text, uint64_t timeout_us, conn_fn fn, void *context,
       struct failure *f),
      (c, text, timeout_us, fn, context, f))
+
+/* of failback protect, with the programs that it runs */
+WRAP(run_program,
+     (const char *const *argv, const char *package, bool changes, char **ret_output, struct failure *f),
+     (argv, package, changes, ret_output, f))
+WRAP(cbt_store_format,
+     (const char *origin, const char *store, const struct cbt_store_sizes *sizes, bool force,
+      struct cbt_super *ret, struct failure *f),
+     (origin, store, sizes, force, ret, f))
+WRAP(tracker_table_add, (const char *path, const struct tracker_entry *entry, struct failure *f),
+     (path, entry, f))
+WRAP(client_create,
+     (struct client * client, const char *json, const char *setting_data, char ret[BUS_PATH_MAX],
+      struct failure *f),
+     (client, json, setting_data, ret, f))
+WRAP(client_act,
+     (struct client * client, const char *method, const char *vm_path, char ret[BUS_PATH_MAX],
+      struct failure *f),
+     (client, method, vm_path, ret, f))
 
 WRAP(journal_file_commit,
      (struct journal_file * j, const struct journal_header *next, struct failure *f), (j, next, f))

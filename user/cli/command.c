@@ -122,7 +122,7 @@ static int act(struct client *client, const struct options *o, const char *metho
 	return ask_behind_delta(client, o, method, 0, f);
 }
 
-static int run_initial(struct client *client, const struct options *o, struct failure *f)
+int command_initial(struct client *client, const struct options *o, struct failure *f)
 {
 	return act(client, o, "StartReplication", f);
 }
@@ -255,9 +255,11 @@ static const struct command table[] = {
 	{ "metrics", NULL, OPTION_HTTP, true, command_metrics,
 	  "print all of it as OpenMetrics text, for monitoring" },
 
+	{ "protect", "VM", OPTION_PROTECT | OPTION_NO_WAIT | OPTION_SETTINGS | OPTION_CONFIG, true, command_protect,
+	  "make all that a VM on logical volumes needs to be replicated: stores, trackers, relationship; and begin" },
 	{ "create", "FILE", OPTION_NO_WAIT | OPTION_SETTINGS, false, command_create,
 	  "on the primary: make a relationship, and the peer's half of it" },
-	{ "initial", "VM", OPTION_NO_WAIT, false, run_initial,
+	{ "initial", "VM", OPTION_NO_WAIT, false, command_initial,
 	  "begin the initial replication: send what the peer's disks do not hold" },
 	{ "suspend", "VM", OPTION_NO_WAIT, false, run_suspend,
 	  "send, or receive, nothing until it is resumed" },
@@ -332,8 +334,19 @@ static const struct option_doc options[] = {
 	{ "--replace", NULL, OPTION_PAIR, MEMBER(replace),
 	  "host pair: in the place of the keys that the peer is known by" },
 	{ "--config", "FILE", OPTION_CONFIG, MEMBER(config),
-	  "host, send, receive, verify: the settings of failbackd, else those of this host" },
-	{ "--to", "ADDRESS", OPTION_TO, MEMBER(to), "send, verify: where the receiver listens" },
+	  "host, send, receive, verify, protect: the settings of failbackd, else those of this host" },
+	{ "--to", "ADDRESS", OPTION_TO | OPTION_PROTECT, MEMBER(to),
+	  "send, verify: where the receiver listens; protect: the host that becomes the replica" },
+	{ "--disk", "DISK", OPTION_PROTECT, MEMBER(disks),
+	  "protect: NAME=/dev/VG/LV, on the replica NAME=/dev/VG/LV:SIZE; once for each disk of the VM" },
+	{ "--vg", "VG", OPTION_PROTECT, MEMBER(vg), "protect: where stores are made; else beside their disks" },
+	{ "--peer-vg", "VG", OPTION_PROTECT, MEMBER(peer_vg),
+	  "protect: where the disks are on the other host; else in one of the same name" },
+	{ "--uuid", "UUID", OPTION_PROTECT, MEMBER(uuid), "protect: of the VM, as libvirt knows it; else a new one" },
+	{ "--replica", NULL, OPTION_PROTECT, MEMBER(replica),
+	  "protect: on the other host, make what the replica needs" },
+	{ "--dry-run", NULL, OPTION_PROTECT, MEMBER(dry_run), "protect: only say what would be done" },
+	{ "--table", "FILE", OPTION_PROTECT, MEMBER(table), "protect: of trackers, else /etc/failback/trackers" },
 	{ "--all", NULL, OPTION_SOURCE, MEMBER(all), "send: the whole disk" },
 	{ "--extents", "FILE", OPTION_TO, MEMBER(extents),
 	  "send, verify: lines \"OFFSET LENGTH\" in bytes, as of `cbtctl map --bytes` (- for standard input)" },

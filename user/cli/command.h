@@ -24,7 +24,10 @@ enum command_option {
 	OPTION_CONFIG = 1 << 10,
 	OPTION_HTTP = 1 << 11,
 	OPTION_PAIR = 1 << 12, /* --fingerprint, --replace */
+	OPTION_PROTECT = 1 << 13, /* --to, --disk, --vg, --peer-vg, --uuid, --replica, --dry-run, --table */
 };
+
+#define OPTION_DISKS_MAX 256
 
 struct options {
 	const char *bus_address;
@@ -43,6 +46,12 @@ struct options {
 	const char *journal;
 	const char *config;
 	const char *fingerprint;
+	const char *vg;
+	const char *peer_vg;
+	const char *uuid;
+	const char *table;
+	const char *disks[OPTION_DISKS_MAX]; /* --disk may be given more than once */
+	size_t nr_disks;
 	bool json;
 	bool no_wait;
 	bool force;
@@ -53,6 +62,8 @@ struct options {
 	bool compare;
 	bool http;
 	bool replace;
+	bool replica;
+	bool dry_run;
 };
 
 /** struct option_doc - how an option is written, whose it is, and which member it sets. */
@@ -91,6 +102,7 @@ int command_test(struct client *client, const struct options *o, struct failure 
 int command_ready(struct client *client, const struct options *o, struct failure *f);
 int command_plan(struct client *client, const struct options *o, struct failure *f);
 int command_create(struct client *client, const struct options *o, struct failure *f);
+int command_protect(struct client *client, const struct options *o, struct failure *f);
 int command_settings(struct client *client, const struct options *o, struct failure *f);
 int command_watch(struct client *client, const struct options *o, struct failure *f);
 int command_wait(struct client *client, const struct options *o, struct failure *f);
@@ -106,6 +118,14 @@ int command_host_init(struct client *client, const struct options *o, struct fai
 int command_host_show(struct client *client, const struct options *o, struct failure *f);
 int command_host_pair(struct client *client, const struct options *o, struct failure *f);
 int command_help(struct client *client, const struct options *o, struct failure *f);
+
+/**
+ * create_relationship - as `failback create` does, from the text of its file, and wait until it is there.
+ * command_initial - `failback initial`.
+ */
+int create_relationship(struct client *client, const struct options *o, const char *json, bool wait,
+			struct failure *f);
+int command_initial(struct client *client, const struct options *o, struct failure *f);
 
 /**
  * read_text_file - the whole of a file, "-" for standard input, as a string without NUL; at most

@@ -16,19 +16,24 @@ static int read_settings(const struct options *o, char **ret, struct failure *f)
 	return o->settings_file ? read_text_file(o->settings_file, SETTINGS_TEXT_MAX, ret, f) : 0;
 }
 
-int command_create(struct client *client, const struct options *o, struct failure *f)
+int create_relationship(struct client *client, const struct options *o, const char *json, bool wait,
+			struct failure *f)
 {
 	cleanup_free char *settings = NULL;
-	cleanup_free char *json = NULL;
 	char job[BUS_PATH_MAX];
-	int rc;
+	int rc = read_settings(o, &settings, f);
 
-	rc = read_text_file(o->operand, FILE_MAX_BYTES, &json, f);
-	if (!rc)
-		rc = read_settings(o, &settings, f);
 	if (!rc)
 		rc = client_create(client, json, settings ? settings : "", job, f);
-	return rc ? rc : follow_jobs(client, job, o->json, !o->no_wait, f);
+	return rc ? rc : follow_jobs(client, job, o->json, wait, f);
+}
+
+int command_create(struct client *client, const struct options *o, struct failure *f)
+{
+	cleanup_free char *json = NULL;
+	int rc = read_text_file(o->operand, FILE_MAX_BYTES, &json, f);
+
+	return rc ? rc : create_relationship(client, o, json, !o->no_wait, f);
 }
 
 int command_settings(struct client *client, const struct options *o, struct failure *f)

@@ -70,6 +70,15 @@ static const struct option_doc *option_find(const struct command *command, const
 	return NULL;
 }
 
+/* The only option that may be given more than once: the others are the last of theirs. */
+static int take_disk(struct options *o, const char *value)
+{
+	if (o->nr_disks == OPTION_DISKS_MAX)
+		return usage_error("a VM has at most %d disks", OPTION_DISKS_MAX);
+	o->disks[o->nr_disks++] = value;
+	return 0;
+}
+
 static int parse_option(const struct command *command, int argc, char **argv, int *i,
 			struct options *o)
 {
@@ -84,6 +93,8 @@ static int parse_option(const struct command *command, int argc, char **argv, in
 	}
 	if (++*i == argc)
 		return usage_error("%s needs a value", arg);
+	if (option->member == offsetof(struct options, disks))
+		return take_disk(o, argv[*i]);
 	*(const char **)((char *)o + option->member) = argv[*i];
 	return 0;
 }
