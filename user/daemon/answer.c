@@ -11,7 +11,7 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "daemon/create.h"
-#include "daemon/delta.h"
+#include "daemon/delta_end.h"
 #include "daemon/delta_receive.h"
 #include "daemon/job.h"
 #include "daemon/map_import.h"

@@ -10,7 +10,7 @@
 #include "base/macro.h"
 #include "daemon/calls.h"
 #include "daemon/claims.h"
-#include "daemon/delta.h"
+#include "daemon/delta_end.h"
 #include "daemon/delta_receive.h"
 #include "daemon/fence.h"
 #include "daemon/journals.h"

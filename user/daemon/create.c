@@ -13,7 +13,7 @@
 #include "base/log.h"
 #include "base/macro.h"
 #include "daemon/claims.h"
-#include "daemon/delta.h"
+#include "daemon/delta_end.h"
 #include "daemon/fence.h"
 #include "daemon/labels.h"
 #include "daemon/replica_paths.h"

@@ -18,7 +18,7 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "base/realtime.h"
-#include "daemon/delta.h"
+#include "daemon/delta_end.h"
 #include "daemon/delta_receive.h"
 #include "daemon/job.h"
 #include "daemon/journals.h"

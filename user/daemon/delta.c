@@ -12,7 +12,7 @@
  *
  * The peer is connected first, so that an unreachable one costs no epoch. The epoch is recorded
  * before it is frozen, and its acknowledgement before it is committed: whatever is interrupted,
- * delta_settle() knows which of the two ends is right.
+ * delta_settle() knows which of the two ends (delta_end.h) is right.
  *
  * An acknowledgement may be lost. From the moment the workers have the connection until one
  * arrives, the epoch is among `aborted`: epochs that the peer may hold although they were merged
@@ -37,10 +37,9 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "base/macro.h"
-#include "base/realtime.h"
 #include "base/text.h"
 #include "daemon/calls.h"
-#include "daemon/fence.h"
+#include "daemon/delta_end.h"
 #include "daemon/images.h"
 #include "daemon/join.h"
 #include "daemon/map_import.h"
@@ -99,121 +98,60 @@ static void delta_free_at(struct delta **at)
 	free(delta);
 }
 
-/* --- the epoch's end --- */
-
-static int end_epoch(const struct relationship_record *r, struct failure *f)
+/* Does each disk have room for an image? */
+static bool has_stores(const struct delta *delta)
 {
-	return r->epoch_durable ? trackers_commit(r, &r->epoch, f)
-				: trackers_abort(r, &r->epoch, f);
-}
-
-int delta_settle(struct vm *vm, struct failure *f)
-{
-	struct relationship_record next = vm->r;
-	int rc;
-
-	if (vm->r.mode != MODE_PRIMARY || uuid_is_nil(&vm->r.epoch))
-		return 0;
-	images_remove(&vm->r);
-	rc = end_epoch(&vm->r, f);
-	if (rc)
-		return rc;
-	/* Once: while something is compared no block is released, which a diff area may be too small for. */
-	vm_forget_guesses(vm);
-	if (next.epoch_durable) {
-		next.base = next.epoch;
-		next.nr_aborted = 0;
+	for (size_t i = 0; i < delta->vm->r.nr_disks; i++) {
+		if (!delta->infos[i].has_store)
+			return false;
 	}
-	next.epoch_durable = false;
-	memset(&next.epoch, 0, sizeof(next.epoch));
-	return vm_change(vm, &next, f);
+	return true;
 }
 
-/* Does the peer say no to this delta only, or will it to every one until someone acts? */
-static bool heals_by_itself(uint32_t code)
-{
-	switch (code) {
-	case CODE_FAILED:
-	case CODE_TIMEOUT:
-	case CODE_IN_USE:
-	case CODE_NOT_AVAILABLE:
-	case CODE_OUT_OF_MEMORY:
-		return true;
-	default:
-		return false;
-	}
-}
+/* --- the end --- */
 
-/* In these states nobody knows what the peer's disks hold, until all was sent. */
-static bool sends_all(const struct vm *vm)
-{
-	return vm->r.state == STATE_WAITING_INITIAL || vm->r.state == STATE_RESYNCHRONIZING;
-}
-
-/* @heals: another delta may do. @stale: only a resynchronisation will. */
-static void record_failure(struct vm *vm, const struct failure *why, bool heals, bool stale)
-{
-	enum relationship_event event = heals ? EVENT_DELTA_FAILED : EVENT_DELTA_REFUSED;
-	struct relationship_record next = vm->r;
-	struct failure store;
-
-	if (stale && !sends_all(vm))
-		event = EVENT_RESYNC_NEEDED;
-
-	next.health = heals ? HEALTH_WARNING : HEALTH_CRITICAL;
-	(void)snprintf(next.last_error, sizeof(next.last_error), "%s", why->text);
-	if (vm_apply_event(vm, event, &next, &store) || vm_change(vm, &next, &store))
-		log_error("VM %s: the failed delta cannot be recorded: %s", vm->r.name, store.text);
-}
-
-/* Why it failed, that nothing is lost by it, and how to go on: no delta replaces a compare. */
-static void tell_way_forward(const struct vm *vm, const struct failure *why, bool heals, bool stale,
-			     struct failure *ret)
-{
-	char way[128];
-
-	if (vm->is_split) {
-		*ret = *why; /* which says what to do */
-		return;
-	}
-	if (stale && vm->r.state != STATE_RESYNCHRONIZING)
-		(void)snprintf(way, sizeof(way), "`failback resync %.64s` compares the disks",
-			       vm->r.name);
-	else if (heals)
-		(void)snprintf(way, sizeof(way),
-			       "the next delta covers it; `failback resume %.64s` sends it",
-			       vm->r.name);
-	else
-		(void)snprintf(way, sizeof(way),
-			       "when that is mended, `failback resume %.64s` sends it",
-			       vm->r.name);
-	(void)failure_set(ret, (enum code)why->code, 0, "%.360s%s Nothing is lost: %s.", why->text,
-			  text_full_stop(why->text), way);
-}
-
-/* The end of every delta that did not arrive. Frees @delta. */
+/* Of every delta that did not arrive. Frees @delta. */
 static void give_up(struct delta *delta, const struct failure *why)
 {
 	_cleanup_(delta_free_at) struct delta *owned = delta;
-	struct vm *vm = delta->vm;
-	char broken[NL_REASON_LEN + 1];
-	struct failure settle;
-	struct failure cause;
-	struct failure full;
-	bool heals;
+	struct failure told;
 
-	/* A read of the image that fails says less than why it does. */
-	if (!uuid_is_nil(&vm->r.epoch) && trackers_broken(&vm->r, broken)) {
-		(void)failure_set(&cause, CODE_FAILED, -EIO, "The frozen epoch broke: %s.", broken);
-		why = &cause;
-		owned->stale = false;
-	}
-	if (delta_settle(vm, &settle))
-		log_error("VM %s: the epoch stays frozen for now: %s", vm->r.name, settle.text);
-	heals = owned->vm_runs || heals_by_itself(why->code);
-	tell_way_forward(vm, why, heals, owned->stale, &full);
-	record_failure(vm, &full, heals, owned->stale);
-	job_end(owned->job, &full);
+	delta_abort(owned->vm, why, owned->vm_runs, owned->stale, &told);
+	job_end(owned->job, &told);
+}
+
+static bool sent_live(const struct delta *delta)
+{
+	bool live = false;
+
+	for (size_t i = 0; i < delta->vm->r.nr_disks; i++)
+		live |= delta->all[i];
+	return live;
+}
+
+/* What a transfer of some size tells about the next one. */
+static void note_rate(struct delta *delta)
+{
+	uint64_t us = job_elapsed_us(delta->job);
+	uint64_t bytes = delta->job->progress.bytes_total;
+
+	if (bytes >= RATE_MIN_BYTES && us && !delta->compared)
+		delta->vm->bytes_per_second = bytes * 1000000 / us;
+}
+
+static void succeed(struct delta *delta)
+{
+	_cleanup_(delta_free_at) struct delta *owned = delta;
+	struct failure why;
+	int rc;
+
+	note_rate(delta);
+	rc = delta_commit(delta->vm, &why);
+	if (!rc && delta->job->r.type == JOB_PREPARE)
+		rc = delta_cede(delta->vm, delta->infos, &why);
+	else if (!rc && sent_live(delta) && has_stores(delta))
+		schedule_now(delta->vm); /* until then the peer cannot be failed over to */
+	job_end(owned->job, rc ? &why : NULL);
 }
 
 /* --- going on --- */
@@ -276,134 +214,6 @@ static void fail(struct delta *delta, const struct failure *why)
 		give_up(delta, why);
 	else if (pause_delta(delta, why, &failure))
 		give_up(delta, &failure);
-}
-
-/* --- its good end --- */
-
-/* vm_change(), and from now on @send is sent of each disk. */
-static int change_send(struct vm *vm, struct relationship_record *next, enum disk_send send,
-		       struct failure *f)
-{
-	int rc = vm_copy_disks(vm, &next->disks, f);
-
-	if (rc)
-		return rc;
-	for (size_t i = 0; i < next->nr_disks; i++)
-		next->disks[i].send = send;
-	rc = vm_change(vm, next, f);
-	if (rc)
-		free(next->disks);
-	return rc;
-}
-
-/* The peer has all of it on disk. */
-static int commit(struct delta *delta, struct failure *f)
-{
-	struct vm *vm = delta->vm;
-	struct relationship_record next = vm->r;
-	int rc;
-
-	next.epoch_durable = true;
-	rc = vm_change(vm, &next, f);
-	if (!rc)
-		rc = delta_settle(vm, f);
-	if (rc)
-		return rc;
-	next = vm->r;
-	next.health = HEALTH_OK;
-	next.last_error[0] = '\0';
-	next.last_replication_us = realtime_us();
-	rc = vm_apply_event(vm, EVENT_DELTA_SENT, &next, f);
-	return rc ? rc : change_send(vm, &next, SEND_USUAL, f);
-}
-
-/* The fence is up: has nothing been written since the delta, and may the VM go? */
-static int cede(struct delta *delta, struct failure *f)
-{
-	struct vm *vm = delta->vm;
-	struct swap_host host = vm_swap_host(vm);
-	struct relationship_record next = vm->r;
-	struct swap_host ceded;
-	int rc;
-
-	rc = trackers_get(&vm->r, delta->infos, f);
-	if (!rc)
-		rc = trackers_check(&vm->r, delta->infos, NULL, f);
-	if (rc)
-		return rc;
-	if (trackers_check_unwritten(&vm->r, NULL))
-		return failure_set(
-			f, CODE_IN_USE, -EBUSY,
-			"VM %.64s was written to while its last delta was sent; shut it down and "
-			"repeat.",
-			vm->r.name);
-	if (swap_order(&host, SWAP_CEDE, &ceded))
-		return failure_set(f, CODE_INVALID_STATE, -EBADE, "VM %.64s is no primary any more.",
-				   vm->r.name);
-	rc = vm_apply_event(vm, EVENT_PREPARED, &next, f);
-	if (rc)
-		return rc;
-	vm_put_swap(vm, &ceded, &next);
-	return vm_change_role(vm, &next, f);
-}
-
-/* After the last delta nothing may have been written, and nothing may write any more. */
-static int finish_prepare(struct delta *delta, struct failure *f)
-{
-	int rc = fence_raise(&delta->vm->r, f);
-
-	if (!rc)
-		rc = cede(delta, f);
-	if (rc)
-		vm_sync_fence(delta->vm);
-	return rc;
-}
-
-/* Does each disk have room for an image? */
-static bool has_stores(const struct delta *delta)
-{
-	for (size_t i = 0; i < delta->vm->r.nr_disks; i++) {
-		if (!delta->infos[i].has_store)
-			return false;
-	}
-	return true;
-}
-
-static bool sent_live(const struct delta *delta)
-{
-	bool live = false;
-
-	for (size_t i = 0; i < delta->vm->r.nr_disks; i++)
-		live |= delta->all[i];
-	return live;
-}
-
-/* What a transfer of some size tells about the next one. */
-static void note_rate(struct delta *delta)
-{
-	uint64_t us = job_elapsed_us(delta->job);
-	uint64_t bytes = delta->job->progress.bytes_total;
-
-	if (bytes >= RATE_MIN_BYTES && us && !delta->compared)
-		delta->vm->bytes_per_second = bytes * 1000000 / us;
-}
-
-static void succeed(struct delta *delta)
-{
-	_cleanup_(delta_free_at) struct delta *owned = delta;
-	struct failure why;
-	int rc;
-
-	note_rate(delta);
-
-	rc = commit(delta, &why);
-	if (rc)
-		record_failure(delta->vm, &why, heals_by_itself(why.code), false);
-	else if (delta->job->r.type == JOB_PREPARE)
-		rc = finish_prepare(delta, &why);
-	else if (sent_live(delta) && has_stores(delta))
-		schedule_now(delta->vm); /* until then the peer cannot be failed over to */
-	job_end(owned->job, rc ? &why : NULL);
 }
 
 /* --- the transfer --- */
@@ -825,7 +635,7 @@ static void choose_all(struct delta *delta, enum job_type type)
 		enum disk_send send = vm->r.disks[i].send;
 
 		delta->all[i] = begins_anew(type) || send == SEND_ALL ||
-				(sends_all(vm) && send == SEND_USUAL);
+				(vm_sends_all(vm) && send == SEND_USUAL);
 		delta->full &= delta->all[i];
 	}
 }
@@ -869,7 +679,7 @@ static int begin_sending_all(struct vm *vm, enum job_type type, struct failure *
 	if (!begins_anew(type))
 		return 0;
 	rc = vm_apply_event(vm, event_of_type(type), &next, f);
-	return rc ? rc : change_send(vm, &next, SEND_ALL, f);
+	return rc ? rc : vm_change_send(vm, &next, SEND_ALL, f);
 }
 
 struct job *delta_start(struct vm *vm, enum job_type type, struct failure *f)
@@ -893,9 +703,8 @@ struct job *delta_start(struct vm *vm, enum job_type type, struct failure *f)
 	delta->connections = vm->daemon->config.connections;
 	rc = check(delta, type, &why);
 	if (rc) {
-		/* No delta will do from here on, whoever asks for it. */
 		if (rc == -ENODATA)
-			record_failure(vm, &why, heals_by_itself(why.code), true);
+			delta_note_stale(vm, &why);
 		(void)failure_set(f, (enum code)why.code, -EINVAL, "%s", why.text);
 		return NULL;
 	}

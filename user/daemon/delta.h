@@ -15,10 +15,4 @@
  */
 struct job *delta_start(struct vm *vm, enum job_type type, struct failure *f);
 
-/**
- * delta_settle - end the epoch that a crash or a failed commit left behind: commit it if its
- * acknowledgement was recorded, else abort it. Does nothing when there is none.
- */
-int delta_settle(struct vm *vm, struct failure *f);
-
 #endif

@@ -256,6 +256,21 @@ int vm_copy_disks(const struct vm *vm, struct disk_record **ret, struct failure 
 	return 0;
 }
 
+int vm_change_send(struct vm *vm, struct relationship_record *next, enum disk_send send,
+		   struct failure *f)
+{
+	int rc = vm_copy_disks(vm, &next->disks, f);
+
+	if (rc)
+		return rc;
+	for (size_t i = 0; i < next->nr_disks; i++)
+		next->disks[i].send = send;
+	rc = vm_change(vm, next, f);
+	if (rc)
+		free(next->disks);
+	return rc;
+}
+
 unsigned int vm_health(const struct vm *vm)
 {
 	return vm->not_ready[0] ? max_of(vm->r.health, (unsigned int)HEALTH_WARNING) : vm->r.health;
@@ -269,6 +284,11 @@ const char *vm_last_error(const struct vm *vm)
 struct relationship_role vm_role(const struct vm *vm)
 {
 	return (struct relationship_role){ vm->r.mode, vm->r.state };
+}
+
+bool vm_sends_all(const struct vm *vm)
+{
+	return vm->r.state == STATE_WAITING_INITIAL || vm->r.state == STATE_RESYNCHRONIZING;
 }
 
 int vm_apply_event(const struct vm *vm, enum relationship_event event,

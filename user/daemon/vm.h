@@ -68,6 +68,10 @@ int vm_change(struct vm *vm, const struct relationship_record *next, struct fail
 /** vm_copy_disks - for a record in which the disks are to change; malloc()ed. */
 int vm_copy_disks(const struct vm *vm, struct disk_record **ret, struct failure *f);
 
+/** vm_change_send - vm_change(), and from now on @send is sent of each disk. */
+int vm_change_send(struct vm *vm, struct relationship_record *next, enum disk_send send,
+		   struct failure *f);
+
 /**
  * vm_apply_event - set @next's role to where @event leads; CODE_INVALID_STATE names the role and
  * the ones needed.
@@ -101,6 +105,9 @@ unsigned int vm_health(const struct vm *vm);
 const char *vm_last_error(const struct vm *vm);
 
 struct relationship_role vm_role(const struct vm *vm);
+
+/** vm_sends_all - in its state nobody knows what the peer's disks hold, until all was sent. */
+bool vm_sends_all(const struct vm *vm);
 
 /** vm_swap_host - the VM's relationship as daemon/role_swap.h sees it. */
 struct swap_host vm_swap_host(const struct vm *vm);
