@@ -28,6 +28,13 @@ both_replicate()
 	[ "$(role a 2>/dev/null), $(role b 2>/dev/null)" = "2 3, 1 3" ]
 }
 
+# comparison: of the delta: bytes of disk that were compared, of the hashes for that, and of data; "": none was
+comparison()
+{
+	on b failback jobs --json | jq -c 'select(.type == 105 and .result) |
+		.result | fromjson | [.bytes_compared, .bytes_hashes, .bytes_sent]'
+}
+
 up a
 up b
 relate
@@ -63,6 +70,7 @@ check "both replicate" wait_for 20 both_replicate
 check "the disks are identical" cmp "$a0" "$b0"
 sent=$(on b failback jobs --json | jq -s 'map(select(.type == 105))[0].bytes_total')
 check_equal "what either had written was sent, and nothing else" "$sent" $((200 * 4096))
+check_equal "... and nothing was compared" "$(comparison)" ""
 
 # The old primary's map after a crash: the whole first region, by guess.
 down
@@ -76,8 +84,8 @@ check_equal "what the old primary has by guess counts in the plan" "$(plan_of)" 
 	"[\"two-sided\",\"not-prepared\",$((1124 * 4096)),$((1024 * 4096))]"
 check "... it is reversed" on b failback reverse --consent "$(digest)" vm1
 check "... the disks are identical" wait_for 20 cmp -s "$a0" "$b0"
-sent=$(on b failback jobs --json | jq -s 'map(select(.type == 105))[0].bytes_sent')
-check_equal "... but only what differs was sent" "$sent" $((200 * 4096))
+check_equal "... hashes of what it has by guess were sent, and of that only what differs" "$(comparison)" \
+	"[$((1024 * 4096)),$((1024 * 16)),$((200 * 4096))]"
 
 # --- cuts: a repeated reverse completes it ---
 
@@ -142,6 +150,8 @@ check_compared()
 	check "the disks are identical" wait_for 60 cmp -s "$a0" "$b0"
 	check_equal "what differs was sent, and nothing else" \
 		"$(on b failback jobs --json | jq -s 'map(select(.type == 105).bytes_total) | max')" $((200 * 4096))
+	check_equal "... after a hash of each 4 KiB of the disk" "$(comparison)" \
+		"[$size,$(((size + 4095) / 4096 * 16)),$((200 * 4096))]"
 	down
 }
 restore failed-over

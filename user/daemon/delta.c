@@ -28,6 +28,7 @@
 #include "daemon/delta.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,6 +51,7 @@
 #include "daemon/transfer_plan.h"
 #include "daemon/vm_control.h"
 #include "daemon/worker.h"
+#include "lib/json.h"
 
 /* Less is over before it has its speed. */
 #define RATE_MIN_BYTES (UINT64_C(64) << 10)
@@ -244,6 +246,24 @@ static void on_progress(void *context, uint64_t bytes_done, uint64_t bytes_sent)
 	job_add_progress(delta->job, bytes_done, bytes_sent);
 }
 
+/* The result of the job, which the history does not keep. */
+static void on_compared(void *context, uint64_t bytes_compared, uint64_t bytes_hashes,
+			uint64_t bytes_sent)
+{
+	cleanup_json struct json_object *object = json_object_new_object();
+	struct delta *delta = context;
+
+	json_add_uint(object, "schema", 1);
+	json_add_uint(object, "bytes_compared", bytes_compared);
+	json_add_uint(object, "bytes_hashes", bytes_hashes);
+	json_add_uint(object, "bytes_sent", bytes_sent);
+	free(delta->job->result);
+	delta->job->result = json_text(object);
+	log_info("VM %s: %" PRIu64 " bytes were compared by %" PRIu64 " bytes of hashes, and %" PRIu64
+		 " bytes of data sent",
+		 delta->vm->r.name, bytes_compared, bytes_hashes, bytes_sent);
+}
+
 static void on_end(void *context, const struct failure *why)
 {
 	struct failure copy;
@@ -260,6 +280,7 @@ static const struct worker_events events = {
 	.compare = on_compare,
 	.begin = on_begin,
 	.progress = on_progress,
+	.compared = on_compared,
 	.end = on_end,
 };
 

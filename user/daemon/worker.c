@@ -81,6 +81,24 @@ static void take_applied(struct worker *w, struct json_object *object, struct fa
 	w->done = true;
 }
 
+static void take_done(struct worker *w, struct json_object *object, struct failure *f)
+{
+	uint64_t total = 0;
+	uint64_t sent = 0;
+	uint64_t compared = 0;
+	uint64_t hashes = 0;
+
+	if (json_get_uint("report", object, "bytes_total", true, INT64_MAX, &total, f) ||
+	    json_get_uint("report", object, "bytes_sent", true, INT64_MAX, &sent, f) ||
+	    json_get_uint("report", object, "bytes_compared", false, INT64_MAX, &compared, f) ||
+	    json_get_uint("report", object, "bytes_hashes", false, INT64_MAX, &hashes, f))
+		return;
+	w->events->progress(w->context, total, sent);
+	if (compared && w->events->compared)
+		w->events->compared(w->context, compared, hashes, sent);
+	w->done = true;
+}
+
 static void take_report(struct worker *w, struct json_object *object, struct failure *f)
 {
 	uint64_t first = 0;
@@ -103,11 +121,8 @@ static void take_report(struct worker *w, struct json_object *object, struct fai
 		w->events->durable(w->context);
 	} else if (strcmp(event, "done") == 0 && w->events->applied) {
 		take_applied(w, object, f);
-	} else if (strcmp(event, "done") == 0 &&
-		   !json_get_uint("report", object, "bytes_total", true, INT64_MAX, &first, f) &&
-		   !json_get_uint("report", object, "bytes_sent", true, INT64_MAX, &second, f)) {
-		w->events->progress(w->context, first, second);
-		w->done = true;
+	} else if (strcmp(event, "done") == 0) {
+		take_done(w, object, f);
 	} else if (strcmp(event, "failed") == 0) {
 		take_failure(w, object);
 	}

@@ -16,6 +16,9 @@ struct worker_events {
 	void (*compare)(void *context, uint64_t bytes_total);
 	void (*begin)(void *context, uint64_t bytes_total);
 	void (*progress)(void *context, uint64_t bytes_done, uint64_t bytes_sent);
+	/* With "done", where something was compared: of disk, of hashes on the wire, of data behind them. NULL as above */
+	void (*compared)(void *context, uint64_t bytes_compared, uint64_t bytes_hashes,
+			 uint64_t bytes_sent);
 	void (*durable)(void *context); /* receiving with a journal: acknowledged. NULL: not heeded */
 	void (*applied)(void *context, const struct uuid *epoch); /* of --apply; NULL as above */
 	/*
