@@ -203,8 +203,7 @@ cut_receiver()
 		up a
 		echo "$step $program" >"$TMPDIR/b.cut"
 		on a timeout 30 failback resume vm1 >/dev/null 2>&1 || true
-		if [ -e "$TMPDIR/b.cut" ]; then
-			rm "$TMPDIR/b.cut"
+		if rm "$TMPDIR/b.cut" 2>/dev/null; then
 			reached=0
 		fi
 		acknowledged=$([ "$(vm_property a Base)" = "$base" ] || echo ", acknowledged")

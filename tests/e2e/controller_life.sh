@@ -99,7 +99,15 @@ check_fails "no delta goes before the initial replication" 17 'Primary in state 
 echo '{"ReplicationInterval": 30}' >"$TMPDIR/interval.json"
 check "settings are changed" on a failback settings --settings "$TMPDIR/interval.json" vm1
 check_equal "and shown" "$(on a failback settings vm1 | jq .ReplicationInterval)" 30
-check "all of the disk is sent" on a failback initial vm1
+kill -STOP "${daemon_pid[b]}"
+check "it begins" on a failback initial vm1 --no-wait
+on a failback initial vm1 >"$TMPDIR/out" &
+follower=$!
+wait_for 60 test -s "$TMPDIR/out" # it has the job
+kill -CONT "${daemon_pid[b]}"
+rc=0
+wait $follower || rc=$?
+check_equal "who asks once more is told when all of the disk is sent" $rc 0
 check_equal "both replicate" "$(role a), $(role b)" "1 3, 2 3"
 check "and the disks are identical" wait_for 60 cmp -s "$a0" "$b0"
 same_disks()

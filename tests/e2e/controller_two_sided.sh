@@ -107,8 +107,7 @@ cut_everywhere()
 		echo $step >"$TMPDIR/$cut.cut"
 		on b timeout 30 failback reverse --consent "$consent" vm1 >"$TMPDIR/out" 2>&1 || true
 		wait_for 3 both_replicate || true
-		if [ -e "$TMPDIR/$cut.cut" ]; then
-			rm "$TMPDIR/$cut.cut"
+		if rm "$TMPDIR/$cut.cut" 2>/dev/null; then
 			reached=0
 		else
 			nr=$((nr + 1))

@@ -84,7 +84,7 @@ depends=$(dpkg-deb -f "$programs" Depends | tr ',' '\n' | sed -E 's/^ *([^ :(]+)
 check_equal "the package of every library is depended on" "$(comm -23 "$TMPDIR/libraries" <(echo "$depends"))" ""
 check "there are some" test "$(wc -l <"$TMPDIR/libraries")" -gt 10
 check_fails "libvirt is not, which is used where it is there" 1 '' grep -q libvirt <<<"$depends"
-check_equal "it is suggested" "$(dpkg-deb -f "$programs" Suggests)" libvirt0
+check_equal "it is suggested, and so is LVM" "$(dpkg-deb -f "$programs" Suggests)" "libvirt0, lvm2"
 check "and dmsetup, which the scripts call" grep -qx dmsetup <<<"$depends"
 check "failback-dkms brings dkms" grep -qw dkms <<<"$(dpkg-deb -f "$module" Depends)"
 

@@ -87,8 +87,9 @@ TEST(each_command_answers_its_own_question)
 	(void)strcpy(config.vm_stop, "/bin/x");
 	EXPECT_EQ(1U << VM_STOP, answers(&config));
 	(void)strcpy(config.vm_running, "/bin/y");
-	EXPECT_EQ(1U << VM_STOP | 1U << VM_RUNNING, answers(&config));
+	EXPECT_EQ(1U << VM_STOP | 1U << VM_RUNNING | 1U << VM_READY, answers(&config));
 	EXPECT_STREQ("/bin/y", vm_driver_of(&config)->command(&config, VM_RUNNING));
+	EXPECT_STREQ("/bin/y", vm_driver_of(&config)->command(&config, VM_READY));
 	(void)strcpy(config.vm_start, "/bin/z");
 	EXPECT_STREQ("/bin/z", vm_driver_of(&config)->command(&config, VM_START));
 }
@@ -99,7 +100,7 @@ TEST(libvirt_can_be_asked_everything)
 
 	config_init(&host_config_table, &config);
 	(void)strcpy(config.vm_driver, "libvirt");
-	EXPECT_EQ(7, answers(&config));
+	EXPECT_EQ(15, answers(&config));
 	EXPECT_STREQ("failback-libvirt stop", vm_driver_of(&config)->command(&config, VM_STOP));
 }
 

@@ -20,7 +20,8 @@ enum {
 	STATE_SUSPENDED = 7,
 };
 
-#define JOB_TYPE_SEND 105
+#define JOB_TYPE_SEND	      105
+#define JOB_TYPE_SEND_INITIAL 116
 
 /* The path of the job that runs on a VM, "" for none. @type: of such a job only; 0: of any. */
 static int find_running_job(struct client *client, const char *vm_path, uint16_t type,
@@ -122,9 +123,19 @@ static int act(struct client *client, const struct options *o, const char *metho
 	return ask_behind_delta(client, o, method, 0, f);
 }
 
+/* Repeated, for example after its caller was cut off: the one that is under way. */
 int command_initial(struct client *client, const struct options *o, struct failure *f)
 {
-	return act(client, o, "StartReplication", f);
+	char path[BUS_PATH_MAX];
+	char job[BUS_PATH_MAX];
+	int rc = client_find_vm(client, o->operand, path, f);
+
+	if (!rc)
+		rc = find_running_job(client, path, JOB_TYPE_SEND_INITIAL, job, f);
+	if (rc)
+		return rc;
+	return job[0] ? follow_jobs(client, job, o->json, !o->no_wait, f) :
+			act(client, o, "StartReplication", f);
 }
 
 static int run_resync(struct client *client, const struct options *o, struct failure *f)
