@@ -199,6 +199,22 @@ TEST_F(added, twice_it_stands_once)
 	EXPECT_STREQ("vm2-disk0 /dev/vg/vm2 /dev/vg/vm2-store\n", get_text(self->path));
 }
 
+TEST_F(added, to_what_is_no_text_nothing_is_added_and_nothing_is_lost)
+{
+	static const char table[] = "vm1 /dev/a -\n#\0\nvm3 /dev/c -\n";
+	FILE *file = fopen(self->path, "w");
+	char found[sizeof(table) + 1];
+
+	ASSERT_EQ(sizeof(table) - 1, fwrite(table, 1, sizeof(table) - 1, file));
+	(void)fclose(file);
+	EXPECT_GT(0, tracker_table_add(self->path, &new_line, &self->f));
+	EXPECT_EQ(CODE_INCORRECT_DATA_TYPE, self->f.code);
+	file = fopen(self->path, "r");
+	EXPECT_EQ(sizeof(table) - 1, fread(found, 1, sizeof(found), file));
+	EXPECT_EQ(0, memcmp(table, found, sizeof(table) - 1));
+	(void)fclose(file);
+}
+
 TEST_F(added, what_stands_there_otherwise_is_refused_and_nothing_changes)
 {
 	static const char *const others[] = {

@@ -36,6 +36,10 @@ int put_file_read(const char *path, char **ret, mode_t *ret_mode, struct failure
 	}
 	if (file && len < 0 && !feof(file))
 		return failure_set(f, CODE_FAILED, -EIO, "Cannot read %s.", path);
+	/* What follows would be lost with the next put_file(). */
+	if (len > 0 && !text[len - 1])
+		return failure_set(f, CODE_INCORRECT_DATA_TYPE, -EINVAL,
+				   "%s has a byte of 0, and is no text: put it right first.", path);
 	*ret = len > 0 ? steal_ptr(text) : strdup("");
 	*ret_mode = status.st_mode & 07777;
 	return *ret ? 0 : failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
