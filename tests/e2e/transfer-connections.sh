@@ -8,7 +8,7 @@
 . "$(dirname "$0")/transfer.bash"
 # shellcheck source=tests/e2e/hand.bash
 . "$(dirname "$0")/hand.bash"
-requires cmp
+requires cmp gcc
 
 MiB=$((1 << 20))
 size=$((16 * MiB))
@@ -118,6 +118,49 @@ check_failed "acknowledgement lost: the sender does not take it for done" send 1
 transfer "$TMPDIR/s" "$TMPDIR/journaled" --connections 2
 check_done "acknowledgement lost: the sender gets it the next time"
 check "and the disks are equal" cmp "$source" "$target"
+
+# --- one that ends while the disks are flushed: nothing more was to come over it ---
+
+# flush_library <what fdatasync() does with the disk>: $TMPDIR/flush.so
+flush_library()
+{
+	printf '%s\n' '#include <errno.h>' '#include <sys/stat.h>' '#include <unistd.h>' \
+		"static int flush_disk(int fd) { $1 }" 'int fdatasync(int fd) { struct stat st;' \
+		"return !fstat(fd, &st) && st.st_size == $size ? flush_disk(fd) : fsync(fd); }" >"$TMPDIR/flush.c"
+	gcc -shared -fPIC -o "$TMPDIR/flush.so" "$TMPDIR/flush.c"
+}
+
+# transfer_flushed_slowly <connection> <sender's plan> <receiver's plan>: that one of three ends during the flush
+transfer_flushed_slowly()
+{
+	local on=$1
+	shift
+
+	flush_library '(void)!write(2, "flushing\n", 9); sleep(1); return fsync(fd);'
+	: >"$TMPDIR/flushing"
+	RECORDER_PRELOAD=$TMPDIR/flush.so transfer "$@" --connections 3 --on "$on" --cut-when "$TMPDIR/flushing" \
+		2>"$TMPDIR/flushing"
+	check "the disk is flushed" grep -q flushing "$TMPDIR/flushing"
+}
+
+export FAILBACK_NO_IO_URING=1
+slowly=$(with "$TMPDIR/s" '.rate = 16777216') # the disk is faster: in the end all connections are received from
+for on in 1 2; do
+	for mode in direct journaled; do
+		fresh
+		transfer_flushed_slowly $on "$slowly" "$TMPDIR/$mode"
+		check_done "$mode: connection $on, which ends during the last flush, does no harm"
+		check "$mode: the disks are equal" cmp "$source" "$target"
+	done
+	fresh
+	flush_library 'errno = EIO; return -1;'
+	RECORDER_PRELOAD=$TMPDIR/flush.so transfer "$TMPDIR/s" "$TMPDIR/journaled"
+	check_failed "a delta stands whole in the journal" receive 10 '^32768 cannot flush disk disk0'
+	transfer_flushed_slowly $on "$(with "$TMPDIR/s" '.disks[0].source.compare = true')" "$TMPDIR/journaled"
+	check_done "connection $on, which ends while that is applied, does no harm"
+	check "the disks are equal" cmp "$source" "$target"
+done
+unset FAILBACK_NO_IO_URING
 
 # --- by hand ---
 

@@ -3,7 +3,7 @@
 """Connect a send and a receive worker, and harm them on request. For tests/e2e/transfer*.sh.
 
     transfer.py SENDER-PLAN RECEIVER-PLAN [--unix] [--flip BYTE] [--cut BYTE] [--stall BYTE]
-                [--lose-durable] [--cut-mark BYTE] [--kill send|receive|send-term|receive-term --at BYTE [--when FILE]]
+                [--lose-durable] [--cut-mark BYTE] [--cut-when FILE] [--kill send|receive|send-term|receive-term --at BYTE [--when FILE]]
                 [--connections NUMBER [--on CONNECTION] [--swap]]
 
 Runs both over loopback TCP, or a socket pair with --unix; over several with --connections, of which --on is harmed (0), or the last two
@@ -11,7 +11,7 @@ are swapped on one side (--swap). With --flip, --cut, --stall or --at a proxy st
 acts at that byte of what the sender sends: flips a bit, closes both connections, forwards nothing more, kills (with --when as soon as
 that file is there, and forwards nothing of the sender's until then); with
 --lose-durable it closes both instead of forwarding DURABLE, with --cut-mark when the receiver answers a MARK, and forwards no more
-than that many bytes until then. The receiver runs with LD_PRELOAD=$RECORDER_PRELOAD.
+than that many bytes until then; with --cut-when as soon as somebody has written to that file. The receiver runs with LD_PRELOAD=$RECORDER_PRELOAD.
 Prints one line a worker:
 
     send STATUS LAST-REPORT
@@ -50,6 +50,7 @@ class Proxy:
         self.peers = {sender: receiver, receiver: sender}
         self.sender, self.at, self.act = sender, at, act
         self.passed, self.stalled = 0, False
+        self.cut_when = None  # a file
         self.due = None  # asked again and again until it says that it is done; meanwhile the sender's stream stands
 
     def forward(self, source):
@@ -96,6 +97,8 @@ class Proxy:
                 break
             if self.due and self.due():
                 self.due = None
+            if self.cut_when and os.path.getsize(self.cut_when):
+                cut(self, None, 0)
             for source in select.select(sources, [], [], 0.1)[0]:
                 if not self.forward_safely(source):
                     sources.remove(source)
@@ -145,6 +148,7 @@ def main():
     parser.add_argument("--on", type=int, default=0)
     parser.add_argument("--swap", action="store_true")
     parser.add_argument("--lose-durable", action="store_true")
+    parser.add_argument("--cut-when", metavar="FILE")
     for name in ("flip", "cut", "cut-mark", "stall", "at"):
         parser.add_argument(f"--{name}", type=int)
     args = parser.parse_args()
@@ -168,11 +172,14 @@ def main():
             if getattr(args, name) is not None]
     if args.lose_durable:
         acts = [(None, lose)]
+    if args.cut_when:
+        acts = [(-1, cut)]
     pairs = [connection(args.unix) for _ in range(args.connections)]
     nears, fars = (list(side) for side in zip(*pairs))
     if acts:
         inner_near, inner_far = connection(args.unix)
         proxy = Proxy(fars[args.on], inner_near, *acts[0])
+        proxy.cut_when = args.cut_when
         fars[args.on] = inner_far
     if args.swap:
         fars[-2:] = fars[:-3:-1]

@@ -13,7 +13,7 @@
 
 /**
  * journal_apply - write the delta of the journal, which is COMPLETE, to the disks, flush them, and
- * mark the journal EMPTY.
+ * mark the journal EMPTY. Nothing else may be under way.
  *
  * Refused, with nothing written: a journal of other disks than the plan's; with @verify, one that
  * does not read back whole. A failure later leaves the journal COMPLETE and the disks between two

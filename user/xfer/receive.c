@@ -8,7 +8,9 @@
  * With several connections (a *lane* each) one slot receives on each of them, since a connection whose buffers
  * nobody empties stops; what has arrived is taken in its turn (lib/stripe.h), and so is the end of a
  * connection: what comes before it may be the peer's own word about it. A lane has at most one slot and there
- * are more slots than lanes: the one whose turn it is gets its slot in the end.
+ * are more slots than lanes: the one whose turn it is gets its slot in the end. Until READY nothing comes but
+ * over the first, and after END nothing at all: then no other lane receives, and what waits for a disk in a loop of
+ * its own (xfer/apply.h, writer_flush()) meets no operations but its own.
  *
  * Direct mode writes what arrives, checked, in place. After END: wait for all writes, flush every
  * disk, say DURABLE.
@@ -71,6 +73,7 @@ struct receiver {
 	struct receive_session session;
 	struct lane lanes[CBT_WIRE_CONNECTIONS_MAX];
 	struct stripe stripe; /* whose turn it is */
+	unsigned int nr_receiving; /* lanes, from that on */
 	struct unpack *unpack;
 	struct writer writer;
 	struct hash_target *hash_target; /* NULL: nothing was compared */
@@ -102,7 +105,7 @@ static struct slot *free_slot(const struct receiver *r)
 /* Every lane that has none gets a slot, as long as there are any; the one whose turn it is, first. */
 static void receive_next(struct receiver *r)
 {
-	for (unsigned int i = 0; !r->ended && i < r->stripe.nr; i++) {
+	for (unsigned int i = 0; !r->ended && i < r->nr_receiving; i++) {
 		struct lane *lane = &r->lanes[(r->stripe.turn + i) % r->stripe.nr];
 		struct slot *slot = lane->slot ? NULL : free_slot(r);
 
@@ -314,6 +317,7 @@ static int begin_arrived(struct receiver *r, struct failure *f)
 	report_compared(&r->t->report, r->session.bytes_compared, r->bytes_hashes);
 	report_begin(&r->t->report, r->session.bytes_total);
 	r->bytes_done = ready.mark.bytes;
+	r->nr_receiving = r->stripe.nr;
 	return transfer_say(r->t, CBT_WIRE_READY, body,
 			       receive_session_ready(&r->session, &ready, body), f);
 }
@@ -474,6 +478,8 @@ static int converse(struct receiver *r, struct failure *f)
 	receive_next(r);
 	while (!rc && (!r->ended || r->nr_busy || r->flushing))
 		rc = step(r, r->flushing ? FLUSH_TIMEOUT_MS : r->t->idle_timeout_ms, f);
+	if (!rc && r->stripe.nr > 1)
+		transfer_quiet(r->t); /* on the other lanes, what will not come is waited for */
 	if (!rc && !r->t->plan->verify)
 		rc = r->t->journal ? complete_journal(r, f) : writer_flush(&r->writer, f);
 	if (rc)
@@ -515,6 +521,7 @@ static int slots_init(struct receiver *r, struct failure *f)
 static int lanes_init(struct receiver *r, struct failure *f)
 {
 	r->stripe = r->t->stripe;
+	r->nr_receiving = 1;
 	for (unsigned int i = 0; i < r->stripe.nr; i++) {
 		struct lane *lane = &r->lanes[i];
 
@@ -549,9 +556,6 @@ static int receive_delta(struct transfer *t, struct failure *f)
 		ring_drain(t->ring); /* before the slots go */
 		return rc;
 	}
-	/* On the other lanes, what will not come is waited for. */
-	if (t->nr_connections > 1)
-		transfer_quiet(t);
 	if (t->journal)
 		report_durable(&t->report);
 	report_compared(&t->report, r->session.bytes_compared, r->bytes_hashes);
