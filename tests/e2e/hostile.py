@@ -6,7 +6,7 @@
     hostile.py slow ADDRESS PORT NUMBER      connections that say a byte and wait, until stdin ends
     hostile.py deaf ADDRESS PORT NUMBER      connections that ask and never read, until stdin ends
     hostile.py call ADDRESS PORT TEXT        one proper CALL; prints the text of the REPLY
-    hostile.py worker PROGRAM PLAN SECONDS   random and damaged deltas to a receive worker
+    hostile.py worker PROGRAM SECONDS PLAN... random and damaged deltas to a receive worker, over several connections
     hostile.py bus ADDRESS SECONDS           random and damaged calls of every method, as they come
     hostile.py refusals ADDRESS NUMBER       that many calls that are refused, one after the other
     hostile.py vanish ADDRESS NUMBER         that many calls at once by a caller that does not wait
@@ -22,6 +22,7 @@ import socket
 import struct
 import subprocess
 import sys
+import threading
 import time
 
 xxhash = ctypes.CDLL("libxxhash.so.0")
@@ -228,10 +229,11 @@ def some_frame(total):
 
 
 def some_delta(plan):
+    """Its records, each as (type, bytes)."""
     body = some_begin(plan)
-    stream, data = record(BEGIN, damage(body) if dice.random() < 0.1 else body), [DATA, ZERO, DISCARD] * 4
+    records, data = [(BEGIN, record(BEGIN, damage(body) if dice.random() < 0.1 else body))], [DATA, ZERO, DISCARD] * 4
     if dice.random() < 0.3:
-        stream, data = record(COMPARE, some_comparison(plan)), [HASH] * 12 + [BEGIN] * 4
+        records, data = [(COMPARE, record(COMPARE, some_comparison(plan)))], [HASH] * 12 + [BEGIN] * 4
     for sequence in range(1, dice.randrange(2, 8)):
         kind = dice.choice(data + [END, DURABLE, READY, BEGIN, FAILED, CALL, MARK, COMPARE, HASH, DIFFER])
         nr = dice.choice([1, 1, 2, 3, 1024])
@@ -262,30 +264,53 @@ def some_delta(plan):
             body = some_begin(plan)
         part = record(kind, body, sequence, extents if kind in (DATA, ZERO, DISCARD, HASH) else (),
                       dice.choice([0, 0, 0, 1, 255, 65535]) if kind in (DATA, ZERO, DISCARD, HASH) else 0, flags)
-        stream += damage(part) if dice.random() < 0.15 else part
-    return stream
+        records.append((kind, damage(part) if dice.random() < 0.15 else part))
+    return records
 
 
-def worker(program, path, seconds):
+def spread(records, nr):
+    """What goes over each of @nr connections: by the rule of uapi/cbt-wire.h, or nearly."""
+    streams, turn = [b""] * nr, 0
+    for kind, part in records:
+        streams[turn if dice.random() < 0.9 else dice.randrange(nr)] += part
+        turn = (turn + (kind == DATA)) % nr
+    if dice.random() < 0.3:
+        streams[dice.randrange(nr)] += dice.choice([dice.randbytes(dice.randrange(80)), records[-1][1]])
+    return streams
+
+
+def say_and_leave(s, data):
+    try:
+        s.sendall(data)
+        s.shutdown(socket.SHUT_WR)
+    except OSError:
+        pass
+
+
+def worker(program, seconds, *paths):
     # its system calls are filtered, those too with which a sanitizer looks for leaks
     environment = dict(os.environ, ASAN_OPTIONS="detect_leaks=0")
     end, done = time.monotonic() + float(seconds), 0
-    with open(path, encoding="utf-8") as text:
-        plan = json.load(text)
     while time.monotonic() < end:
-        near, far = socket.socketpair()
+        path = dice.choice(paths)
+        with open(path, encoding="utf-8") as text:
+            plan = json.load(text)
+        nears, fars = zip(*(socket.socketpair() for _ in range(dice.choice([1, 1, 2, 3, 8]))))
+        fds = [far.fileno() for far in fars]
         with open(path, "rb") as text:
-            child = subprocess.Popen([program, "--connection", str(far.fileno())], stdin=text, env=environment,
-                                     stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                     pass_fds=[far.fileno()])
-        far.close()
-        try:
-            near.sendall(some_delta(plan))
-            near.shutdown(socket.SHUT_WR)
-        except OSError:
-            pass
+            child = subprocess.Popen([program] + [f"--connection={fd}" for fd in fds], stdin=text, env=environment,
+                                     stdout=subprocess.PIPE, stderr=subprocess.PIPE, pass_fds=fds)
+        for far in fars:
+            far.close()
+        threads = [threading.Thread(target=say_and_leave, args=pair)
+                   for pair in zip(nears, spread(some_delta(plan), len(nears)))]
+        for thread in threads:
+            thread.start()
         out, errors = child.communicate(timeout=60)
-        near.close()
+        for thread in threads:
+            thread.join()
+        for near in nears:
+            near.close()
         done += 1
         last = json.loads(out.splitlines()[-1]) if out.strip() else {}
         if last.get("event") != "failed" or b"\x1b" in out + errors or not 10 <= child.returncode <= 21 \

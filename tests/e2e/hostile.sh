@@ -113,8 +113,9 @@ truncate -s 16M "$TMPDIR/disk"
 jq -n --arg path "$TMPDIR/disk" '{version: 1, base: null, vm: "11111111-2222-4333-8444-555555555555",
 	epoch: "22222222-2222-4333-8444-555555555555",
 	disks: [{name: "disk0", size: 16777216, path: $path}]}' >"$TMPDIR/plan"
+jq --arg path "$TMPDIR/journal" '.journal = {path: $path, mark_interval: 65536}' "$TMPDIR/plan" >"$TMPDIR/journaled"
 check "random and damaged deltas fail with a sentence" "$hostile" worker "$top/build/san/bin/failback-receive" \
-	"$TMPDIR/plan" "$seconds"
+	"$seconds" "$TMPDIR/plan" "$TMPDIR/journaled"
 
 # --- the state directory ---
 

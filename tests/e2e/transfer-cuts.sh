@@ -23,6 +23,16 @@ else
 fi
 diag <"$TMPDIR/out"
 
+# A few with sanitizers; what filters the receiver's system calls denies those that look for leaks.
+rounds=$(required 15 500)
+if PATH="$top/build/san/bin:$PATH" ASAN_OPTIONS=detect_leaks=0:abort_on_error=1 UBSAN_OPTIONS=abort_on_error=1 \
+	"$top/tests/e2e/transfer_cuts.py" kill --seed "$((seed + 1))" --rounds "$rounds" "$TMPDIR/kill" >"$TMPDIR/out" 2>&1; then
+	ok "so do $rounds with sanitizers"
+else
+	not_ok "so do $rounds with sanitizers"
+fi
+diag <"$TMPDIR/out"
+
 # --- the power of the replica's host, whose disks record everything in one order ---
 
 cuts=$(required 150 5000)

@@ -32,7 +32,7 @@ for worker in send receive; do
 	cat >"$TMPDIR/bin/failback-$worker" <<-SH
 		#!/bin/bash
 		rc=0
-		"$top/build/bin/failback-$worker" --connection 3 --report 20 20>"$TMPDIR/report.$worker" || rc=\$?
+		"$top/build/bin/failback-$worker" "\${@:3}" --report 20 20>"$TMPDIR/report.$worker" || rc=\$?
 		tee -a "$TMPDIR/reports" <"$TMPDIR/report.$worker" >&4
 		exit \$rc
 	SH
@@ -73,6 +73,21 @@ check "the log says so" grep -q 'made with tls: kernel' "$TMPDIR/b.log"
 check_equal "so does test-connection" "$(on b failback test-connection vm1 --json | jq -r .protection)" "tls: kernel"
 check_equal "both workers went on with io_uring" \
 	"$(jq -rs '[.[] | select(.event == "done") | .engine] | unique | join(",")' "$TMPDIR/reports")" io_uring
+
+# --- over several connections, whose records the kernel makes too ---
+
+stop_daemon b
+start_daemon b --libexec-dir "$TMPDIR/bin" --receive-mode direct --connections 4
+: >"$TMPDIR/reports"
+overwrite 11 20
+before=$(($(counted TlsTxSw) + $(counted TlsRxSw)))
+check "a delta goes over four of them" on b failback resume vm1
+check "and arrives" same_disks
+after=$(($(counted TlsTxSw) + $(counted TlsRxSw)))
+check "the kernel made the records of all of them ($((after - before)))" [ $((after - before)) -ge 16 ]
+check_equal "none of those was wrong" "$(counted TlsDecryptError)" 0
+check_equal "both workers went on with io_uring over them" \
+	"$(jq -rs '[.[] | select(.event == "done") | .engine] | join(",")' "$TMPDIR/reports")" io_uring,io_uring
 
 stop_daemon a
 start_daemon a --libexec-dir "$TMPDIR/bin" --receive-mode direct --tls-kernel 0
