@@ -8,6 +8,7 @@
 # e2e: timeout=900 long=1800
 . "$(dirname "$0")/../lib.sh"
 . "$top/tests/powercut/powercut.bash"
+. "$top/tests/powercut/hosts.bash"
 requires nbdkit qemu-system-x86_64 sqlite3 debugfs jq
 
 seed=$(new_seed)
@@ -15,89 +16,6 @@ diag "seed=$seed"
 kernel=6.1
 : "${root:=kept}" # lost: the old primary comes back with its disk and its store only
 deltas=$(required 3 20)
-base_port=$((10000 + RANDOM % 9000))
-declare -A port=([a]=$base_port [b]=$((base_port + 1))) server=() guest=()
-
-# --- machines ---
-
-# boot <host> <directory of contents, empty: new disks>: its power is there until power_cut
-boot()
-{
-	local host=$1 contents=$2 dir=$TMPDIR/$1 disk disks=()
-	local -A size=([root]=256M [origin]=192M [store]=128M)
-
-	rm -rf "$dir"
-	mkdir "$dir"
-	for disk in origin store root; do
-		[ $disk/$root != root/lost ] || contents=
-		disks+=("$disk:${size[$disk]}${contents:+:$contents/$disk}")
-	done
-	powercut_start "$dir" "${disks[@]}"
-	server[$host]=$powercut_server
-	powercut_server=
-	mkdir "$dir/share"
-	"$top/scripts/vm" --kernel $kernel --timeout 1700 --share "$dir/share" --net "host:${port[$host]}" \
-		"${powercut_vm[@]:2}" -- "$top/tests/powercut/guest-host.sh" "$dir/share" "${port[$host]}" \
-		>"$dir/console" 2>&1 </dev/null &
-	guest[$host]=$!
-}
-
-is_up() { [ -e "$TMPDIR/$1/share/up" ] || ! kill -0 "${guest[$1]}" 2>/dev/null; }
-booted()
-{
-	wait_for 120 is_up "$1" && [ -e "$TMPDIR/$1/share/up" ] || bail "host $1 is not up: $(<"$TMPDIR/$1/console")"
-}
-
-# at <host> <command>: there; prints what it prints
-at()
-{
-	local share=$TMPDIR/$1/share
-	shift
-	rm -f "$share/done"
-	echo "$*" >"$share/do.new"
-	mv "$share/do.new" "$share/do"
-	wait_for 240 test -e "$share/done" || { echo "no answer within 240 s"; return 124; }
-	cat "$share/out"
-	return "$(<"$share/done")"
-}
-
-# halted <host>: it goes by itself, and scripts/vm says whether all was well
-halted()
-{
-	local rc=0
-
-	: >"$TMPDIR/$1/share/halt"
-	wait "${guest[$1]}" || rc=$?
-	guest[$1]=
-	[ $rc = 0 ] || cat "$TMPDIR/$1/console"
-	return $rc
-}
-
-# power_cut <host> <directory>: leaves there what its disks hold then
-power_cut()
-{
-	kill -KILL "${server[$1]}"
-	wait "${server[$1]}" 2>/dev/null || true
-	switch_off "$1"
-	"$top/build/tests/powercut/powercut" cut --end --seed "$seed" "$TMPDIR/$1/log" "$2"
-}
-
-switch_off()
-{
-	if [ -n "${guest[$1]:-}" ]; then
-		kill -TERM "${guest[$1]}" 2>/dev/null || true
-		wait "${guest[$1]}" 2>/dev/null || true
-		guest[$1]=
-	fi
-	[ -z "${server[$1]:-}" ] || kill -KILL "${server[$1]}" 2>/dev/null || true
-}
-cleanup_fn eval 'switch_off a; switch_off b'
-
-# keep <host> <name>: what its disk holds now, as base.<name> beside what it holds after a power cut
-keep() { at "$1" "powercut_mark base $2 origin"; }
-
-# devices <host>: the names of those that are the VM's
-devices() { at "$1" dmsetup ls | sed -n 's/^\(vm1[^\t]*\).*/\1/p'; }
 
 # --- what a replica holds ---
 
@@ -117,9 +35,6 @@ rows_of()
 	sqlite3 "$copy/db" 'SELECT count(*) FROM log;'
 }
 
-rows() { cat "$TMPDIR/$1/share/rows"; }
-writes() { [ "$(rows "$1")" -ge "$2" ]; }
-
 # send_deltas <host> <other> <name> <array>: while the VM writes; keeps what the other one holds after
 # each, and in the array how many rows were durable before it
 send_deltas()
@@ -136,29 +51,9 @@ send_deltas()
 	ok "$deltas deltas are sent while the VM writes on $1"
 }
 
-# --- two hosts ---
-
-boot a ""
-boot b ""
-booted a
-booted b
-fingerprint_a=$(at a "make_disk vm; install")
-fingerprint_b=$(at b "make_disk; install")
-for host in a b; do
-	at $host start >"$TMPDIR/out" || bail "$host does not start: $(<"$TMPDIR/out")"
-done
-check "a lets b in" at a "failback host pair 10.0.2.2:${port[b]} --fingerprint $fingerprint_b"
-check "b lets a in" at b "failback host pair 10.0.2.2:${port[a]} --fingerprint $fingerprint_a"
-jq -n --arg peer "10.0.2.2:${port[b]}" '{name: "vm1", peer: $peer,
-	disks: [{name: "disk0", path: "/dev/nbd0", tracker: "vm1-disk0", peer_tracker: "vm1-disk0"}]}' >"$TMPDIR/a/share/create"
-check "a relationship is created" at a "failback create $TMPDIR/a/share/create"
-check "the VM is sent" at a "failback initial vm1"
-
-check_equal "the VM's device is there on its primary only" "$(devices a), $(devices b)" \
-	"vm1-disk0, vm1-disk0.replica"
-
 # --- deltas while the VM writes ---
 
+hosts_pair
 at a start_vm >/dev/null
 send_deltas a b delta durable
 check "the VM could fail over, and come home" at a "failback ready vm1"

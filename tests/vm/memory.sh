@@ -36,11 +36,14 @@ fio --name=w --filename=/dev/mapper/data --direct=1 --ioengine=io_uring --iodept
 	--bs=4k --size=12m --verify=crc32c --verify_fatal=1 >"$TMPDIR/fio" 2>&1 &
 fio=$!
 
-swapped() { [ "$(awk '$1 == "pswpout" { print $2 }' /proc/vmstat)" -gt "$1" ]; }
+# pages that the tracker was given; not every kernel counts those that it swaps
+written=/sys/dev/block/$(dmsetup info -c --noheadings -o major,minor --separator : swap)/stat
+pages_out() { awk '{ print int($7 / 8) }' "$written"; }
+swapped() { [ "$(pages_out)" -gt "$1" ]; }
 epochs=0
 while kill -0 $hog 2>/dev/null; do
 	epoch=$(cbtctl freeze swap data)
-	before=$(awk '$1 == "pswpout" { print $2 }' /proc/vmstat)
+	before=$(pages_out)
 	wait_for 30 eval "swapped $((before + 1000)) || ! kill -0 $hog 2>/dev/null" || true
 	cbtctl abort --epoch "$epoch" swap data >/dev/null
 	epochs=$((epochs + 1))

@@ -139,7 +139,12 @@ write_block 3000 # what was dirty before may be in a checkpoint already
 dmsetup remove --retry t
 set_store
 attach
-check_equal "a stop whose checkpoint fails begins a generation" "$(field generation) $(field base)" "2 null"
+if [ $slow = 1 ] || [ "$(field generation)" != 1 ]; then
+	check_equal "a stop whose checkpoint fails begins a generation" "$(field generation) $(field base)" "2 null"
+else # its time was over before it failed
+	check_equal "a stop whose checkpoint does not end is as a crash, which loses nothing" \
+		"$(cbtctl map t | paste -sd' ')" "7 1 3000 1"
+fi
 dmsetup remove --retry t
 new_tracker
 set_store super error
