@@ -57,12 +57,14 @@ static void index_erase(struct cow_epoch *e)
 	unsigned long block, nr = 0;
 	void *entry;
 
-	/* Not xa_destroy(): that keeps interrupts off for all of it. */
+	/* Not xa_destroy() alone: that keeps interrupts off for all of it. */
 	xa_for_each(&e->index, block, entry) {
 		xa_erase_irq(&e->index, block);
 		if (++nr % ERASE_BATCH == 0)
 			cond_resched();
 	}
+	/* Nodes without an entry, which are left where there was no memory for the ones below them. */
+	xa_destroy(&e->index);
 }
 
 static void epoch_free(struct cow_epoch *e)
