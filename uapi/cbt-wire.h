@@ -59,8 +59,8 @@
  * of their sequence numbers, and are dealt out: all up to the first DATA go over connection 0, and
  * after each DATA the next connection is used, after the last one the first. (Not after each record: a
  * ZERO between every two DATA would leave half of the connections without any.) So both sides know the
- * connection of each record, and nothing says it. One that ends before the next
- * record that is to come over it, ends the delta.
+ * connection of each record, and nothing says it. A connection that ends before the next record that is to come
+ * over it ends the delta.
  *
  * A sender goes through disks and offsets in ascending order, from MARK to MARK: what a mark names
  * as passed is the whole delta below that place. So a mark is also a place to go on from: after a

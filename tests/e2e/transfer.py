@@ -98,6 +98,7 @@ class Proxy:
             if self.due and self.due():
                 self.due = None
             if self.cut_when and os.path.getsize(self.cut_when):
+                self.cut_when = None
                 cut(self, None, 0)
             for source in select.select(sources, [], [], 0.1)[0]:
                 if not self.forward_safely(source):
