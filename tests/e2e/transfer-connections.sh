@@ -247,6 +247,8 @@ check_fails "a receiver that knows of one connection only is told from others" 1
 end_receive
 start_receive "$target"
 kill $old_pid
+wait $old_pid || true
+: >"$TMPDIR/old"
 "$top/tests/e2e/join.py" old "$old" "$at" >"$TMPDIR/old" 2>&1 &
 old_pid=$!
 cleanup_fn eval "kill $old_pid 2>/dev/null || true"
