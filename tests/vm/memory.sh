@@ -42,7 +42,8 @@ pages_out() { awk '{ print int($7 / 8) }' "$written"; }
 swapped() { [ "$(pages_out)" -gt "$1" ]; }
 epochs=0
 while kill -0 $hog 2>/dev/null; do
-	epoch=$(cbtctl freeze swap data)
+	# writes that wait for memory may be in flight for longer than a freeze waits for them
+	epoch=$(cbtctl freeze swap data) || { [ $? = 14 ] && continue; }
 	before=$(pages_out)
 	wait_for 30 eval "swapped $((before + 1000)) || ! kill -0 $hog 2>/dev/null" || true
 	cbtctl abort --epoch "$epoch" swap data >/dev/null
