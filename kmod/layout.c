@@ -212,14 +212,16 @@ static void super_read(struct cbt_super *s, const struct cbt_disk_super *d)
 	memcpy(s->label, d->label, sizeof(s->label));
 }
 
-/* Numbers far from wrapping, and an order that only a bug or a forger breaks. */
+/* Epochs, generations and sequences stay below it, far from wrapping: what does not is forged. */
+#define NUMBER_LIMIT (1ULL << 62)
+
+/* And an order that only a bug or a forger breaks. */
 static bool super_is_coherent(const struct cbt_super *s)
 {
-	u64 limit = 1ULL << 62;
-
 	return s->epoch && s->id.lineage && s->id.lineage <= s->generation &&
-	       s->generation < limit && s->epoch < limit && s->sequence < limit &&
-	       s->log_sequence < limit && s->committed < s->epoch && s->frozen_epoch < s->epoch &&
+	       s->generation < NUMBER_LIMIT && s->epoch < NUMBER_LIMIT &&
+	       s->sequence < NUMBER_LIMIT && s->log_sequence < NUMBER_LIMIT &&
+	       s->committed < s->epoch && s->frozen_epoch < s->epoch &&
 	       (!s->frozen_epoch || s->frozen_epoch > s->committed);
 }
 
@@ -298,14 +300,15 @@ bool cbt_log_is_live(const struct cbt_disk_log *log, const struct cbt_super *sup
 		     u32 position)
 {
 	u64 sequence = le64_to_cpu(log->sequence);
+	u64 epoch = le64_to_cpu(log->epoch);
 	u32 nr_records = le32_to_cpu(log->nr_records);
 
 	return le32_to_cpu(log->magic) == CBT_DISK_LOG_MAGIC &&
 	       le32_to_cpu(log->crc) == BLOCK_CRC(log) &&
 	       !memcmp(log->uuid, super->id.uuid, 16) &&
 	       le64_to_cpu(log->lineage) == super->id.lineage &&
-	       sequence >= super->log_sequence && sequence % 2 == half &&
-	       le64_to_cpu(log->epoch) > super->committed &&
+	       sequence >= super->log_sequence && sequence < NUMBER_LIMIT && sequence % 2 == half &&
+	       epoch > super->committed && epoch < NUMBER_LIMIT &&
 	       le32_to_cpu(log->position) == position && nr_records <= CBT_DISK_RECORDS;
 }
 
@@ -348,7 +351,7 @@ enum cbt_bits_state cbt_bits_state(const struct cbt_disk_bits *block, u32 magic,
 	if (memcmp(block->uuid, super->id.uuid, 16) ||
 	    le64_to_cpu(block->lineage) != super->id.lineage)
 		return CBT_BITS_CLEAN;
-	if (le64_to_cpu(block->number) != number)
+	if (le64_to_cpu(block->number) != number || le64_to_cpu(block->tag) >= NUMBER_LIMIT)
 		return CBT_BITS_DAMAGED;
 	/* An index block names pages of many epochs: whether they are live stands in them. */
 	return is_index || le64_to_cpu(block->tag) > super->committed ? CBT_BITS_LIVE
@@ -414,6 +417,13 @@ static void recover_suspect(struct cbt_recovery *r, u64 start, u64 nr)
 	cbt_spares_drop(&spares);
 }
 
+/* Its pages do not say all that the map does, which is a permission to write. */
+static void leaf_is_stale(struct cbt_recovery *r, u64 leaf)
+{
+	if (r->leaves_stale && leaf < r->dirty->nr_leaves)
+		__set_bit(leaf, r->leaves_stale);
+}
+
 static void recover_record(struct cbt_recovery *r, const struct cbt_disk_record *record)
 {
 	u64 start = le64_to_cpu(record->start);
@@ -430,8 +440,8 @@ static void recover_record(struct cbt_recovery *r, const struct cbt_disk_record 
 	if (le64_to_cpu(record->nr) & CBT_DISK_REGION)
 		recover_suspect(r, start, nr);
 	end = (start + nr - 1) >> CBT_LEAF_SHIFT;
-	for (leaf = start >> CBT_LEAF_SHIFT; r->leaves_stale && leaf <= end; leaf++)
-		__set_bit(leaf, r->leaves_stale);
+	for (leaf = start >> CBT_LEAF_SHIFT; leaf <= end; leaf++)
+		leaf_is_stale(r, leaf);
 }
 
 static void recover_log_block(struct cbt_recovery *r, const struct cbt_disk_log *log, u32 half,
@@ -494,14 +504,14 @@ static void recover_page(struct cbt_recovery *r, const struct cbt_disk_bits *pag
 		r->nr_damaged++;
 		recover_dirty(r, start, CBT_DISK_BITS);
 		recover_suspect(r, start, CBT_DISK_BITS);
-		if (r->leaves_stale && leaf < r->dirty->nr_leaves)
-			__set_bit(leaf, r->leaves_stale);
+		leaf_is_stale(r, leaf);
 		return;
 	case CBT_BITS_LIVE:
 		break;
 	}
 	r->epoch = max(r->epoch, (u64)le64_to_cpu(page->tag));
-	cbt_map_load(r->dirty, start, page->bits, CBT_DISK_BITS);
+	if (!cbt_map_load(r->dirty, start, page->bits, CBT_DISK_BITS))
+		leaf_is_stale(r, leaf);
 	recover_page_suspect(r, page, number);
 }
 

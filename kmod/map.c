@@ -238,7 +238,7 @@ bool cbt_map_covers(const struct cbt_map *map, u64 first, u64 last)
  * Loading and saving
  */
 
-void cbt_map_load(struct cbt_map *map, u64 start, const __le64 *bits, u32 nr)
+bool cbt_map_load(struct cbt_map *map, u64 start, const __le64 *bits, u32 nr)
 {
 	struct cbt_spares spares = { };
 	u64 nr_new = 0;
@@ -248,7 +248,7 @@ void cbt_map_load(struct cbt_map *map, u64 start, const __le64 *bits, u32 nr)
 	for (w = 0; w < nr / 64 && !bits[w]; w++)
 		;
 	if (w == nr / 64 || start >= map->nr_blocks)
-		return;
+		return true;
 	leaf = READ_ONCE(map->leaves[start >> CBT_LEAF_SHIFT]);
 	if (!leaf) {
 		cbt_spares_fill(&spares);
@@ -263,6 +263,7 @@ void cbt_map_load(struct cbt_map *map, u64 start, const __le64 *bits, u32 nr)
 			nr_new += hweight64(mask & ~atomic64_fetch_or(mask, &leaf->word[word + w]));
 	}
 	atomic64_add(nr_new, &map->nr_dirty);
+	return is_page(leaf);
 }
 
 bool cbt_map_save(const struct cbt_map *map, u64 start, __le64 *bits, u32 nr)

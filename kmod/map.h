@@ -90,10 +90,10 @@ bool cbt_map_covers(const struct cbt_map *map, u64 first, u64 last);
  * cbt_map_load - dirty what @bits says: bit i stands for block @start + i.
  * @start: a multiple of 64; @nr: also, and within one leaf
  *
- * Blocks past the end of the map are ignored. A leaf for which there is no memory becomes wholly
- * dirty. Context: may run with marks; does not sleep.
+ * Blocks past the end of the map are ignored. Return: false when the leaf is dirty as a whole, and
+ * not only as @bits say, for want of memory. Context: may run with marks; does not sleep.
  */
-void cbt_map_load(struct cbt_map *map, u64 start, const __le64 *bits, u32 nr);
+bool cbt_map_load(struct cbt_map *map, u64 start, const __le64 *bits, u32 nr);
 
 /**
  * cbt_map_save - the opposite: OR the dirty blocks from @start on into @bits.

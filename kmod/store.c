@@ -705,7 +705,9 @@ static int open_maps(struct cbt_store *store, struct cbt_opening *o, struct open
 	if (error)
 		return error;
 	/* ORDER: before pages are written, which are tagged with the client's epoch. */
-	o->found(store);
+	error = o->found(store, why);
+	if (error)
+		return error;
 	*why = "the store cannot be written";
 	return settle(store);
 }

@@ -207,7 +207,7 @@ struct cbt_opening {
 	/* Called when the superblock is known, before the maps are read: make them. */
 	int (*prepare)(struct cbt_store *store, struct cbt_opening *opening, const char **why);
 	/* Called when the maps are read and the superblock is what it will be: take its epochs. */
-	void (*found)(struct cbt_store *store);
+	int (*found)(struct cbt_store *store, const char **why);
 	/* Called for a store that was stopped in order: was the origin written since? */
 	bool (*origin_changed)(struct cbt_store *store, u64 seed, u64 fingerprint);
 	struct cbt_map *dirty;		/* set by prepare */

@@ -281,6 +281,10 @@ static int tracker_check(const struct cbt_tracker_params *params, const struct c
 	}
 	if (!t)
 		return 0;
+	if (t->starting) {
+		*why = "the tracker is being started, and nobody knows its sizes yet: try again";
+		return -EBUSY;
+	}
 	if (t->size_sectors > params->size_sectors) {
 		*why = "the origin is smaller than the running tracker's: remove the device first";
 		return -EINVAL;
@@ -409,6 +413,14 @@ static int cow_new(struct cbt_tracker *t, struct block_device *store_bdev)
 	return t->cow ? 0 : -ENOMEM;
 }
 
+/* CRASH: nothing is written yet, so that a refusal leaves what the store says of its last stop. */
+static int store_found(struct cbt_store *store, const char **why)
+{
+	take_history(store);
+	*why = "out of memory for copies";
+	return cow_new(store_tracker(store), store->bdev);
+}
+
 static int start_with_store(struct cbt_tracker *t, const struct cbt_tracker_params *params,
 			    const char **why)
 {
@@ -418,7 +430,7 @@ static int start_with_store(struct cbt_tracker *t, const struct cbt_tracker_para
 		.hot_regions = CBT_HOT_REGIONS,
 		.stats = &t->stats,
 		.prepare = store_prepare,
-		.found = take_history,
+		.found = store_found,
 		.origin_changed = origin_changed,
 	};
 	int error;
@@ -429,15 +441,10 @@ static int start_with_store(struct cbt_tracker *t, const struct cbt_tracker_para
 		return error;
 	error = cbt_store_open(&t->store, params->store_bdev, &store_client, &opening, why);
 	if (error) {
+		cbt_cow_stop(t->cow);
+		cbt_cow_put(t->cow);
+		t->cow = NULL;
 		t->uuid = uuid_null;
-		maps_exit(t);
-		cbt_store_init_ram(&t->store);
-		return error;
-	}
-	*why = "out of memory for copies";
-	error = cow_new(t, params->store_bdev);
-	if (error) {
-		cbt_store_close(&t->store, 0, 0, 0);
 		maps_exit(t);
 		cbt_store_init_ram(&t->store);
 		return error;
@@ -464,17 +471,21 @@ static int tracker_start_first(struct cbt_tracker *t, const struct cbt_tracker_p
 {
 	int error;
 
+	cbt_control_lock();
+	t->starting = true;
 	t->size_sectors = params->size_sectors;
+	cbt_control_unlock();
 	/* As the table says that is resumed; another one may have been loaded before. */
 	t->block_shift = ilog2(params->block_sectors ?: CBT_BLOCK_SECTORS_MIN);
 	error = params->store_bdev ? start_with_store(t, params, why) : start_in_ram(t, why);
-	if (error)
-		return error;
 	t->store_sectors = t->size_sectors;
 	cbt_control_lock();
-	t->started = true;
+	t->starting = false;
+	t->started = !error;
 	registry_changed();
 	cbt_control_unlock();
+	if (error)
+		return error;
 	cbt_tracker_event(t, CBT_EVENT_ADDED, NULL, NULL);
 	return 0;
 }
@@ -641,25 +652,25 @@ static int take_fingerprint(struct cbt_tracker *t, u64 seed, u64 *ret)
 	return error ? error : cbt_fingerprint(t->origin_bdev, t->size_sectors, seed, ret);
 }
 
-/* CRASH: what a few samples of the origin would hardly show is noted. Return: a ticket. */
+/*
+ * CRASH: what a few samples of the origin would hardly show is noted, and at once: the writes go on
+ * under the other table. Return: a ticket.
+ */
 static u64 note_bypassed(struct cbt_tracker *t)
 {
-	unsigned long deadline = jiffies + msecs_to_jiffies(CBT_STORE_DEADLINE_MS);
-	u64 note = cbt_store_flag(&t->store, CBT_DISK_BYPASSED);
-
-	if (t->store.mode == CBT_STORE_OPEN)
-		(void)cbt_store_wait_saved(&t->store, note, deadline);
-	return note;
+	return t->started && t->store.mode != CBT_STORE_RAM ?
+		       cbt_store_flag(&t->store, CBT_DISK_BYPASSED) : 0;
 }
 
-/* @bypassed: the mapped device lives on, under a table without the tracker. */
-static void tracker_stop(struct cbt_tracker *t, bool bypassed)
+/* @note: of a bypass, 0: none. */
+static void tracker_stop(struct cbt_tracker *t, u64 note)
 {
+	unsigned long deadline = jiffies + msecs_to_jiffies(CBT_STORE_DEADLINE_MS);
 	u64 seed = get_random_u64() | 1;
-	u64 fingerprint, note = 0;
+	u64 fingerprint;
 
-	if (bypassed && t->store.mode != CBT_STORE_RAM)
-		note = note_bypassed(t);
+	if (note && t->store.mode == CBT_STORE_OPEN)
+		(void)cbt_store_wait_saved(&t->store, note, deadline);
 	/* Without a fingerprint it is as after a crash, which loses nothing either. */
 	if (t->store.mode == CBT_STORE_OPEN && take_fingerprint(t, seed, &fingerprint))
 		seed = 0;
@@ -688,10 +699,11 @@ void cbt_tracker_put(struct cbt_tracker *t)
 {
 	char name[CBT_NAME_LEN + 1];
 	bool last, bypassed;
+	u64 note;
 
 	cbt_control_lock();
 	last = --t->nr_users == 0;
-	/* A device that is being removed has no name any more. */
+	/* One that is being removed has no name any more; else it lives on, under another table. */
 	bypassed = last && !t->ops->name(t->owner, name);
 	if (last) {
 		t->stopping = true;
@@ -700,12 +712,13 @@ void cbt_tracker_put(struct cbt_tracker *t)
 	cbt_control_unlock();
 	if (!last)
 		return;
+	note = bypassed ? note_bypassed(t) : 0;
 	wait_for_pins(t);
 	cbt_epoch_exit(t);
 	cbt_cow_stop(t->cow);
 	cbt_write_stop(t);
 	if (t->started) {
-		tracker_stop(t, bypassed);
+		tracker_stop(t, note);
 		cbt_tracker_event(t, CBT_EVENT_REMOVED, NULL, NULL);
 	}
 	flush_work(&t->work);

@@ -132,6 +132,7 @@ struct cbt_tracker {
 	u64 store_sectors;		/* the size that the store holds durably */
 	u32 nr_users;
 	u32 nr_pins;
+	bool starting;			/* its store is being read */
 	bool started;			/* its device was resumed: the writes come through here */
 	bool stopping;			/* nobody finds it, but its devices are still its own */
 	bool bypassed;

@@ -474,9 +474,11 @@ static int prepare(struct cbt_store *store, struct cbt_opening *opening, const c
 	return 0;
 }
 
-static void found(struct cbt_store *store)
+static int found(struct cbt_store *store, const char **why)
 {
+	(void)why;
 	t.epoch = store->super.epoch;
+	return 0;
 }
 
 static void format(void)
