@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * user/daemon/role_swap.c, explored exhaustively: two hosts, whose daemon or power may be cut
- * between any two steps; every message that was ever sent may arrive at any later time, any number
- * of times, or never; operators give every order that their host takes, again and again.
+ * user/daemon/role_swap.c, explored exhaustively: two hosts, whose power may be cut, or daemon alone
+ * started anew, between any two steps; every message that was ever sent may arrive at any later time,
+ * any number of times, or never; operators give every order that their host takes, again and again.
  *
- * Bounded by two calls a host, one forced step, and one power cut (two with CHECK_LONG). What is
- * checked:
+ * Bounded by two calls a host, one forced step, and one such stop (two with CHECK_LONG). A device is
+ * taken to appear as it is recorded that it may: one that is not there yet harms nobody. What is checked:
  *
  *   - both hosts face the VM only after an operator overruled a live host that faced it, or was
- *     about to (`excused`, until the roles are settled again); two primaries never;
+ *     about to (`excused`, until one of them does not any more); two primaries never;
+ *   - while they do, each refuses whatever the other one ever asked, a reverse as a split brain; and
+ *     who faces the VM is in no role in which it would take deltas;
+ *   - who was started by force cedes to no failover from before that;
  *   - out of every state, power back and messages delivered, there is a way to one primary that
  *     faces the VM and one replica, without forcing anything once more;
  *   - where one host is failed over and the other one does not face the VM, nothing but the reverse,
@@ -43,16 +46,19 @@ struct host_state {
 	uint8_t facing : 1;
 	uint8_t up : 1;
 	uint8_t waits : 1; /* for the reply to its last call */
+	uint8_t device : 1; /* the VM sees it: as `facing` says, but for the scopes in haste */
 	uint8_t nr_calls : 2;
-	uint8_t cuts : 2;
+	uint8_t session : 2;
 	struct call_state calls[CALLS_MAX];
 };
 
 struct world {
 	struct host_state hosts[2];
-	uint8_t excused;
-	uint8_t reverted; /* a failover, since the roles were settled last */
-	uint8_t forces;
+	uint8_t excused : 1;
+	uint8_t reverted : 1; /* a failover, since the roles were settled last */
+	uint8_t forced : 2; /* bit N: host N was started by force, and is what it was made then */
+	uint8_t forces : 2;
+	uint8_t stops : 2;
 };
 
 struct node {
@@ -63,12 +69,20 @@ struct node {
 	uint8_t host;
 };
 
-/* What an exploration is of. */
+/* What is done before its record is durable, and the daemon killed in between. */
+enum haste {
+	HASTE_NONE,
+	HASTE_REPLY,
+	HASTE_SHOW, /* the device, by who takes an agreement */
+	HASTE_CEDE, /* the other way round: the record, before the device is out of sight */
+};
+
+/* What an exploration is of; numbers are of both hosts together. */
 struct scope {
 	unsigned int guards;
-	bool reply_first; /* the callee replies before its record is durable */
-	unsigned int cuts; /* of power, of both hosts together */
-	unsigned int forces; /* of both hosts together */
+	enum haste haste;
+	unsigned int stops; /* of power, or of the daemon alone */
+	unsigned int forces;
 	uint32_t states_max; /* a power of two; 0: STATES_MAX */
 };
 
@@ -77,13 +91,13 @@ struct exploration {
 	struct node *nodes;
 	uint32_t nr;
 	uint32_t *buckets;
-	const char *broken; /* what is wrong with node broken_at */
+	const char *broken; /* what is wrong with node broken_at, or with a step from there */
 	uint32_t broken_at;
 };
 
 static struct swap_host host_of(const struct host_state *h)
 {
-	return (struct swap_host){ .role = h->role, .term = h->term, .session = h->cuts,
+	return (struct swap_host){ .role = h->role, .term = h->term, .session = h->session,
 				   .facing = h->facing };
 }
 
@@ -91,7 +105,25 @@ static void set_host(struct host_state *h, const struct swap_host *s)
 {
 	h->role = (uint8_t)s->role;
 	h->term = (uint8_t)s->term;
+	if (h->facing != s->facing)
+		h->device = s->facing;
 	h->facing = s->facing;
+}
+
+/* What is recorded stays, and what the VM has open. */
+static bool stop_daemon(const struct scope *scope, struct world *w, unsigned int i)
+{
+	if (w->stops == scope->stops)
+		return false;
+	w->stops++;
+	w->hosts[i].session++;
+	w->hosts[i].waits = 0;
+	return true;
+}
+
+static bool both_face(const struct world *w)
+{
+	return w->hosts[0].device && w->hosts[1].device;
 }
 
 static bool is_settled(const struct world *w)
@@ -119,13 +151,26 @@ static uint32_t hash(const struct exploration *e, const struct world *w)
 
 static const char *judge(const struct world *w)
 {
-	if (w->hosts[0].facing && w->hosts[1].facing && !w->excused)
+	if (both_face(w) && !w->excused)
 		return "both hosts face the VM";
+	for (unsigned int i = 0; i < 2; i++) {
+		if (w->hosts[i].facing && !swap_may_face(w->hosts[i].role))
+			return "a host faces the VM in a role that takes the other one's deltas";
+	}
 	if (w->hosts[0].role == SWAP_PRIMARY && w->hosts[1].role == SWAP_PRIMARY)
 		return "both hosts are primaries";
 	if (w->hosts[0].role == SWAP_REPLICA && w->hosts[1].role == SWAP_REPLICA && !w->reverted)
 		return "both hosts are replicas, and nobody reverted a failover";
 	return NULL;
+}
+
+/* @what: NULL, or what is wrong at @at. */
+static void note(struct exploration *e, uint32_t at, const char *what)
+{
+	if (!what || e->broken)
+		return;
+	e->broken = what;
+	e->broken_at = at;
 }
 
 static void add(struct exploration *e, struct world *w, uint32_t parent, unsigned int host,
@@ -135,8 +180,11 @@ static void add(struct exploration *e, struct world *w, uint32_t parent, unsigne
 
 	if (w->hosts[0].term > TERM_MAX || w->hosts[1].term > TERM_MAX || e->nr == e->scope.states_max)
 		return;
+	/* Who waits may be about to face the VM. */
+	if (!both_face(w) && !w->hosts[0].waits && !w->hosts[1].waits)
+		w->excused = 0;
 	if (is_settled(w))
-		w->excused = w->reverted = 0;
+		w->reverted = 0;
 	bucket = hash(e, w);
 	for (uint32_t i = e->buckets[bucket]; i; i = e->nodes[i - 1].next) {
 		if (memcmp(&e->nodes[i - 1].world, w, sizeof(*w)) == 0)
@@ -146,10 +194,7 @@ static void add(struct exploration *e, struct world *w, uint32_t parent, unsigne
 					 .next = e->buckets[bucket], .step = step,
 					 .host = (uint8_t)host };
 	e->buckets[bucket] = ++e->nr;
-	if (!e->broken) {
-		e->broken = judge(w);
-		e->broken_at = e->nr - 1;
-	}
+	note(e, e->nr - 1, judge(w));
 }
 
 /* --- steps --- */
@@ -162,6 +207,16 @@ static const char *const take_steps[] = { "takes the failover", "takes the resum
 					  "takes the reverse", "takes the confirmation" };
 static const char *const order_steps[] = { "cedes", "is failed over by force",
 					   "is started by force", "reverts its failover" };
+
+/* As @w is now, but for the record that host @i did not get to. */
+static void die_early(struct exploration *e, const struct world *w, uint32_t from, unsigned int i,
+		      const char *step)
+{
+	struct world dead = *w;
+
+	if (stop_daemon(&e->scope, &dead, i))
+		add(e, &dead, from, i, step);
+}
 
 static bool may_ask(const struct host_state *h, enum swap_ask ask)
 {
@@ -195,6 +250,17 @@ static struct swap_call call_of(const struct host_state *h, unsigned int nonce)
 				   .session = h->calls[nonce].session, .nonce = nonce };
 }
 
+/* What an agreement may never be, whatever becomes of it. */
+static const char *judge_agreement(const struct world *w, unsigned int i, enum swap_ask ask,
+				   enum swap_role next)
+{
+	if (both_face(w))
+		return "a host agrees while both face the VM";
+	if (ask == SWAP_CONFIRM && w->forced & 1U << i && next != (enum swap_role)w->hosts[i].role)
+		return "who was started by force cedes to a failover before that";
+	return NULL;
+}
+
 /* The call of host !i arrives at host i. */
 static void step_answer(struct exploration *e, uint32_t from, unsigned int i, unsigned int nonce)
 {
@@ -203,20 +269,23 @@ static void step_answer(struct exploration *e, uint32_t from, unsigned int i, un
 	struct call_state *call = &w.hosts[!i].calls[nonce];
 	struct swap_host self = host_of(h);
 	struct swap_call asked = call_of(&w.hosts[!i], nonce);
+	enum swap_verdict verdict;
 	struct swap_reply reply;
 	struct swap_host next;
 
-	if (!h->up || swap_answer(&self, &asked, e->scope.guards, &next, &reply) ||
-	    reply.term > TERM_MAX)
+	if (!h->up)
 		return;
-	if (e->scope.reply_first) {
-		struct world cut = w;
-
-		cut.hosts[!i].calls[nonce].replies |= (uint16_t)(1U << reply.term);
-		cut.hosts[i].up = cut.hosts[i].facing = cut.hosts[i].waits = 0;
-		add(e, &cut, from, i, "replies, and dies before it has recorded it");
-	}
+	verdict = swap_answer(&self, &asked, e->scope.guards, &next, &reply);
+	if (both_face(&w) && asked.ask == SWAP_REVERSE && verdict != SWAP_SPLIT_BRAIN)
+		note(e, from, "a reverse is not refused as a split brain");
+	if (verdict || reply.term > TERM_MAX)
+		return;
+	note(e, from, judge_agreement(&w, i, asked.ask, next.role));
 	call->replies |= (uint16_t)(1U << reply.term);
+	if (e->scope.haste == HASTE_REPLY)
+		die_early(e, &w, from, i, "replies, and dies before it has recorded it");
+	if (next.role != self.role)
+		w.forced &= ~(1U << i) & 3;
 	set_host(h, &next);
 	add(e, &w, from, i, answer_steps[asked.ask]);
 }
@@ -237,6 +306,10 @@ static void step_take(struct exploration *e, uint32_t from, unsigned int i, unsi
 	call = call_of(h, h->nr_calls - 1U);
 	if (swap_take(&self, &call, &reply, e->scope.guards, &next))
 		return;
+	if (e->scope.haste == HASTE_SHOW) {
+		h->device = 1;
+		die_early(e, &w, from, i, "shows the device, and dies before it has recorded it");
+	}
 	set_host(h, &next);
 	h->waits = 0;
 	add(e, &w, from, i, take_steps[call.ask]);
@@ -253,10 +326,16 @@ static void step_order(struct exploration *e, uint32_t from, unsigned int i, enu
 	if (!w.hosts[i].up || (forces && w.forces == e->scope.forces) ||
 	    (order == SWAP_FORCE_START && self.facing) || swap_order(&self, order, &next))
 		return;
-	w.forces += forces;
+	w.forces = (w.forces + forces) & 3;
+	w.forced = (w.forced & ~(1U << i)) | (order == SWAP_FORCE_START ? 1U << i : 0);
 	w.reverted |= order == SWAP_REVERT;
 	w.excused |= forces && peer->up && (peer->facing || peer->waits);
 	set_host(&w.hosts[i], &next);
+	if (e->scope.haste == HASTE_CEDE && !next.facing && self.facing) {
+		w.hosts[i].device = 1;
+		die_early(e, &w, from, i, "records that it cedes, and dies before it hides the device");
+		w.hosts[i].device = 0;
+	}
 	add(e, &w, from, i, order_steps[order]);
 }
 
@@ -268,7 +347,7 @@ static void step_power(struct exploration *e, uint32_t from, unsigned int i)
 	struct swap_host booted;
 
 	if (!h->up) {
-		booted = swap_boot(&self, h->cuts, e->scope.guards);
+		booted = swap_boot(&self, h->session, e->scope.guards);
 		set_host(h, &booted);
 		h->up = 1;
 		add(e, &w, from, i, "boots");
@@ -279,10 +358,10 @@ static void step_power(struct exploration *e, uint32_t from, unsigned int i)
 		add(e, &w, from, i, "gives up waiting");
 		h->waits = 1;
 	}
-	if (h->cuts + w.hosts[!i].cuts == (int)e->scope.cuts)
+	if (!stop_daemon(&e->scope, &w, i))
 		return;
-	h->cuts++;
-	h->up = h->facing = h->waits = 0;
+	add(e, &w, from, i, "has its daemon started anew");
+	h->up = h->facing = h->device = 0;
 	add(e, &w, from, i, "loses power");
 }
 
@@ -313,7 +392,7 @@ static void exploration_init(struct exploration *e, const struct scope *scope)
 	for (unsigned int i = 0; i < 2; i++) {
 		start.hosts[i].role = i ? SWAP_REPLICA : SWAP_PRIMARY;
 		start.hosts[i].term = 1;
-		start.hosts[i].facing = !i;
+		start.hosts[i].facing = start.hosts[i].device = !i;
 		start.hosts[i].up = 1;
 	}
 	*e = (struct exploration){ .scope = *scope };
@@ -506,7 +585,8 @@ FIXTURE_TEARDOWN(long_test) {}
 TEST_F_TIMEOUT(long_test, two_hosts_never_face_the_vm_and_every_state_leads_to_an_end, 600)
 {
 	bool is_long = getenv("CHECK_LONG") != NULL;
-	struct scope scope = { .guards = SWAP_GUARDS_ALL, .cuts = is_long ? 2 : 1, .forces = 1,
+	struct scope scope = { .guards = SWAP_GUARDS_ALL, .stops = is_long ? 2 : 1,
+			       .forces = 1,
 			       .states_max = is_long ? STATES_MAX_LONG : STATES_MAX };
 	struct exploration e;
 	size_t nr_cores;
@@ -551,21 +631,22 @@ static bool finds_counterexample(const struct scope *scope, const char *what)
 static const struct {
 	unsigned int guard;
 	const char *name;
+	unsigned int stops;
 } guards[] = {
-	{ SWAP_GUARD_ANSWER_ROLE, "who may face the VM agrees" },
-	{ SWAP_GUARD_ANSWER_FENCED, "who faces the VM agrees" },
-	{ SWAP_GUARD_ANSWER_EXPECTED, "who has moved since the caller looked agrees" },
-	{ SWAP_GUARD_TAKE_NONCE, "a reply to another call is taken" },
-	{ SWAP_GUARD_TAKE_ROLE, "a reply is taken in another role" },
-	{ SWAP_GUARD_TAKE_NEWER, "a reply is taken to a term that was agreed to" },
-	{ SWAP_GUARD_BOOT, "a host faces the VM after a boot unasked" },
+	{ SWAP_GUARD_ANSWER_ROLE, "who may face the VM agrees", 1 },
+	{ SWAP_GUARD_ANSWER_FENCED, "who faces the VM agrees", 1 },
+	{ SWAP_GUARD_ANSWER_EXPECTED, "who has moved since the caller looked agrees", 1 },
+	{ SWAP_GUARD_ANSWER_NEWER, "who was started by force since agrees", 2 },
+	{ SWAP_GUARD_TAKE_NONCE, "a reply to another call is taken", 1 },
+	{ SWAP_GUARD_TAKE_ROLE, "a reply is taken in another role", 1 },
+	{ SWAP_GUARD_TAKE_NEWER, "a reply is taken to a term that was agreed to", 1 },
+	{ SWAP_GUARD_BOOT, "a host faces the VM after a boot unasked", 1 },
 };
 
 TEST(leaving_out_any_rule_is_found)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(guards); i++) {
-		struct scope scope = { .guards = SWAP_GUARDS_ALL & ~guards[i].guard, .cuts = 1,
-				       .forces = 1 };
+		struct scope scope = { .guards = SWAP_GUARDS_ALL & ~guards[i].guard, .stops = guards[i].stops, .forces = 1 };
 
 		EXPECT_TRUE(finds_counterexample(&scope, guards[i].name))
 		{
@@ -576,10 +657,24 @@ TEST(leaving_out_any_rule_is_found)
 
 TEST(replying_before_the_record_is_durable_is_found)
 {
-	struct scope scope = { .guards = SWAP_GUARDS_ALL, .reply_first = true, .cuts = 1,
+	struct scope scope = { .guards = SWAP_GUARDS_ALL, .haste = HASTE_REPLY, .stops = 1,
 			       .forces = 1 };
 
 	EXPECT_TRUE(finds_counterexample(&scope, "a reply before its record is durable"));
+}
+
+TEST(showing_the_device_before_the_record_is_durable_is_found)
+{
+	struct scope scope = { .guards = SWAP_GUARDS_ALL, .haste = HASTE_SHOW, .stops = 1 };
+
+	EXPECT_TRUE(finds_counterexample(&scope, "a device in sight before its record is durable"));
+}
+
+TEST(ceding_before_the_device_is_out_of_sight_is_found)
+{
+	struct scope scope = { .guards = SWAP_GUARDS_ALL, .haste = HASTE_CEDE, .stops = 1 };
+
+	EXPECT_TRUE(finds_counterexample(&scope, "a device in sight after its record is durable"));
 }
 
 TEST(a_host_that_was_started_by_force_does_not_cede_to_a_failover_before_it)

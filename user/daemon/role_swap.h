@@ -2,8 +2,8 @@
 /*
  * Who of two hosts may run the VM: the protocol behind failover, resume, reverse and boot. PURE: no
  * I/O, no globals. The daemon uses it as it stands here, and tests/unit/role_swap.c explores it
- * exhaustively: crashes at every step, messages lost, doubled and late, an operator who repeats
- * himself.
+ * exhaustively: crashes at every step, of a host or of its daemon alone, messages lost, doubled and
+ * late, an operator who repeats himself.
  *
  * A host *faces* the VM while the VM's device is there under the name that the VM uses. It may, in
  * two roles: PRIMARY and FAILED_OVER. CEDED is a primary that has stopped facing for good: prepared
@@ -19,6 +19,12 @@
  * its *term*; a call names the callee's, and its session, as the caller saw them last: it is agreed
  * to only while the callee has not moved since, and so at most once. After a boot a host faces nothing until the other
  * one has confirmed that it did not take over meanwhile.
+ *
+ * The operator's word is not put to the test. Two orders overrule the other host unheard: a forced
+ * failover, and a forced start, which guard-policy = start gives in his place. Given while the other
+ * host lives and faces the VM, either of them leads to a *split brain*, and nothing else does. From
+ * then on each host refuses all that the other one asks, and nothing flows, since who faces the VM
+ * takes no deltas; until one of them yields or reverts.
  *
  * The caller's part: a call asks, the callee makes what swap_answer() returns durable before it
  * replies, the caller makes what swap_take() returns durable before it acts on it. Before a record
@@ -85,7 +91,9 @@ enum swap_verdict {
 
 /*
  * The rules that keep the VM on one host. The daemon passes SWAP_GUARDS_ALL; leaving any out lets
- * the exploration find a way to two hosts that face the VM, or to a state with no way on.
+ * the exploration find two hosts that face the VM, one that faces it in a role that may not, two replicas
+ * of which neither gave a failover up, or (ANSWER_NEWER) a host that was started by force and cedes to a
+ * failover from before that.
  */
 enum swap_guard {
 	SWAP_GUARD_ANSWER_ROLE = 1 << 0, /* who may face the VM agrees to nothing that takes it */
