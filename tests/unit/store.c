@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <sqlite3.h>
@@ -265,6 +266,280 @@ TEST_F(store, a_database_of_a_newer_version_is_refused)
 	ASSERT_EQ(SQLITE_OK, sqlite3_exec(db, "PRAGMA user_version = 99", NULL, NULL, NULL));
 	(void)sqlite3_close(db);
 	EXPECT_EQ(-EPROTONOSUPPORT, store_open(self->path, &self->store, &self->f));
+}
+
+/* --- databases of earlier versions --- */
+
+#define NR_VERSIONS 6 /* append what makes a new one, and what it remembers */
+
+/* What made version N of an earlier one, as it was when it came out, and what is put there then. */
+static const struct {
+	const char *schema;
+	const char *contents;
+} versions[NR_VERSIONS] = {
+	{ "CREATE TABLE relationships ("
+	  " vm TEXT PRIMARY KEY, name TEXT NOT NULL, mode INTEGER NOT NULL, state INTEGER NOT NULL,"
+	  " health INTEGER NOT NULL, peer TEXT NOT NULL, base TEXT NOT NULL, epoch TEXT NOT NULL,"
+	  " epoch_durable INTEGER NOT NULL, inconsistent INTEGER NOT NULL, aborted TEXT NOT NULL,"
+	  " settings TEXT, last_replication_us INTEGER NOT NULL, last_error TEXT NOT NULL) STRICT;"
+	  "CREATE TABLE disks ("
+	  " vm TEXT NOT NULL REFERENCES relationships(vm) ON DELETE CASCADE, position INTEGER NOT "
+	  "NULL,"
+	  " name TEXT NOT NULL, tracker TEXT NOT NULL, path TEXT NOT NULL, size_bytes INTEGER NOT "
+	  "NULL,"
+	  " tracker_uuid TEXT NOT NULL, tracker_generation INTEGER NOT NULL,"
+	  " PRIMARY KEY (vm, position), UNIQUE (vm, name)) STRICT;"
+	  "CREATE TABLE jobs ("
+	  " id TEXT PRIMARY KEY, vm TEXT NOT NULL, type INTEGER NOT NULL, state INTEGER NOT NULL,"
+	  " code INTEGER NOT NULL, text TEXT NOT NULL, started_us INTEGER NOT NULL,"
+	  " ended_us INTEGER NOT NULL, bytes_total INTEGER NOT NULL, bytes_done INTEGER NOT NULL,"
+	  " bytes_sent INTEGER NOT NULL) STRICT;"
+	  "CREATE INDEX jobs_by_start ON jobs(started_us);",
+	  "INSERT INTO relationships SELECT printf('%08x-0000-0000-0000-000000000000', value),"
+	  " 'vm' || value, mode, state, 1, '192.0.2.1:7407', '03000000-0000-0000-0000-000000000000',"
+	  " '04000000-0000-0000-0000-000000000000', 1, 0, '05000000-0000-0000-0000-000000000000',"
+	  " '{\"a\":1}', 11, 'it failed' FROM (SELECT 1 AS value, 1 AS mode, 4 AS state"
+	  " UNION SELECT 2, 1, 3 UNION SELECT 3, 2, 4);"
+	  "INSERT INTO disks SELECT vm, 0, 'b', 'vm-b', '/dev/b', 4096,"
+	  " '07000000-0000-0000-0000-000000000000', 8 FROM relationships;"
+	  "INSERT INTO disks SELECT vm, 1, 'a', 'vm-a', '', 8192,"
+	  " '00000000-0000-0000-0000-000000000000', 0 FROM relationships;"
+	  "INSERT INTO jobs VALUES ('09000000-0000-0000-0000-000000000000',"
+	  " '01000000-0000-0000-0000-000000000000', 105, 10, 32768, 'it failed', 5, 6, 3, 2, 1);" },
+	{ "ALTER TABLE relationships ADD COLUMN term INTEGER NOT NULL DEFAULT 1;"
+	  "ALTER TABLE relationships ADD COLUMN ceded INTEGER NOT NULL DEFAULT 0;"
+	  "ALTER TABLE relationships ADD COLUMN boot TEXT NOT NULL DEFAULT '';"
+	  "UPDATE relationships SET ceded = 1 WHERE mode = 1 AND state = 4;",
+	  "UPDATE relationships SET term = 7, boot = 'this one', ceded = mode = 1 AND state = 4;" },
+	{ "ALTER TABLE relationships ADD COLUMN journal TEXT NOT NULL DEFAULT '';"
+	  "ALTER TABLE relationships ADD COLUMN instant INTEGER NOT NULL DEFAULT 0;",
+	  "UPDATE relationships SET journal = '/var/j', instant = 1;" },
+	{ "ALTER TABLE disks ADD COLUMN send INTEGER NOT NULL DEFAULT 0;",
+	  "UPDATE disks SET send = 2 WHERE name = 'b';" },
+	{ "ALTER TABLE relationships ADD COLUMN role_since_us INTEGER NOT NULL DEFAULT 0;",
+	  "UPDATE relationships SET role_since_us = 12;" },
+	{ "ALTER TABLE disks ADD COLUMN map_lost INTEGER NOT NULL DEFAULT 0;",
+	  "UPDATE disks SET map_lost = 1 WHERE name = 'b';" },
+};
+
+static void remove_database(const char *path)
+{
+	char wal[112];
+
+	(void)snprintf(wal, sizeof(wal), "%s-wal", path);
+	(void)unlink(wal);
+	(void)unlink(path);
+}
+
+/* False: something was refused. */
+static bool make_version(const char *path, size_t version)
+{
+	char pragma[40];
+	bool made;
+	sqlite3 *db;
+
+	remove_database(path);
+	(void)snprintf(pragma, sizeof(pragma), "PRAGMA user_version = %zu", version);
+	made = sqlite3_open(path, &db) == SQLITE_OK;
+	for (size_t i = 0; made && i < version; i++)
+		made = sqlite3_exec(db, versions[i].schema, NULL, NULL, NULL) == SQLITE_OK &&
+		       sqlite3_exec(db, versions[i].contents, NULL, NULL, NULL) == SQLITE_OK;
+	made = made && sqlite3_exec(db, pragma, NULL, NULL, NULL) == SQLITE_OK;
+	return sqlite3_close(db) == SQLITE_OK && made;
+}
+
+/* What @r, the @nr-th in a database of @version, is expected to be; @disks: room for two. */
+static struct relationship_record expected(size_t version, unsigned int nr, struct disk_record *disks)
+{
+	struct relationship_record r = example(disks);
+
+	r.vm = (struct uuid){ { [3] = (uint8_t)nr } };
+	(void)snprintf(r.name, sizeof(r.name), "vm%u", nr);
+	r.mode = nr == 3 ? 2 : 1;
+	r.state = nr == 2 ? 3 : 4;
+	r.health = 1;
+	r.nr_aborted = 1;
+	r.inconsistent = false;
+	r.last_replication_us = 11;
+	r.ceded = nr == 1; /* the primary that was prepared */
+	r.term = version >= 2 ? 7 : 1;
+	(void)strcpy(r.boot, version >= 2 ? "this one" : "");
+	r.instant = version >= 3;
+	(void)strcpy(r.journal, version >= 3 ? "/var/j" : "");
+	r.role_since_us = version >= 5 ? 12 : 0;
+	disks[0].size_bytes = 4096;
+	disks[0].send = version >= 4 ? SEND_BOTH : SEND_USUAL;
+	disks[0].map_lost = version >= 6;
+	(void)strcpy(disks[1].tracker, "vm-a");
+	disks[1].size_bytes = 8192;
+	return r;
+}
+
+static const char *differs(const struct relationship_record *a, const struct relationship_record *b)
+{
+	if (!uuid_equal(&a->vm, &b->vm) || strcmp(a->name, b->name) != 0 || a->unreadable)
+		return "vm";
+	if (a->mode != b->mode || a->state != b->state || a->health != b->health)
+		return "mode, state, health";
+	if (a->ceded != b->ceded)
+		return "ceded";
+	if (a->term != b->term || strcmp(a->boot, b->boot) != 0)
+		return "term, boot";
+	if (!uuid_equal(&a->base, &b->base) || !uuid_equal(&a->epoch, &b->epoch) ||
+	    a->epoch_durable != b->epoch_durable || a->nr_aborted != b->nr_aborted ||
+	    !uuid_equal(&a->aborted[0], &b->aborted[0]))
+		return "base, epoch, aborted";
+	if (a->inconsistent != b->inconsistent || a->instant != b->instant ||
+	    strcmp(a->journal, b->journal) != 0)
+		return "inconsistent, instant, journal";
+	if (!a->settings || strcmp(a->settings, b->settings) != 0 || strcmp(a->peer, b->peer) != 0)
+		return "settings, peer";
+	if (a->last_replication_us != b->last_replication_us || a->role_since_us != b->role_since_us ||
+	    strcmp(a->last_error, b->last_error) != 0)
+		return "times, last_error";
+	if (a->nr_disks != b->nr_disks)
+		return "number of disks";
+	for (size_t i = 0; i < a->nr_disks; i++) {
+		if (strcmp(a->disks[i].name, b->disks[i].name) != 0 ||
+		    strcmp(a->disks[i].tracker, b->disks[i].tracker) != 0 ||
+		    strcmp(a->disks[i].path, b->disks[i].path) != 0 ||
+		    a->disks[i].size_bytes != b->disks[i].size_bytes ||
+		    !uuid_equal(&a->disks[i].tracker_uuid, &b->disks[i].tracker_uuid) ||
+		    a->disks[i].tracker_generation != b->disks[i].tracker_generation)
+			return "disk";
+		if (a->disks[i].send != b->disks[i].send || a->disks[i].map_lost != b->disks[i].map_lost)
+			return "send, map_lost";
+	}
+	return "";
+}
+
+/* "", or what of a database that was made with make_version() is not as it was. */
+static const char *find_loss(const char *path, size_t version, struct failure *f)
+{
+	struct relationship_record *all = NULL;
+	struct disk_record disks[2];
+	struct job_record *jobs = NULL;
+	struct store *store = NULL;
+	const char *lost = "";
+	size_t nr = 0;
+
+	if (store_open(path, &store, f) || store_load_relationships(store, &all, &nr, f))
+		lost = f->text;
+	else if (nr != 3)
+		lost = "a relationship";
+	for (unsigned int i = 0; i < nr; i++) {
+		struct relationship_record r = expected(version, i + 1, disks);
+
+		lost = *lost ? lost : differs(&all[i], &r);
+		relationship_record_clear(&all[i]);
+	}
+	free(all);
+	nr = 0;
+	if (!*lost && store_load_jobs(store, 10, &jobs, &nr, f))
+		lost = f->text;
+	else if (!*lost && (nr != 1 || jobs->type != 105 || jobs->code != 32768 || jobs->ended_us != 6 ||
+			   jobs->bytes_sent != 1 || strcmp(jobs->text, "it failed") != 0))
+		lost = "the job";
+	free(jobs);
+	store_close(store);
+	return lost;
+}
+
+/* The statements that would make the same tables; malloc()ed by SQLite. */
+static char *schema_of(const char *path)
+{
+	sqlite3_stmt *stmt = NULL;
+	char *schema = NULL;
+	sqlite3 *db;
+
+	if (sqlite3_open(path, &db) == SQLITE_OK &&
+	    sqlite3_prepare_v2(db, "SELECT group_concat(sql, x'0a') FROM (SELECT sql FROM sqlite_schema"
+				   " ORDER BY name)", -1, &stmt, NULL) == SQLITE_OK &&
+	    sqlite3_step(stmt) == SQLITE_ROW)
+		schema = sqlite3_mprintf("%s", sqlite3_column_text(stmt, 0));
+	(void)sqlite3_finalize(stmt);
+	(void)sqlite3_close(db);
+	return schema;
+}
+
+TEST_F(store, a_database_of_an_earlier_version_keeps_all_that_it_remembers)
+{
+	char *schema;
+
+	store_close(self->store);
+	self->store = NULL;
+	schema = schema_of(self->path);
+	ASSERT_NE(NULL, schema);
+	for (size_t version = 1; version <= NR_VERSIONS; version++) {
+		char *migrated;
+
+		ASSERT_TRUE(make_version(self->path, version));
+		ASSERT_STREQ("", find_loss(self->path, version, &self->f))
+		{
+			TH_LOG("from version %zu", version);
+		}
+		migrated = schema_of(self->path);
+		ASSERT_NE(NULL, migrated);
+		EXPECT_STREQ(schema, migrated);
+		sqlite3_free(migrated);
+	}
+	sqlite3_free(schema);
+}
+
+static unsigned int statements_left;
+
+static int count_statement(unsigned int type, void *context, void *stmt, void *text)
+{
+	(void)type;
+	(void)context;
+	(void)stmt;
+	(void)text;
+	if (!statements_left--)
+		_exit(1);
+	return 0;
+}
+
+static int count_statements(sqlite3 *db)
+{
+	return sqlite3_trace_v2(db, SQLITE_TRACE_STMT, count_statement, NULL);
+}
+
+/* Opens it, and dies before its statement @nr. False: it came to the end. */
+static bool die_opening(const char *path, unsigned int nr)
+{
+	int status = 0;
+	pid_t pid = fork();
+
+	if (!pid) {
+		struct store *store;
+
+		statements_left = nr;
+		(void)sqlite3_auto_extension((void (*)(void))count_statements);
+		_exit(store_open(path, &store, NULL) ? 2 : 0);
+	}
+	(void)waitpid(pid, &status, 0);
+	return WIFEXITED(status) && WEXITSTATUS(status) == 1;
+}
+
+TEST_F(store, a_migration_that_is_cut_off_goes_on_at_the_next_start)
+{
+	unsigned int nr;
+
+	store_close(self->store);
+	self->store = NULL;
+	for (nr = 0;; nr++) {
+		bool died;
+
+		ASSERT_TRUE(make_version(self->path, 1));
+		died = die_opening(self->path, nr);
+		ASSERT_STREQ("", find_loss(self->path, 1, &self->f))
+		{
+			TH_LOG("cut off before statement %u", nr);
+		}
+		if (!died)
+			break;
+	}
+	EXPECT_LT(20, nr); /* begin, alter, count, commit: five times */
 }
 
 TEST_F(store, what_is_no_database_is_refused)
