@@ -5,7 +5,8 @@
  * looks up the property, checks the type, then the value.
  *
  * What this version cannot honour is refused rather than ignored, so that nobody believes in
- * recovery points or encryption that are not there.
+ * recovery points or encryption that are not there. What is ignored has nothing to change here:
+ * BypassProxyServer, since no proxy is ever used, and what configures a Hyper-V VM.
  */
 #include "lib/settings.h"
 
