@@ -68,16 +68,18 @@ int command_wait(struct client *client, const struct options *o, struct failure 
 
 /* --- watch --- */
 
+#define KEY_MAX (BUS_PATH_MAX + 600) /* an error is what takes most of it */
+
 struct seen {
-	char (*keys)[192];
+	char (*keys)[KEY_MAX];
 	size_t nr;
 };
 
 /* Has this object been shown as it is now? Notes it. */
 static bool is_news(struct seen *seen, const char *path, const char *state)
 {
-	char key[192];
-	char (*grown)[192];
+	char key[KEY_MAX];
+	char (*grown)[KEY_MAX];
 	size_t len = strlen(path);
 
 	(void)snprintf(key, sizeof(key), "%s %s", path, state);
@@ -122,13 +124,13 @@ static int watch_once(struct client *client, struct seen *seen, bool json, struc
 	cleanup_free struct client_job *jobs = NULL;
 	size_t nr_vms = 0;
 	size_t nr_jobs = 0;
-	char state[64];
+	char state[KEY_MAX];
 	int rc = client_list_vms(client, &vms, &nr_vms, f);
 
 	for (size_t i = 0; !rc && i < nr_vms; i++) {
-		(void)snprintf(state, sizeof(state), "%u %u %u %llu %zu", vms[i].mode,
+		(void)snprintf(state, sizeof(state), "%u %u %u %llu %s", vms[i].mode,
 			       vms[i].state, vms[i].health, (unsigned long long)vms[i].term,
-			       strlen(vms[i].last_error));
+			       vms[i].last_error);
 		if (is_news(seen, vms[i].path, state))
 			rc = show_vm(&vms[i], json, f);
 	}

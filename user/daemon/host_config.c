@@ -78,6 +78,8 @@ static const struct config_setting settings[] = {
 	  .doc = "connections over which a delta is sent, as far as the peer takes so many; more than one is for a long or lossy link that one does not fill" },
 	{ .name = "replica-paths", TEXT(replica_paths), .default_value = "",
 	  .doc = "paths, separated by spaces, under which peers may name disks for new replicas; none: they may not" },
+	{ .name = "job-retention", UINT(job_retention), .min = 1, .max = 86400, .default_value = "300",
+	  .doc = "seconds for which a job that has ended can still be looked at; its record stays in the history" },
 	{ .name = "boot-id-file", TEXT(boot_id_file),
 	  .default_value = "/proc/sys/kernel/random/boot_id",
 	  .doc = "file whose text differs from boot to boot" },

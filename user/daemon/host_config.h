@@ -47,6 +47,7 @@ struct host_config {
 	uint64_t connections; /* of one delta */
 	char replica_paths[1024];
 	char boot_id_file[PATH_MAX / 2];
+	uint64_t job_retention; /* seconds */
 	uint64_t second_ms;
 };
 

@@ -108,11 +108,11 @@ static void job_remove(struct job *job)
 	struct daemon *d = job->daemon;
 	struct job **at = &d->jobs;
 
+	job_object_removed(job);
 	while (*at != job)
 		at = &(*at)->next;
 	*at = job->next;
 	d->nr_ended--;
-	job_object_removed(job);
 	job_free(job);
 }
 
@@ -195,7 +195,7 @@ static void settle(struct job *job, unsigned int state, const struct failure *wh
 	}
 	(void)snprintf(job->status, sizeof(job->status), "%s", job_state_name(state));
 	(void)sd_event_add_time_relative(d->event, &job->removal, CLOCK_MONOTONIC,
-					 JOB_RETENTION_S * UINT64_C(1000000), 0, on_removal, job);
+					 d->config.job_retention * 1000000, 0, on_removal, job);
 	d->nr_ended++;
 }
 

@@ -2,7 +2,7 @@
 /*
  * Jobs: what runs, how far it is, how it ended. Numbers are those of Msvm_ConcreteJob.
  *
- * A job is in the history (store) from its start on, an object on D-Bus until five minutes after
+ * A job is in the history (store) from its start on, an object on D-Bus until job-retention after
  * its end.
  */
 #ifndef FAILBACK_DAEMON_JOB_H
@@ -12,8 +12,6 @@
 
 #include "daemon/daemon.h"
 #include "daemon/progress.h"
-
-#define JOB_RETENTION_S 300
 
 enum job_type {
 	JOB_CREATE = 91,

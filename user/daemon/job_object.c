@@ -126,7 +126,7 @@ BUS_GETTER(get_u64)
 	else if (strcmp(property, "StartTime") == 0)
 		number = job->r.started_us;
 	else if (strcmp(property, "TimeBeforeRemoval") == 0)
-		number = JOB_RETENTION_S * UINT64_C(1000000);
+		number = job->daemon->config.job_retention * 1000000;
 	return sd_bus_message_append(reply, "t", number);
 }
 

@@ -32,7 +32,7 @@ void job_object_removed(struct job *job);
 
 /**
  * service_object_job_removed - signal JobRemoved(o Job, u Code, s Text): the job is no longer
- * among those that run. Its object stays for JOB_RETENTION_S.
+ * among those that run. Its object stays for the setting job-retention.
  */
 void service_object_job_removed(struct job *job);
 

@@ -174,6 +174,7 @@ int vm_remove(struct vm *vm, struct failure *f)
 
 	if (rc)
 		return rc;
+	relationship_object_removed(vm);
 	while (*at != vm)
 		at = &(*at)->next;
 	*at = vm->next;
@@ -182,7 +183,6 @@ int vm_remove(struct vm *vm, struct failure *f)
 		if (job->vm == vm)
 			job->vm = NULL;
 	}
-	relationship_object_removed(vm);
 	journal_remove(vm->r.journal);
 	labels_clear(&vm->r, NULL);
 	labels_free(vm);
