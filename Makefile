@@ -181,13 +181,13 @@ build/tests/fuzz/%: build/san/tests/fuzz/%.o build/san/tests/fuzz/replay.o build
 	$(Q)$(CC) $(link_flags) $(SANITIZE) -o $@ $^ $(pkg_libs)
 
 fuzzed_src := $(addprefix user/lib/,wire.c session.c journal.c extent.c pack.c store_label.c crc32c.c \
-	settings.c cimxml.c json.c) $(addprefix user/daemon/,calls.c) \
+	settings.c cimxml.c json.c base64.c definition.c domain_xml.c) $(addprefix user/daemon/,calls.c) \
 	$(addprefix user/base/,failure.c text.c uuid.c size.c)
 build/fuzz/%: tests/fuzz/%.c tests/fuzz/fuzz.h $(fuzzed_src)
 	$(call say,FUZZ,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)clang -std=gnu11 -g -O1 $(CPPFLAGS) -fsanitize=fuzzer,address,undefined \
-		-fno-sanitize-recover=all -o $@ $(filter %.c,$^) -lxxhash -lzstd -lexpat -ljson-c
+		-fno-sanitize-recover=all -o $@ $(filter %.c,$^) -lxxhash -lzstd -lexpat -ljson-c -lgnutls
 
 .PHONY: fuzz
 fuzz: $(fuzz_src:tests/%.c=build/%) ## Build the fuzz targets with libFuzzer (build/fuzz/NAME)

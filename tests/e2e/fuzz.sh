@@ -6,7 +6,7 @@
 # e2e: timeout=120 long=5400
 . "$(dirname "$0")/../lib.sh"
 
-for target in wire session journal pack store_label settings calls; do
+for target in wire session journal pack store_label settings calls definition; do
 	check "the kept inputs of $target are taken or refused, and nothing else" \
 		"$top/build/tests/fuzz/$target" "$top/tests/fuzz/corpus/$target"/*
 	if [ -n "${CHECK_LONG:-}" ]; then

@@ -72,6 +72,14 @@ TEST_F(pack, what_is_packed_comes_out_again)
 	EXPECT_EQ(0, memcmp(self->from, self->to, BYTES));
 }
 
+TEST_F(pack, a_frame_says_what_it_becomes_and_anything_else_nothing)
+{
+	EXPECT_EQ(BYTES, unpack_size(self->frame, self->len));
+	EXPECT_EQ(0, unpack_size(self->frame, self->len - 1));
+	EXPECT_EQ(0, unpack_size(self->from, BYTES));
+	EXPECT_EQ(0, unpack_size(self->from, 0));
+}
+
 TEST_F(pack, what_does_not_shrink_is_not_packed)
 {
 	srand(1);

@@ -85,6 +85,15 @@ static bool is_one_frame(const void *frame, size_t len)
 	return le32toh(magic) == ZSTD_MAGICNUMBER && ZSTD_findFrameCompressedSize(frame, len) == len;
 }
 
+size_t unpack_size(const void *frame, size_t len)
+{
+	unsigned long long bytes = is_one_frame(frame, len) ? ZSTD_getFrameContentSize(frame, len) : 0;
+
+	return bytes == ZSTD_CONTENTSIZE_UNKNOWN || bytes == ZSTD_CONTENTSIZE_ERROR || bytes > SIZE_MAX ?
+		       0 :
+		       (size_t)bytes;
+}
+
 bool unpack_data(struct unpack *u, const void *frame, size_t len, void *ret, size_t bytes)
 {
 	return is_one_frame(frame, len) && ZSTD_getFrameContentSize(frame, len) == bytes &&

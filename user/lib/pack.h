@@ -34,6 +34,9 @@ size_t pack_data(struct pack *p, const void *from, size_t bytes, void *ret);
 int unpack_open(struct unpack **ret, struct failure *f);
 void unpack_close_at(struct unpack **u); /* *@u may be NULL, and is then */
 
+/** unpack_size - how much @frame says that it becomes; 0: it does not say it, or is none. */
+size_t unpack_size(const void *frame, size_t len);
+
 /**
  * unpack_data - whether @frame is one frame, whole, with nothing behind it, of just @bytes; they are
  * written to @ret. What stands in @ret otherwise does not matter.
