@@ -4,7 +4,7 @@
 # Sourced by the tests of vm-driver = libvirt, after lib.sh: libvirt itself, with its test driver, whose
 # domains have states and no guests.
 
-requires libvirtd virsh
+requires libvirtd virsh unshare
 
 domain=11111111-2222-4333-8444-555555555555
 declare -A libvirt_uri=() libvirt_pid=()
@@ -57,6 +57,28 @@ on_libvirt()
 	virsh -q -c "${libvirt_uri[$1]}" "${@:2}"
 }
 
+# with_files <name> <command>...: with $TMPDIR/<name>.lib as /var/lib, where libvirt keeps NVRAM and TPMs.
+with_files()
+{
+	unshare -m sh -c 'mount --bind "$0" /var/lib && exec "$@"' "$TMPDIR/$1.lib" "${@:2}"
+}
+
+# make_files <name>: of a libvirt that was just installed; sets ${nvram[name]} and ${tpm[name]}, as they are seen from here.
+declare -A nvram=() tpm=()
+make_files()
+{
+	nvram[$1]=$TMPDIR/$1.lib/libvirt/qemu/nvram/vm1_VARS.fd
+	tpm[$1]=$TMPDIR/$1.lib/libvirt/swtpm/$domain/tpm2/tpm2-00.permall
+	mkdir -p "${nvram[$1]%/*}"
+}
+
+# put_tpm <name> <text>
+put_tpm()
+{
+	mkdir -p "${tpm[$1]%/*}"
+	echo "$2" >"${tpm[$1]}"
+}
+
 # domain_xml [<element>...]: a domain with the UUID $domain.
 domain_xml()
 {
@@ -65,6 +87,23 @@ domain_xml()
 	  <name>vm1</name><uuid>$domain</uuid><memory>8192</memory><os><type>hvm</type></os>$*
 	</domain>
 	XML
+}
+
+# machine_xml [<device>...]: the same with a disk, NVRAM, a TPM and a screen, as a peer may define it.
+machine_xml()
+{
+	domain_xml "<loader readonly='yes' type='pflash'>/usr/share/OVMF/OVMF_CODE_4M.fd</loader>" \
+		"<nvram template='/usr/share/OVMF/OVMF_VARS_4M.fd'>/var/lib/libvirt/qemu/nvram/vm1_VARS.fd</nvram></os>" \
+		"<devices><disk type='block' device='disk'><source dev='/dev/mapper/vm1-disk0'/><target dev='vda' bus='virtio'/></disk>" \
+		"<tpm model='tpm-crb'><backend type='emulator' version='2.0'/></tpm><graphics type='vnc' passwd='secret'/>$*</devices>" |
+		sed 's,</os><loader,<loader,'
+}
+
+# define_machine <name> [<device>...]
+define_machine()
+{
+	machine_xml "${@:2}" >"$TMPDIR/machine.xml"
+	on_libvirt "$1" define "$TMPDIR/machine.xml" >/dev/null
 }
 
 # node_with <file> [<element>...]: a libvirt in each process that is given test://<file>, with that one domain.

@@ -18,9 +18,12 @@
 	X(virConnectClose)              \
 	X(virConnectOpen)               \
 	X(virDomainCreate)              \
+	X(virDomainDefineXML)           \
 	X(virDomainFree)                \
 	X(virDomainGetState)            \
+	X(virDomainGetXMLDesc)          \
 	X(virDomainHasManagedSaveImage) \
+	X(virDomainLookupByName)        \
 	X(virDomainLookupByUUIDString)  \
 	X(virDomainShutdown)            \
 	X(virGetLastError)              \
@@ -278,14 +281,19 @@ int libvirt_stop(struct libvirt *l, const char *uuid, struct failure *f)
 	return failure_set(f, (enum code)why.code, rc, "%s", why.text);
 }
 
+static int explain_unknown(const struct libvirt *l, const char *uuid, struct failure *f)
+{
+	return failure_set(f, CODE_FILE_NOT_FOUND, -ENOENT,
+			   "Libvirt at \"%.100s\" knows no domain %s, the UUID of the VM's "
+			   "relationship: define it there with that UUID (`virsh define`).",
+			   l->uri, uuid);
+}
+
 /* 0: it can be started; 1: it runs. */
 static int check_start(const struct domain *d, const char *uuid, struct failure *f)
 {
 	if (!d->handle)
-		return failure_set(f, CODE_FILE_NOT_FOUND, -ENOENT,
-				   "Libvirt at \"%.100s\" knows no domain %s, the UUID of the VM's "
-				   "relationship: define it there with that UUID (`virsh define`).",
-				   d->libvirt->uri, uuid);
+		return explain_unknown(d->libvirt, uuid, f);
 	if (libvirt_state_stuck(d->state))
 		return explain_stuck(uuid, libvirt_state_stuck(d->state), f);
 	if (d->state == VIR_DOMAIN_SHUTDOWN)
@@ -296,14 +304,14 @@ static int check_start(const struct domain *d, const char *uuid, struct failure 
 	return d->saved ? explain_saved(uuid, f) : 0;
 }
 
-int libvirt_ready(struct libvirt *l, const char *uuid, struct failure *f)
+int libvirt_off(struct libvirt *l, const char *uuid, struct failure *f)
 {
 	_cleanup_(domain_release) struct domain d = { 0 };
 	int rc = domain_get(l, uuid, &d, f);
 
 	if (!rc)
 		rc = check_start(&d, uuid, f);
-	return rc < 0 ? rc : 0;
+	return rc < 0 ? rc : !rc;
 }
 
 int libvirt_start(struct libvirt *l, const char *uuid, struct failure *f)
@@ -316,4 +324,46 @@ int libvirt_start(struct libvirt *l, const char *uuid, struct failure *f)
 	if (rc)
 		return rc < 0 ? rc : 0;
 	return l->call.virDomainCreate(d.handle) ? explain(l, uuid, "start", f) : 0;
+}
+
+/* --- its definition --- */
+
+int libvirt_xml(struct libvirt *l, const char *uuid, char **ret, struct failure *f)
+{
+	_cleanup_(domain_release) struct domain d = { 0 };
+	int rc = domain_get(l, uuid, &d, f);
+	char *xml;
+
+	if (!rc && !d.handle)
+		rc = explain_unknown(l, uuid, f);
+	if (rc)
+		return rc;
+	xml = l->call.virDomainGetXMLDesc(d.handle, VIR_DOMAIN_XML_INACTIVE | VIR_DOMAIN_XML_SECURE);
+	if (!xml)
+		return explain(l, uuid, "read the definition of", f);
+	*ret = xml;
+	return 0;
+}
+
+int libvirt_check_name(struct libvirt *l, const char *name, struct failure *f)
+{
+	_cleanup_(domain_release) struct domain d = { .libvirt = l };
+	const virError *e;
+
+	d.handle = l->call.virDomainLookupByName(l->connection, name);
+	if (d.handle)
+		return failure_set(f, CODE_IN_USE, -EEXIST,
+				   "Libvirt at \"%.100s\" has another domain of the name \"%.100s\", with another "
+				   "UUID: give one of them another name, here or on the primary.",
+				   l->uri, name);
+	e = l->call.virGetLastError();
+	return e && e->code == VIR_ERR_NO_DOMAIN ? 0 : explain(l, name, "look for", f);
+}
+
+int libvirt_define(struct libvirt *l, const char *uuid, const char *xml, struct failure *f)
+{
+	_cleanup_(domain_release) struct domain d = { .libvirt = l };
+
+	d.handle = l->call.virDomainDefineXML(l->connection, xml);
+	return d.handle ? 0 : explain(l, uuid, "define", f);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A domain of libvirt, by its UUID: does it run, shut it down, start it. The only file that knows
+ * A domain of libvirt, by its UUID: does it run, shut it down, start it, define it. The only file that knows
  * libvirt, which it opens with dlopen(3): a host without libvirt needs nothing of it.
  *
  * A call takes as long as libvirt's daemon does, which may be for ever: for a process of its own
@@ -47,13 +47,25 @@ int libvirt_running(struct libvirt *l, const char *uuid, struct failure *f);
 int libvirt_stop(struct libvirt *l, const char *uuid, struct failure *f);
 
 /**
- * libvirt_ready - 0: it runs, or could be started. CODE_FILE_NOT_FOUND: libvirt does not know it;
- * CODE_INVALID_STATE: its memory is saved, or it neither runs nor is shut off.
+ * libvirt_off - 1: it could be started; 0: it runs. CODE_FILE_NOT_FOUND, and -ENOENT: libvirt does not know
+ * it; CODE_INVALID_STATE: its memory is saved, or it neither runs nor is shut off.
  */
-int libvirt_ready(struct libvirt *l, const char *uuid, struct failure *f);
+int libvirt_off(struct libvirt *l, const char *uuid, struct failure *f);
 
-/** libvirt_start - 0: it runs. Failures: those of libvirt_ready(). */
+/** libvirt_start - 0: it runs. Failures: those of libvirt_off(). */
 int libvirt_start(struct libvirt *l, const char *uuid, struct failure *f);
+
+/**
+ * libvirt_xml - its definition as it is when it does not run, secrets and all; malloc()ed.
+ * CODE_FILE_NOT_FOUND: libvirt does not know it.
+ */
+int libvirt_xml(struct libvirt *l, const char *uuid, char **ret, struct failure *f);
+
+/** libvirt_check_name - CODE_IN_USE: a domain has it. */
+int libvirt_check_name(struct libvirt *l, const char *name, struct failure *f);
+
+/** libvirt_define - a domain that libvirt does not know, which @xml gives the UUID @uuid. */
+int libvirt_define(struct libvirt *l, const char *uuid, const char *xml, struct failure *f);
 
 /** libvirt_state_runs - PURE: does a domain in @state, a virDomainState, count as running? */
 bool libvirt_state_runs(int state);

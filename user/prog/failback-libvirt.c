@@ -1,36 +1,66 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * failback-libvirt running|ready|stop|start URI UUID: what failbackd runs for a VM with vm-driver = libvirt, with
+ * failback-libvirt VERB URI UUID [DEVICE...]: what failbackd runs for a VM with vm-driver = libvirt, with
  * the exit status of such commands (daemon/vm_driver.h). A process of its own, since a call of libvirt
  * waits for as long as libvirt does.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/macro.h"
 #include "base/uuid.h"
+#include "lib/domain.h"
 #include "lib/libvirt.h"
 
 #define EXIT_RUNS_NOT 1
 #define EXIT_USAGE    2
 
-static int running(struct libvirt *l, const char *uuid, struct failure *f)
+static int running(struct libvirt *l, const char *uuid, const struct domain_arrival *arrival, struct failure *f)
 {
 	int rc = libvirt_running(l, uuid, f);
 
+	(void)arrival;
 	return rc < 0 ? rc : rc ? 0 : EXIT_RUNS_NOT;
+}
+
+static int stop(struct libvirt *l, const char *uuid, const struct domain_arrival *arrival, struct failure *f)
+{
+	(void)arrival;
+	return libvirt_stop(l, uuid, f);
+}
+
+static int start(struct libvirt *l, const char *uuid, const struct domain_arrival *arrival, struct failure *f)
+{
+	(void)arrival;
+	return libvirt_start(l, uuid, f);
+}
+
+static int dump(struct libvirt *l, const char *uuid, const struct domain_arrival *arrival, struct failure *f)
+{
+	cleanup_free char *text = NULL;
+	int rc = domain_dump(l, uuid, &text, f);
+
+	(void)arrival;
+	if (!rc && (puts(text) < 0 || fflush(stdout)))
+		rc = failure_set(f, CODE_FAILED, -EIO, "Cannot print the definition of domain %s.", uuid);
+	return rc;
 }
 
 static const struct verb {
 	const char *name;
+	bool reads; /* a definition, where devices are named */
 	/* An exit status, or a negative errno. */
-	int (*run)(struct libvirt *l, const char *uuid, struct failure *f);
+	int (*run)(struct libvirt *l, const char *uuid, const struct domain_arrival *arrival, struct failure *f);
 } verbs[] = {
-	{ "running", running },
-	{ "ready", libvirt_ready },
-	{ "stop", libvirt_stop },
-	{ "start", libvirt_start },
+	{ "running", false, running },
+	{ "ready", true, domain_ready },
+	{ "stop", false, stop },
+	{ "start", false, start },
+	{ "dump", false, dump },
+	{ "define", true, domain_define },
 };
 
 static const struct verb *find_verb(const char *name)
@@ -42,14 +72,19 @@ static const struct verb *find_verb(const char *name)
 	return NULL;
 }
 
-static int run(const struct verb *verb, const char *uri, const char *uuid)
+static int run(const struct verb *verb, const char *uri, const char *uuid, struct domain_arrival *arrival)
 {
 	_cleanup_(libvirt_close_at) struct libvirt *l = NULL;
 	struct failure why;
-	int rc = libvirt_open(uri, &l, &why);
+	int rc = 0;
 
+	if (arrival->nr_devices)
+		rc = domain_read(STDIN_FILENO, uuid, &arrival->definition, &why);
 	if (!rc)
-		rc = verb->run(l, uuid, &why);
+		rc = libvirt_open(uri, &l, &why);
+	if (!rc)
+		rc = verb->run(l, uuid, arrival, &why);
+	definition_clear(&arrival->definition);
 	if (rc >= 0)
 		return rc;
 	(void)fprintf(stderr, "%s\n", why.text);
@@ -58,16 +93,20 @@ static int run(const struct verb *verb, const char *uri, const char *uuid)
 
 int main(int argc, char **argv)
 {
-	const struct verb *verb = argc == 4 ? find_verb(argv[1]) : NULL;
+	const struct verb *verb = argc >= 4 ? find_verb(argv[1]) : NULL;
+	struct domain_arrival arrival = { 0 };
 	struct uuid uuid;
 
 	if (argc == 2 && strcmp(argv[1], "--version") == 0) {
 		(void)printf("failback-libvirt %s\n", FAILBACK_VERSION);
 		return 0;
 	}
-	if (!verb || !argv[2][0] || uuid_parse(argv[3], &uuid)) {
-		(void)fprintf(stderr, "usage: failback-libvirt running|ready|stop|start URI UUID\n");
+	if (!verb || !argv[2][0] || uuid_parse(argv[3], &uuid) || (argc > 4 && !verb->reads)) {
+		(void)fprintf(stderr, "usage: failback-libvirt running|stop|start|dump URI UUID\n"
+				      "       failback-libvirt ready|define URI UUID [DEVICE...] <DEFINITION\n");
 		return EXIT_USAGE;
 	}
-	return run(verb, argv[2], argv[3]);
+	arrival.devices = (const char *const *)argv + 4;
+	arrival.nr_devices = (size_t)argc - 4;
+	return run(verb, argv[2], argv[3], &arrival);
 }
