@@ -11,7 +11,7 @@
     hostile.py refusals ADDRESS NUMBER       that many calls that are refused, one after the other
     hostile.py vanish ADDRESS NUMBER         that many calls at once by a caller that does not wait
 
-SEED=N repeats a run.
+SEED=N repeats a run; FROM=ADDRESS is where connections come from.
 """
 
 import ctypes
@@ -115,7 +115,7 @@ def some_text():
 # --- the listener ---
 
 def connect(address, port):
-    s = socket.create_connection((address, int(port)))
+    s = socket.create_connection((address, int(port)), source_address=(os.environ.get("FROM", ""), 0))
     s.settimeout(5)
     return s
 

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <cbt-wire.h>
+
 #include "base/macro.h"
 #include "daemon/calls.h"
 
@@ -49,6 +51,40 @@ TEST(a_call_is_read_as_it_was_written)
 	ASSERT_EQ(0, call_decode(text, &read, NULL));
 	free(text);
 	EXPECT_EQ(0, memcmp(&written, &read, sizeof(read)));
+}
+
+#define EPOCH	   "\"epoch\": \"22222222-2222-4333-8444-555555555555\""
+#define DEFINITION "{\"call\": \"definition\", \"version\": 4, " VM ", " EPOCH ", \"size\": 3, \"offset\": 0"
+
+TEST(a_piece_of_a_definition_is_read_as_it_was_written_and_fits_into_a_record)
+{
+	struct call *written = calloc(1, sizeof(*written));
+	struct call *read = calloc(1, sizeof(*read));
+	char *text;
+
+	written->kind = CALL_DEFINITION;
+	written->vm = (struct uuid){ { 1 } };
+	written->base = (struct uuid){ { 2 } };
+	written->epoch = (struct uuid){ { 3 } };
+	written->size = INT32_MAX;
+	written->offset = INT32_MAX;
+	memset(written->data, '/', CALL_DATA_MAX);
+	text = call_encode(written);
+	EXPECT_GT(CBT_WIRE_TEXT_MAX, strlen(text));
+	ASSERT_EQ(0, call_decode(text, read, NULL));
+	EXPECT_EQ(0, memcmp(written, read, sizeof(*read)));
+	free(text);
+	free(read);
+	free(written);
+}
+
+TEST(a_piece_of_a_definition_says_all_that_it_needs_and_no_more)
+{
+	EXPECT_EQ(0, code_of(DEFINITION ", \"data\": \"AAAA\"}"));
+	EXPECT_EQ(CODE_INVALID_PARAMETER, code_of(DEFINITION "}"));
+	EXPECT_EQ(CODE_INVALID_PARAMETER, code_of(DEFINITION ", \"data\": \"AAAA\", \"full\": true}"));
+	EXPECT_EQ(CODE_INVALID_PARAMETER,
+		  code_of("{\"call\": \"definition\", \"version\": 4, " VM ", \"size\": 3, \"offset\": 0, \"data\": \"\"}"));
 }
 
 TEST(points_are_read_as_they_were_written_and_fit_to_be_shown)

@@ -66,7 +66,7 @@ static unsigned int answers(const struct host_config *config)
 {
 	unsigned int bits = 0;
 
-	for (enum vm_question question = VM_RUNNING; question <= VM_START; question++)
+	for (enum vm_question question = VM_RUNNING; question <= VM_DEFINE; question++)
 		bits |= vm_driver_of(config)->command(config, question) ? 1U << question : 0;
 	return bits;
 }
@@ -100,7 +100,8 @@ TEST(libvirt_can_be_asked_everything)
 
 	config_init(&host_config_table, &config);
 	(void)strcpy(config.vm_driver, "libvirt");
-	EXPECT_EQ(15, answers(&config));
+	EXPECT_EQ(63, answers(&config));
+	EXPECT_STREQ("failback-libvirt define", vm_driver_of(&config)->command(&config, VM_DEFINE));
 	EXPECT_STREQ("failback-libvirt stop", vm_driver_of(&config)->command(&config, VM_STOP));
 }
 

@@ -11,6 +11,7 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "daemon/create.h"
+#include "daemon/definitions.h"
 #include "daemon/delta_end.h"
 #include "daemon/delta_receive.h"
 #include "daemon/job.h"
@@ -308,6 +309,8 @@ static int handle(struct daemon *d, const struct address *peer, const struct cal
 	rc = find_vm(d, peer, &call->vm, &vm, f);
 	if (rc)
 		return rc;
+	if (call->kind == CALL_DEFINITION)
+		return definition_take(vm, call, f);
 	split_brain_look(vm, &call->history);
 	if (call->kind == CALL_LOOK || call->kind == CALL_REVERSE_CHECK || call->kind == CALL_READY)
 		describe_disks(vm, reply);

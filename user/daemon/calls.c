@@ -23,6 +23,7 @@ static const char *const kind_names[NR_CALLS] = {
 	[CALL_MAP] = "map",
 	[CALL_READY] = "ready",
 	[CALL_JOIN] = "join",
+	[CALL_DEFINITION] = "definition",
 };
 
 static const enum call_kind ask_kinds[NR_SWAP_ASKS] = {
@@ -145,6 +146,16 @@ static char *encode_join(struct json_object *object, const struct call *call)
 	return json_text(object);
 }
 
+static char *encode_definition(struct json_object *object, const struct call *call)
+{
+	json_add_uuid(object, "base", &call->base);
+	json_add_uuid(object, "epoch", &call->epoch);
+	json_add_uint(object, "size", call->size);
+	json_add_uint(object, "offset", call->offset);
+	json_add_text(object, "data", call->data);
+	return json_text(object);
+}
+
 char *call_encode(const struct call *call)
 {
 	cleanup_json struct json_object *object = json_object_new_object();
@@ -155,6 +166,8 @@ char *call_encode(const struct call *call)
 	json_add_uuid(object, "vm", &call->vm);
 	if (call->kind == CALL_JOIN)
 		return encode_join(object, call);
+	if (call->kind == CALL_DEFINITION)
+		return encode_definition(object, call);
 	json_add_uuid(object, "base", &call->base);
 	json_add_uuid(object, "epoch", &call->epoch);
 	add_aborted(object, call->aborted, call->nr_aborted);
@@ -286,6 +299,25 @@ static int decode_join(struct json_object *object, struct call *call, struct fai
 		    json_get_uint(what, object, "connection", true, INT32_MAX, &call->connection, f);
 }
 
+static int decode_definition(struct json_object *object, struct call *call, struct failure *f)
+{
+	static const char *const members[] = { "call",	"version", "vm",     "base",
+					       "epoch", "size",	   "offset", "data" };
+	int rc = json_check_members(what, object, members, ARRAY_SIZE(members), f);
+
+	if (!rc)
+		rc = json_get_uuid(what, object, "vm", true, &call->vm, f);
+	if (!rc)
+		rc = json_get_uuid(what, object, "base", false, &call->base, f);
+	if (!rc)
+		rc = json_get_uuid(what, object, "epoch", true, &call->epoch, f);
+	if (!rc)
+		rc = json_get_uint(what, object, "size", true, INT32_MAX, &call->size, f);
+	if (!rc)
+		rc = json_get_uint(what, object, "offset", true, INT32_MAX, &call->offset, f);
+	return rc ? rc : json_get_text(what, object, "data", true, call->data, sizeof(call->data), f);
+}
+
 static int decode_aborted(struct json_object *object, struct uuid *ret, size_t *ret_nr,
 			  struct failure *f)
 {
@@ -385,8 +417,9 @@ int call_decode(const char *text, struct call *ret, struct failure *f)
 	if (!rc)
 		rc = decode_kind(object, &call.kind, f);
 	if (!rc)
-		rc = call.kind == CALL_JOIN ? decode_join(object, &call, f) :
-					      decode_other(object, &call, f);
+		rc = call.kind == CALL_JOIN	  ? decode_join(object, &call, f) :
+		     call.kind == CALL_DEFINITION ? decode_definition(object, &call, f) :
+						    decode_other(object, &call, f);
 	if (rc)
 		return rc;
 	*ret = call;

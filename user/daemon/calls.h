@@ -22,9 +22,13 @@
  *			caller back at the address that it has of it, and says in "points" what it found.
  *			A host that does not know the call refuses it as it does another version
  *
+ *	"definition"	a piece, from "offset" on, of the definition (lib/definition.h) that goes with the epoch
+ *			that comes: one frame of lib/pack.h of "size" bytes, "data" in base64. The pieces come in order
+ *
  *	"map"		what may differ from the base on one of your disks, in bytes, from "start" on?
  *
- *	CALL	{"call": "join", "version": 4, "vm", "token", "connection"}, or else
+ *	CALL	{"call": "join", "version": 4, "vm", "token", "connection"}, or
+ *		{"call": "definition", "version": 4, "vm", "base", "epoch", "size", "offset", "data"}, or else
  *		{"call", "version": 4, "vm", "name", "base", "epoch", "aborted": [{"epoch"}],
  *		 "disks": [{"name", "size", "path", "tracker", "all"}],
  *		 "term", "expects", "session", "nonce", "convert", "full", "instant",
@@ -77,6 +81,8 @@
 #define CALL_DISKS_MAX 256
 #define CALL_RANGES_MAX 1024
 #define CALL_POINTS_MAX 16
+#define CALL_PIECE_BYTES 45000 /* of a definition */
+#define CALL_DATA_MAX (CALL_PIECE_BYTES / 3 * 4) /* in base64 */
 
 enum call_kind {
 	CALL_LOOK,
@@ -90,6 +96,7 @@ enum call_kind {
 	CALL_MAP,
 	CALL_READY,
 	CALL_JOIN,
+	CALL_DEFINITION,
 	NR_CALLS
 };
 
@@ -142,6 +149,9 @@ struct call {
 	uint64_t connections; /* receive; 0: one */
 	struct uuid token; /* join */
 	uint64_t connection; /* join */
+	uint64_t size; /* definition: bytes of all pieces */
+	uint64_t offset; /* definition */
+	char data[CALL_DATA_MAX + 1]; /* definition */
 	struct history history;
 };
 

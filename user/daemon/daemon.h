@@ -9,7 +9,7 @@
  *	create, apply, adopt			relationships begin
  *	schedule				begins deltas when they are due
  *	peer, talk, join, joined, listener, worker, journals, received, trackers, images, map_import,
- *	fence, losses, labels, readiness, vm_control, vm_driver
+ *	fence, losses, labels, readiness, definitions, definition_send, vm_control, vm_driver
  *						what operations talk to
  *	vm, job					what is remembered
  *	relationship, role_swap, reverse_plan, adoption, calls, progress

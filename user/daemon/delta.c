@@ -4,7 +4,7 @@
  *
  *	connect
  *	-> after an unplanned failover, CALL map: what the old primary wrote is marked here
- *	-> record the epoch, freeze, CALL receive
+ *	-> record the epoch, freeze, CALL definition, if the hypervisor has one; CALL receive
  *	-> REPLY 4096: hand the connection to failback-send
  *	-> done: record "durable", commit, the epoch is the base
  *
@@ -40,6 +40,7 @@
 #include "base/macro.h"
 #include "base/text.h"
 #include "daemon/calls.h"
+#include "daemon/definition_send.h"
 #include "daemon/delta_end.h"
 #include "daemon/images.h"
 #include "daemon/join.h"
@@ -69,6 +70,7 @@ struct delta {
 	struct tracker_info *infos; /* as of the freeze, in the order of the disks */
 	struct vm_control *stopping; /* of the VM, before it connects */
 	struct map_import *import; /* before the freeze */
+	struct definition_send *definition; /* after it */
 	bool *all; /* of which disks: what the peer's hold is not known */
 	bool *compare; /* of these, which: something is there */
 	bool full; /* of every disk */
@@ -93,6 +95,7 @@ static void delta_free_at(struct delta **at)
 	free(delta->plan);
 	vm_control_free_at(&delta->stopping);
 	map_import_free_at(&delta->import);
+	definition_send_free_at(&delta->definition);
 	retry_clear(&delta->retry);
 	free(delta->all);
 	free(delta->compare);
@@ -479,6 +482,22 @@ static void offer(struct delta *delta)
 		job_set_status(delta->job, "waiting for the peer to open its disks");
 }
 
+/* The connection is there, and idle. */
+static void on_way_free(void *context, int error, const struct failure *why, const char *text)
+{
+	struct delta *delta = context;
+	struct failure failure;
+
+	(void)text;
+	if (error)
+		failure = *why; /* the connection goes */
+	definition_send_free_at(&delta->definition);
+	if (error)
+		fail(delta, &failure);
+	else
+		offer(delta);
+}
+
 /* What the peer's maps say is dirty here by now. */
 static void begin(struct delta *delta)
 {
@@ -488,23 +507,10 @@ static void begin(struct delta *delta)
 	delta->stale = rc == -ENODATA;
 	if (rc)
 		fail(delta, &why);
+	else if (definition_send_start(delta->vm, delta->conn, on_way_free, delta, &delta->definition))
+		job_set_status(delta->job, "sending the VM's definition");
 	else
 		offer(delta);
-}
-
-static void on_connected_again(void *context, int error, const struct failure *why,
-			       const char *text)
-{
-	struct delta *delta = context;
-	struct failure failure;
-
-	(void)text;
-	if (!error) {
-		offer(delta);
-		return;
-	}
-	failure = *why; /* the connection goes */
-	fail(delta, &failure);
 }
 
 static int on_time_to_go_on(sd_event_source *source, uint64_t usec, void *context)
@@ -522,7 +528,7 @@ static int on_time_to_go_on(sd_event_source *source, uint64_t usec, void *contex
 	delta->job->pausing = false;
 	images_remove(&delta->vm->r); /* the worker that read from them is gone */
 	job_set_status(delta->job, "connecting to %s", delta->vm->r.peer);
-	if (peer_connect(d, delta->vm->r.peer, on_connected_again, delta, &delta->conn, &why))
+	if (peer_connect(d, delta->vm->r.peer, on_way_free, delta, &delta->conn, &why))
 		fail(delta, &why);
 	return 0;
 }

@@ -28,6 +28,7 @@
 #include "base/log.h"
 #include "base/macro.h"
 #include "base/realtime.h"
+#include "daemon/definitions.h"
 #include "daemon/job.h"
 #include "daemon/joined.h"
 #include "daemon/journals.h"
@@ -180,6 +181,7 @@ int receive_record(struct vm *vm, const struct call *call, int covered, struct f
 {
 	struct relationship_record next = vm->r;
 	char stray[RECEIVED_TEXT_LEN];
+	int rc;
 
 	/* What was suspended since, stays so. */
 	(void)vm_apply_event(vm, EVENT_RECEIVED, &next, NULL);
@@ -192,7 +194,10 @@ int receive_record(struct vm *vm, const struct call *call, int covered, struct f
 	next.health = stray[0] ? HEALTH_WARNING : HEALTH_OK;
 	(void)snprintf(next.last_error, sizeof(next.last_error), "%s", stray);
 	next.last_replication_us = realtime_us();
-	return vm_change(vm, &next, f);
+	rc = vm_change(vm, &next, f);
+	if (!rc)
+		definition_settle(vm);
+	return rc;
 }
 
 /* All of it is on the disks. Frees @receive. */

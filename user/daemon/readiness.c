@@ -8,6 +8,7 @@
 
 #include "base/cleanup.h"
 #include "base/macro.h"
+#include "daemon/definition_send.h"
 #include "daemon/journals.h"
 #include "daemon/relationship.h"
 #include "daemon/trackers.h"
@@ -177,6 +178,19 @@ static int check_journal(struct check *c, struct failure *f)
 		    0;
 }
 
+static int check_definition(struct check *c, struct failure *f)
+{
+	const struct vm *vm = c->vm;
+
+	if (!definition_is_sent(vm))
+		return NOT_ASKED;
+	return vm->definition_trouble[0] ?
+		       failure_set(f, CODE_NOT_AVAILABLE, -EIO,
+				   "The VM's definition does not reach its replica: %.400s",
+				   vm->definition_trouble) :
+		       0;
+}
+
 void readiness_check(const struct vm *vm, uint64_t bytes, struct call_points *ret)
 {
 	static const struct {
@@ -188,6 +202,7 @@ void readiness_check(const struct vm *vm, uint64_t bytes, struct call_points *re
 		{ "trackers", check_trackers }, { "sizes", check_sizes },
 		{ "stores", check_stores },	{ "maps", check_maps },
 		{ "certificate", check_certificate }, { "journal", check_journal },
+		{ "definition", check_definition },
 	};
 	struct check c = { .vm = vm, .bytes = bytes };
 	struct failure why;

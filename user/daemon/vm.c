@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/macro.h"
 #include "base/realtime.h"
+#include "daemon/definitions.h"
 #include "daemon/fence.h"
 #include "daemon/job.h"
 #include "daemon/journals.h"
@@ -65,6 +66,7 @@ void vm_free_all(struct daemon *d)
 
 		d->vms = vm->next;
 		labels_free(vm);
+		definition_drop(vm);
 		relationship_record_clear(&vm->r);
 		vm_forget_guesses(vm);
 		free(vm);
@@ -184,6 +186,7 @@ int vm_remove(struct vm *vm, struct failure *f)
 			job->vm = NULL;
 	}
 	journal_remove(vm->r.journal);
+	definition_remove(vm);
 	labels_clear(&vm->r, NULL);
 	labels_free(vm);
 	relationship_record_clear(&vm->r);

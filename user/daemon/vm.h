@@ -8,6 +8,7 @@
 #include "daemon/relationship.h"
 #include "daemon/role_swap.h"
 
+struct definition_arriving;
 struct ready;
 struct ready_answer;
 struct receive;
@@ -47,6 +48,9 @@ struct vm {
 	struct ready *asking; /* that by itself, now; NULL: nobody asks */
 	struct ready_answer *answering; /* the peer's question whether it is; NULL: none */
 	struct receive *gathering; /* a delta that waits for its connections; NULL: none */
+	struct definition_arriving *arriving; /* the VM's definition, in part (definitions.h); NULL: none */
+	char definition_trouble[512]; /* why the last one did not reach the peer (definition_send.h); "": nothing */
+	uint64_t definition_due_ns; /* when one is offered again to a peer that knows of none; 0: at once */
 	uint64_t silent_since_ns; /* the peer's last word, or when its word was first wanted; 0: never */
 };
 

@@ -12,15 +12,18 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/macro.h"
+#include "daemon/definitions.h"
 #include "daemon/vm_driver.h"
 
 #define EXIT_RUNS     0
 #define EXIT_RUNS_NOT 1
 #define ASK_AGAIN_US  UINT64_C(500000)
+#define DUMP_MAX_S    5 /* the peer may wait for less long than this host */
 
 /* --- one command --- */
 
-enum step { STEP_READY, STEP_ASK, STEP_STOP, STEP_AWAIT, STEP_START };
+enum step { STEP_READY, STEP_ASK, STEP_STOP, STEP_AWAIT, STEP_DEFINE, STEP_START, STEP_DUMP };
 
 struct vm_control {
 	struct vm *vm;
@@ -29,6 +32,7 @@ struct vm_control {
 	enum step step;
 	pid_t pid; /* 0: none runs */
 	int errors; /* the file with its standard error; -1: that is the log */
+	int output; /* the same */
 	sd_event_source *child_source;
 	sd_event_source *timer; /* until it is asked again */
 	sd_event_source *deadline; /* of all that is done */
@@ -56,6 +60,7 @@ void vm_control_free_at(struct vm_control **at)
 	(void)sd_event_source_disable_unref(c->deadline);
 	kill_command(c);
 	(void)close_fd(c->errors);
+	(void)close_fd(c->output);
 	free(c);
 }
 
@@ -80,7 +85,8 @@ static enum vm_question question_of(enum step step)
 {
 	static const enum vm_question questions[] = {
 		[STEP_READY] = VM_READY,   [STEP_ASK] = VM_RUNNING, [STEP_STOP] = VM_STOP,
-		[STEP_AWAIT] = VM_RUNNING, [STEP_START] = VM_START,
+		[STEP_AWAIT] = VM_RUNNING, [STEP_DEFINE] = VM_DEFINE, [STEP_START] = VM_START,
+		[STEP_DUMP] = VM_DUMP,
 	};
 
 	return questions[step];
@@ -93,24 +99,34 @@ static const char *command_of(const struct vm_control *c)
 
 static int on_exit_of_command(sd_event_source *source, const siginfo_t *status, void *context);
 
-/* Where its standard error goes, if it is to be read. A file, so that nothing has to be read before it ends. */
-static int open_errors(struct vm_control *c, struct failure *f)
+/* A file, so that nothing has to be read before the command ends. */
+static int open_file(bool wanted, int *fd, struct failure *f)
 {
-	c->errors = close_fd(c->errors);
-	if (!driver_of(c)->explains)
+	*fd = close_fd(*fd);
+	if (!wanted)
 		return 0;
-	c->errors = memfd_create("errors", MFD_CLOEXEC);
-	return c->errors < 0 ? failure_set(f, CODE_FAILED, -errno, "Cannot make a file: %s.",
-					   strerror(errno)) :
-			       0;
+	*fd = memfd_create("output", MFD_CLOEXEC);
+	return *fd < 0 ? failure_set(f, CODE_FAILED, -errno, "Cannot make a file: %s.", strerror(errno)) : 0;
+}
+
+static int open_input(const struct vm *vm, enum step step)
+{
+	int fd = step == STEP_READY || step == STEP_DEFINE ? definition_open(vm) : -1;
+
+	return fd < 0 ? open("/dev/null", O_RDONLY | O_CLOEXEC) : fd;
 }
 
 static int run(struct vm_control *c, enum step step, struct failure *f)
 {
-	cleanup_fd int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	int rc = open_errors(c, f);
-	const int fds[] = { null, STDERR_FILENO, c->errors < 0 ? STDERR_FILENO : c->errors };
+	cleanup_fd int input = open_input(c->vm, step);
+	int rc = open_file(driver_of(c)->explains, &c->errors, f);
+	int fds[3];
 
+	if (!rc)
+		rc = open_file(step == STEP_DUMP, &c->output, f);
+	fds[0] = input;
+	fds[1] = c->output < 0 ? STDERR_FILENO : c->output;
+	fds[2] = c->errors < 0 ? STDERR_FILENO : c->errors;
 	c->step = step;
 	if (!rc)
 		rc = driver_of(c)->start(c->vm, question_of(step), fds, &c->pid, f);
@@ -215,7 +231,12 @@ static int go_on(struct vm_control *c, const siginfo_t *status, struct failure *
 		if (number == 0)
 			return run(c, STEP_AWAIT, f);
 		break;
+	case STEP_DEFINE:
+		if (number == 0)
+			return run(c, STEP_START, f);
+		break;
 	case STEP_START:
+	case STEP_DUMP:
 		if (number == 0)
 			return 1;
 		break;
@@ -248,8 +269,12 @@ static struct limit limit_of(const struct vm *vm, enum step step)
 {
 	const struct host_config *config = &vm->daemon->config;
 
-	return step == STEP_READY ? (struct limit){ "(call-timeout)", config->call_timeout } :
-				    (struct limit){ "(vm-timeout)", config->vm_timeout };
+	if (step == STEP_READY)
+		return (struct limit){ "(call-timeout)", config->call_timeout };
+	if (step == STEP_DUMP)
+		return (struct limit){ "(half of call-timeout, or less)",
+				       min_of(config->call_timeout / 2 + 1, (uint64_t)DUMP_MAX_S) };
+	return (struct limit){ "(vm-timeout)", config->vm_timeout };
 }
 
 static int on_deadline(sd_event_source *source, uint64_t usec, void *context)
@@ -285,6 +310,7 @@ static int begin(struct vm *vm, enum step step, vm_control_done done, void *cont
 	if (!c)
 		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
 	c->errors = -1;
+	c->output = -1;
 	c->vm = vm;
 	c->done = done;
 	c->context = context;
@@ -310,9 +336,24 @@ int vm_control_stop(struct vm *vm, vm_control_done done, void *context, struct v
 int vm_control_start(struct vm *vm, vm_control_done done, void *context, struct vm_control **ret,
 		     struct failure *f)
 {
+	bool came = can(vm, VM_DEFINE) && definition_is_there(vm);
+
 	if (!can(vm, VM_START))
 		return 1;
-	return begin(vm, STEP_START, done, context, ret, f);
+	return begin(vm, came ? STEP_DEFINE : STEP_START, done, context, ret, f);
+}
+
+int vm_control_dump(struct vm *vm, vm_control_done done, void *context, struct vm_control **ret,
+		    struct failure *f)
+{
+	if (!can(vm, VM_DUMP))
+		return 1;
+	return begin(vm, STEP_DUMP, done, context, ret, f);
+}
+
+int vm_control_output(const struct vm_control *c)
+{
+	return c->output;
 }
 
 int vm_control_ready(struct vm *vm, vm_control_done done, void *context, struct vm_control **ret,

@@ -3,7 +3,8 @@
  * Does a VM run, and stopping and starting it, by what the configuration names for that (vm_driver.h).
  * Where it names nothing, the controller knows a VM only by who has its devices open.
  *
- * What is run has nothing open but its standard input (/dev/null), output and error (the daemon's log; the
+ * What is run has nothing open but its standard input (/dev/null, or what came from the peer), output and error
+ * (the daemon's log; the output of vm_control_dump() is kept; the
  * error of what explains itself is the failure's sentence), and is killed with all that it started after
  * vm-timeout seconds, or the time that is said below.
  */
@@ -29,7 +30,10 @@ bool vm_control_can_tell(const struct vm *vm);
 int vm_control_stop(struct vm *vm, vm_control_done done, void *context, struct vm_control **ret,
 		    struct failure *f);
 
-/** vm_control_start - @vm is to run. 1, and no done(): nothing starts it. */
+/**
+ * vm_control_start - @vm is to run, from the definition that came with its disks, if one did (definitions.h).
+ * 1, and no done(): nothing starts it.
+ */
 int vm_control_start(struct vm *vm, vm_control_done done, void *context, struct vm_control **ret,
 		     struct failure *f);
 
@@ -39,6 +43,16 @@ int vm_control_start(struct vm *vm, vm_control_done done, void *context, struct 
  */
 int vm_control_ready(struct vm *vm, vm_control_done done, void *context, struct vm_control **ret,
 		     struct failure *f);
+
+/**
+ * vm_control_dump - the definition of @vm, in a short time, for a peer waits for what follows.
+ * 1, and no done(): nothing knows it. CODE_FILE_NOT_FOUND, in done(): the hypervisor does not know @vm.
+ */
+int vm_control_dump(struct vm *vm, vm_control_done done, void *context, struct vm_control **ret,
+		    struct failure *f);
+
+/** vm_control_output - what was printed, from its beginning on; until vm_control_free_at(). */
+int vm_control_output(const struct vm_control *c);
 
 /** vm_control_free_at - *@c may be NULL, and is then. What runs is killed, without done(). */
 void vm_control_free_at(struct vm_control **c);

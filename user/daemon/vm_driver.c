@@ -3,8 +3,10 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "lib/child.h"
 
 #define LIBVIRT_PROGRAM "failback-libvirt"
@@ -79,11 +81,13 @@ int vm_words_make(const char *command, const char *name, const char *uuid, struc
 
 static const char *exec_command(const struct host_config *config, enum vm_question question)
 {
-	const char *command = question == VM_STOP  ? config->vm_stop :
-			      question == VM_START ? config->vm_start :
-						     config->vm_running;
+	const char *const commands[] = {
+		[VM_RUNNING] = config->vm_running, [VM_READY] = config->vm_running,
+		[VM_STOP] = config->vm_stop,	   [VM_START] = config->vm_start,
+		[VM_DUMP] = "",			   [VM_DEFINE] = "",
+	};
 
-	return command[0] ? command : NULL;
+	return commands[question][0] ? commands[question] : NULL;
 }
 
 static int exec_start(const struct vm *vm, enum vm_question question, const int fds[3], pid_t *ret,
@@ -106,6 +110,8 @@ static const char *const libvirt_commands[] = {
 	[VM_READY] = LIBVIRT_PROGRAM " ready",
 	[VM_STOP] = LIBVIRT_PROGRAM " stop",
 	[VM_START] = LIBVIRT_PROGRAM " start",
+	[VM_DUMP] = LIBVIRT_PROGRAM " dump",
+	[VM_DEFINE] = LIBVIRT_PROGRAM " define",
 };
 
 static const char *libvirt_command(const struct host_config *config, enum vm_question question)
@@ -114,15 +120,37 @@ static const char *libvirt_command(const struct host_config *config, enum vm_que
 	return libvirt_commands[question];
 }
 
+struct device_path {
+	char text[sizeof("/dev/mapper/") + CBT_NAME_LEN];
+};
+
+/* What the VM has open of a disk, where it runs. */
+static const char *device_of(const struct disk_record *disk, struct device_path *room)
+{
+	if (!disk->tracker[0])
+		return disk->path;
+	(void)snprintf(room->text, sizeof(room->text), "/dev/mapper/%s", disk->tracker);
+	return room->text;
+}
+
 static int libvirt_start(const struct vm *vm, enum vm_question question, const int fds[3], pid_t *ret,
 			 struct failure *f)
 {
+	bool names_devices = question == VM_READY || question == VM_DEFINE;
+	cleanup_free struct device_path *devices = calloc(vm->r.nr_disks + 1, sizeof(*devices));
+	cleanup_free const char **argv = calloc(vm->r.nr_disks + 5, sizeof(*argv));
 	char path[PATH_MAX];
 	char uuid[UUID_TEXT_LEN + 1];
-	const char *argv[] = { path, libvirt_commands[question] + sizeof(LIBVIRT_PROGRAM),
-			       vm->daemon->config.libvirt_uri, uuid_format(&vm->r.vm, uuid), NULL };
 
+	if (!devices || !argv)
+		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
 	(void)snprintf(path, sizeof(path), "%s/" LIBVIRT_PROGRAM, vm->daemon->libexec);
+	argv[0] = path;
+	argv[1] = libvirt_commands[question] + sizeof(LIBVIRT_PROGRAM);
+	argv[2] = vm->daemon->config.libvirt_uri;
+	argv[3] = uuid_format(&vm->r.vm, uuid);
+	for (size_t i = 0; names_devices && i < vm->r.nr_disks; i++)
+		argv[4 + i] = device_of(&vm->r.disks[i], &devices[i]);
 	return child_start(argv, fds, 3, ret, f);
 }
 

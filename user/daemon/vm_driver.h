@@ -7,7 +7,8 @@
  * separated by spaces, the first of them a path; there is no shell and no quoting. In a word, %n is the VM's
  * name, %u its UUID and %% a percent sign.
  *
- * libvirt: failback-libvirt, which asks the libvirt at libvirt-uri about the domain that has the VM's UUID.
+ * libvirt: failback-libvirt, which asks the libvirt at libvirt-uri about the domain that has the VM's UUID. It alone
+ * has definitions; what came from the peer, it is given with VM_READY too, on standard input.
  *
  * The exit status of a process that was asked whether a VM runs is 0: it does, 1: it does not; anything else:
  * it cannot tell. Of one that was to stop or start it, 0: it was asked to, or it runs.
@@ -32,7 +33,8 @@ int vm_words_make(const char *command, const char *name, const char *uuid, struc
 		  struct failure *f);
 
 /* VM_READY: could it be stopped, or started, now? Of commands all that is asked is whether it runs. */
-enum vm_question { VM_RUNNING, VM_READY, VM_STOP, VM_START };
+/* VM_DUMP: print its definition (lib/definition.h). VM_DEFINE: bring the one on standard input here. */
+enum vm_question { VM_RUNNING, VM_READY, VM_STOP, VM_START, VM_DUMP, VM_DEFINE };
 
 struct vm_driver {
 	/* PURE: what is run, as people know it. NULL: nothing is, that cannot be asked. */
