@@ -58,6 +58,14 @@ fail_over() { on b failback failover --force vm1; }
 give_back() { on_libvirt b destroy $vm >/dev/null && on b failback revert vm1 >/dev/null; }
 goes() { on a failback resume vm1 >"$TMPDIR/goes" 2>&1; }
 
+# say <offset> <size> <data>: of another epoch, as a, which is down; prints the reply's code and text
+say()
+{
+	FROM=${address[a]} "$top/tests/e2e/hostile.py" call "${address[b]}" $port \
+		"{\"call\": \"definition\", \"version\": 4, \"vm\": \"$vm\", \"epoch\": \"22222222-2222-4333-8444-555555555555\", \"size\": $2, \"offset\": $1, \"data\": \"$3\"}" |
+		jq -r '"\(.code) \(.text)"'
+}
+
 define_machine a
 change_files one
 up_at a
@@ -103,6 +111,7 @@ again_at b
 stop_daemon a
 check "cut off before it was put in its place" fail_over
 check "a definition is found all the same" files_are three
+check_equal "while the VM may run here, none is taken from elsewhere" "$(say 0 3 AAAA)" "32775 VM vm1 is no replica here: its definition is this host's."
 check_equal "the domain is as it was defined here" "$(on_libvirt b desc $vm)" "of this host"
 give_back
 up_at a
@@ -116,8 +125,15 @@ change_files four
 check "the VM is shut down" on a failback prepare vm1
 check "and started" on b failback failover vm1
 check "with what it left" files_are four
-give_back
-check "the primary goes on" goes
+check "the other way round" on b failback reverse vm1
+check_equal "the definition goes, too" "$(epoch_of "$TMPDIR/a.state/$vm.definition")" "$(vm_property a Base | tr -d '"')"
+check_equal "and the one that came before is gone" "$(ls "$TMPDIR/b.state" | grep -c definition)" 0
+echo five >"${nvram[b]}"
+put_tpm b five
+check "the VM is shut down there" on b failback prepare vm1
+check "and comes home" on a failback failover vm1
+check_equal "with what it left there" "$(cat "${nvram[a]}" "${tpm[a]}" | xargs)" "five five"
+check "for good" on a failback reverse vm1
 
 # --- what goes wrong with it is not the delta's fault ---
 
@@ -166,14 +182,7 @@ wait_for 30 goes || bail "no delta goes"
 
 # --- a stranger's words ---
 
-# say <offset> <size> <data>: of another epoch, as a; prints the reply's code and text
-say()
-{
-	stop_daemon a
-	FROM=${address[a]} "$top/tests/e2e/hostile.py" call "${address[b]}" $port \
-		"{\"call\": \"definition\", \"version\": 4, \"vm\": \"$vm\", \"epoch\": \"22222222-2222-4333-8444-555555555555\", \"size\": $2, \"offset\": $1, \"data\": \"$3\"}" |
-		jq -r '"\(.code) \(.text)"'
-}
+stop_daemon a
 cp "$current" "$TMPDIR/before"
 check_equal "a piece that follows nothing is refused" "$(say 3 6 AAAA)" "32773 A piece of a definition does not follow what came before it."
 check_equal "so is one that is longer than the whole" "$(say 0 2 AAAA)" "32773 A piece of a definition does not follow what came before it."

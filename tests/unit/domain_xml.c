@@ -211,6 +211,7 @@ TEST(what_two_parsers_may_read_differently_is_refused)
 	EXPECT_EQ(CODE_INCORRECT_DATA_TYPE, check("<!DOCTYPE domain [<!ENTITY x '/etc'>]><domain>" IDS "</domain>"));
 	EXPECT_EQ(CODE_INCORRECT_DATA_TYPE,
 		  with_os("<nvram>/var/lib/libvirt/qemu/nvram/vm1_VARS.fd<x/>/../../../../../etc/passwd</nvram>"));
+	EXPECT_EQ(CODE_INCORRECT_DATA_TYPE, with_os("<loader>/etc/shadow<x/></loader>"));
 	EXPECT_EQ(CODE_INCORRECT_DATA_TYPE, with_os("<nvram><x/>/var/lib/libvirt/qemu/nvram/vm1_VARS.fd</nvram>"));
 	EXPECT_EQ(CODE_INCORRECT_DATA_TYPE, with_os("<nvram>/var/lib/libvirt/qemu/nvram/vm1_VARS.fd</nvram>"
 						    "<nvram>/var/lib/libvirt/qemu/nvram/vm1_VARS.fd</nvram>"));
