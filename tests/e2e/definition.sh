@@ -17,7 +17,7 @@ done
 
 # dump, define, ready <definition>: on a, and on b
 dump() { with_files a failback-libvirt dump "${libvirt_uri[a]}" $domain; }
-define() { with_files b failback-libvirt define "${libvirt_uri[b]}" $domain $disk <"$1"; }
+define() { (umask 077 && with_files b failback-libvirt define "${libvirt_uri[b]}" $domain $disk <"$1"); }
 ready() { with_files b failback-libvirt ready "${libvirt_uri[b]}" $domain $disk <"$1"; }
 # change <name> <filter of jq> [<option>...]: another definition
 change() { jq "${@:3}" "$2" "$TMPDIR/definition" >"$TMPDIR/$1"; }
@@ -66,6 +66,7 @@ check_equal "and is the same" "$(on_libvirt b dumpxml --inactive --security-info
 check "with its NVRAM" cmp -s "${nvram[a]}" "${nvram[b]}"
 check_equal "and the state of its TPM" "$(cat "${tpm[b]}") $(stat -c %a "${tpm[b]}")" "state 640"
 check_equal "and nothing else" "$(files | wc -l)" 2
+check_equal "its directories are as libvirt makes them" "$(cd "$TMPDIR/b.lib/libvirt" && stat -c %a swtpm swtpm/$domain swtpm/$domain/tpm2 | xargs)" "711 711 700"
 chown 1234:1235 "${nvram[b]}" "${tpm[b]}"
 chmod 604 "${nvram[b]}"
 on_libvirt b desc $domain --config "of this host" >/dev/null
@@ -102,8 +103,8 @@ head -c 1000 /dev/urandom | sed 's/^{/x/' >"$TMPDIR/garbage"
 refuses "so is one that is none" 18 'neither text nor packed text' garbage
 { echo "{"; head -c 17000000 /dev/zero | tr '\0' ' '; } >"$TMPDIR/long"
 refuses "one that is too long" 15 'more than 16777216 bytes' long
-change alien '.uuid = "99999999-2222-4333-8444-555555555555"'
-refuses "one of another domain" 15 "that came for domain $domain is another one's" alien
+change alien ".uuid = \"99999999-2222-4333-8444-555555555555\" | .xml |= gsub(\"$domain\"; \"99999999-2222-4333-8444-555555555555\")"
+refuses "one of another domain" 15 "The definition that came for domain $domain is another one's" alien
 change_xml mixed "s/$domain/99999999-2222-4333-8444-555555555555/"
 refuses "one whose XML is another domain's" 15 "XML that came for domain $domain is another one's" mixed
 change escape '.tpm[0].name = "../../../../../etc/x"'

@@ -111,7 +111,8 @@ static int open_file(bool wanted, int *fd, struct failure *f)
 
 static int open_input(const struct vm *vm, enum step step)
 {
-	int fd = step == STEP_READY || step == STEP_DEFINE ? definition_open(vm) : -1;
+	bool wanted = can(vm, VM_DEFINE) && (step == STEP_READY || step == STEP_DEFINE);
+	int fd = wanted ? definition_open(vm) : -1;
 
 	return fd < 0 ? open("/dev/null", O_RDONLY | O_CLOEXEC) : fd;
 }

@@ -204,14 +204,13 @@ static int put_at(int directory, const char *name, mode_t mode, const struct def
 	return error ? explain("write", name, error, f) : 0;
 }
 
-/* It is made if it is not there; @parent: closed. */
+/* It is made if it is not there, with @mode whatever the umask of the caller is. @parent: closed. */
 static int enter(int parent, const char *name, mode_t mode)
 {
-	int fd;
+	bool made = mkdirat(parent, name, mode) == 0;
+	int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
-	(void)mkdirat(parent, name, mode);
-	fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd >= 0 && fsync(parent) < 0)
+	if (fd >= 0 && made && (fchmod(fd, mode) < 0 || fsync(parent) < 0))
 		fd = close_fd(fd);
 	(void)close_fd(parent);
 	return fd;
