@@ -96,6 +96,30 @@ cut_everywhere "the replica is cut at every step of a failover" prepared b b "1 
 cut_everywhere "the primary is cut at every step of a failover" prepared a b "1 4, 2 5" failover
 cut_everywhere "a prepared primary is cut at every step of going on" prepared a a "1 3, 2 3" resume
 cut_everywhere "its replica is cut at every step of that" prepared b a "1 3, 2 3" resume
+cut_everywhere "the replica is cut at every step of a commit" failed-over b b "1 4, 2 6" commit
+
+# --- a failover that is final ---
+
+restore failed-over
+up a
+up b
+check "a failover is made final" on b failback commit vm1
+check_equal "which is a state of its own" "$(role a), $(role b)" "1 4, 2 6"
+check_fails "it cannot be given up any more" 17 'Replica in state 6 .* revert needs' on b failback revert vm1
+check_equal "and goes on" "$(role a), $(role b), $(vm_property b MayRun)" "1 4, 2 6, true"
+check "with its disk" faces b
+reboot b
+stop_daemon a
+up b
+check "after a boot it waits for its peer, too" \
+	wait_for 60 eval 'on b failback status | grep -q "Held since the boot.*failback start --force vm1"'
+check_fails "its disk is not there" any '' faces b
+up a
+check "when the peer confirms it, the disk comes" wait_for 60 faces b
+check "it is reversed" on b failback reverse vm1
+check_equal "the roles are swapped" "$(role a), $(role b)" "2 3, 1 3"
+check "and the disks are identical" wait_for 60 cmp -s "$a0" "$b0"
+down
 
 # --- a boot: nothing faces the VM until the peer has confirmed ---
 
