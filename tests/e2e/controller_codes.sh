@@ -94,12 +94,12 @@ listens()
 	(: <>"/dev/tcp/127.0.0.9/$port") 2>/dev/null
 }
 wait_for 60 listens || bail "nobody listens"
-check_job "32772: a peer that answers too late" 32772 'does not answer' '{"RecoveryConnectionPoint": "127.0.0.9"}'
+check_job "32772: a peer that answers too late" 32772 'does not answer; (is it up|look after)' '{"RecoveryConnectionPoint": "127.0.0.9"}'
 
-check_refused "32773: a property that does not exist" b 32773 'NoSuchThing' "${reverse[@]}" '{"NoSuchThing": 1}'
+check_refused "32773: a property that does not exist" b 32773 'NoSuchThing.*leave it out, or correct its name' "${reverse[@]}" '{"NoSuchThing": 1}'
 
 exec {held}<>"$a0"
-check_job "32774: a disk that is open on the old primary" 32774 'has it open'
+check_job "32774: a disk that is open on the old primary" 32774 'has it open.*Stop that, and repeat it'
 exec {held}>&-
 check_refused "32775: a wrong role names both, and what is needed" a 32775 \
 	'Primary in state 4 .* needs Replica in state 5' "${reverse[@]}" ""
@@ -109,10 +109,10 @@ mv "$FAKE_KERNEL" "$TMPDIR/unloaded"
 check_refused "32777: a module that is not loaded" b 32777 'modprobe dm-cbt' "${reverse[@]}" ""
 mv "$TMPDIR/unloaded" "$FAKE_KERNEL"
 touch "$FAKE_KERNEL/enomem"
-check_refused "32778: no memory in the kernel" b 32778 'memory' "${reverse[@]}" ""
+check_refused "32778: no memory in the kernel" b 32778 'Out of memory: make some free on this host' "${reverse[@]}" ""
 rm "$FAKE_KERNEL/enomem"
 mv "$b0" "$b0.away"
-check_refused "32779: a disk that is missing" b 32779 'loop' "${reverse[@]}" ""
+check_refused "32779: a disk that is missing" b 32779 'loop.*Attach it to this host, or correct its path' "${reverse[@]}" ""
 mv "$b0.away" "$b0"
 check_equal "refusals change no role" "$(role a), $(role b)" "1 4, 2 5"
 

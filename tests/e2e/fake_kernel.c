@@ -152,7 +152,7 @@ int nl_open(struct nl **ret, struct failure *f)
 		return failure_set(f, CODE_NOT_AVAILABLE, -ENOPROTOOPT,
 				   "dm-cbt is not loaded: modprobe dm-cbt as root");
 	if (exists("", "enomem"))
-		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "the kernel is out of memory");
+		return failure_no_memory(f);
 	*ret = calloc(1, sizeof(**ret));
 	(*ret)->dir = dir;
 	return 0;

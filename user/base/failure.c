@@ -24,6 +24,12 @@ int failure_set(struct failure *f, enum code code, int error, const char *fmt, .
 	return error;
 }
 
+int failure_no_memory(struct failure *f)
+{
+	return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM,
+			   "Out of memory: make some free on this host, and repeat it.");
+}
+
 const char *code_name(uint32_t code)
 {
 	switch (code) {

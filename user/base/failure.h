@@ -49,6 +49,9 @@ struct failure {
 int failure_set(struct failure *f, enum code code, int error, const char *fmt, ...)
 	printf_like(4, 5);
 
+/** failure_no_memory - CODE_OUT_OF_MEMORY, with what to do about it; -ENOMEM. @f may be NULL. */
+int failure_no_memory(struct failure *f);
+
 /** code_name - "System is in use" and so on; "Unknown" for a number that is none of enum code. */
 const char *code_name(uint32_t code);
 

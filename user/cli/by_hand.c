@@ -119,7 +119,7 @@ static int worker_start(const struct by_hand *transfer, FILE **ret_reports, stru
 	(void)sigaction(SIGTERM, &forward, NULL);
 	(void)close(fds[1]);
 	*ret_reports = fdopen(fds[0], "r");
-	return *ret_reports ? 0 : failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+	return *ret_reports ? 0 : failure_no_memory(f);
 }
 
 /* --- reports --- */

@@ -46,7 +46,7 @@ int by_hand_ask(int fd, const struct call *call, uint64_t deadline_ns, struct re
 	int rc;
 
 	if (!question)
-		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+		return failure_no_memory(f);
 	rc = record_write_text(fd, CBT_WIRE_CALL, 0, question, deadline_ns, f);
 	if (!rc)
 		rc = record_read_text(fd, CBT_WIRE_REPLY, 0, &answer, deadline_ns, f);
@@ -61,7 +61,7 @@ static int say_join(int fd, const struct uuid *vm, const struct uuid *token, uns
 	int rc;
 
 	if (!call || !reply)
-		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+		return failure_no_memory(f);
 	call->kind = CALL_JOIN;
 	call->vm = *vm;
 	call->token = *token;
@@ -120,7 +120,7 @@ static int answer(int fd, const struct failure *refused, uint64_t deadline_ns, s
 		text = reply_encode(reply);
 	}
 	if (!text)
-		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+		return failure_no_memory(f);
 	return record_write_text(fd, CBT_WIRE_REPLY, 0, text, deadline_ns, f);
 }
 
@@ -133,7 +133,7 @@ static int hear_join(int fd, struct gathering *g, uint64_t deadline_ns, unsigned
 	int rc;
 
 	if (!call)
-		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+		return failure_no_memory(f);
 	rc = record_read_text(fd, CBT_WIRE_CALL, 0, &question, deadline_ns, f);
 	if (rc)
 		return rc;

@@ -63,7 +63,7 @@ static int run_ranges(const struct cbtctl_command *c, const struct cbtctl_option
 	cleanup_free struct cbt_blocks *ranges = calloc(nr, sizeof(*ranges));
 
 	if (!ranges)
-		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "out of memory");
+		return failure_no_memory(f);
 	for (size_t i = 0; i < nr; i++)
 		(void)parse_range(o->operands[i + 1], &ranges[i]);
 	if (c->needs & TAKES(EPOCH))

@@ -196,7 +196,7 @@ static int run_change(const struct cbtctl_command *c, const struct cbtctl_option
 	int err;
 
 	if (!infos)
-		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "out of memory");
+		return failure_no_memory(f);
 	if (!o->has_epoch) {
 		err = uuid_new(&epoch);
 		if (err < 0)

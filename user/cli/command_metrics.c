@@ -130,10 +130,10 @@ static int collect(const struct options *o, char **ret, struct failure *f)
 	FILE *out = open_memstream(ret, &size);
 
 	if (!out)
-		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+		return failure_no_memory(f);
 	gather(o, &m);
 	metrics_print(out, &m);
-	return fclose(out) ? failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.") : 0;
+	return fclose(out) ? failure_no_memory(f) : 0;
 }
 
 static int answer(const struct options *o, struct failure *f)

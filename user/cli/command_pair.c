@@ -257,7 +257,7 @@ int command_host_pair(struct client *client, const struct options *o, struct fai
 
 	(void)client;
 	if (!m)
-		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+		return failure_no_memory(f);
 	rc = check_options(o, f);
 	if (!rc)
 		rc = read_settings(o, m, f);

@@ -292,7 +292,7 @@ static int create(struct client *client, const struct options *o, const struct p
 	}
 	text = json_text(object);
 	if (!text)
-		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+		return failure_no_memory(f);
 	return create_relationship(client, o, text, true, f);
 }
 
@@ -374,7 +374,7 @@ static int check_paths(const struct options *o, const struct protect *p, struct 
 	int rc;
 
 	if (!config)
-		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+		return failure_no_memory(f);
 	rc = host_config_read(o->config, config, f);
 	for (const struct protect_disk *d = p->disks; !rc && d < p->disks + p->nr_disks; d++) {
 		if (replica_path_is_allowed(config->replica_paths, d->path))

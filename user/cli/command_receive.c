@@ -60,7 +60,7 @@ static int agree(int fd, const struct options *o, int target, struct call *ret, 
 	int rc;
 
 	if (!reply)
-		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+		return failure_no_memory(f);
 	rc = record_read_text(fd, CBT_WIRE_CALL, 0, &question, deadline_ns, f);
 	if (rc)
 		return rc;
@@ -80,7 +80,7 @@ static int agree(int fd, const struct options *o, int target, struct call *ret, 
 	(void)snprintf(reply->text, sizeof(reply->text), "%s", refused ? f->text : "");
 	answer = reply_encode(reply);
 	if (!answer)
-		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+		return failure_no_memory(f);
 	rc = record_write_text(fd, CBT_WIRE_REPLY, 0, answer, deadline_ns, refused ? NULL : f);
 	return refused ? refused : rc;
 }
@@ -178,7 +178,7 @@ int by_hand_receive(const struct options *o, bool verify, struct failure *f)
 	int rc;
 
 	if (!call)
-		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+		return failure_no_memory(f);
 	rc = by_hand_address(o->listen, "--listen", &at, f);
 	if (!rc)
 		rc = by_hand_tls_load(o, &at, &tls, f);

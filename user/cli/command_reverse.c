@@ -34,7 +34,7 @@ static int make_setting_data(const struct options *o, char **ret, struct failure
 	if (rc)
 		return rc;
 	*ret = settings_to_json(&settings);
-	return *ret ? 0 : failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+	return *ret ? 0 : failure_no_memory(f);
 }
 
 int command_reverse(struct client *client, const struct options *o, struct failure *f)
@@ -111,7 +111,7 @@ static int print_plan(struct json_object *plan, struct failure *f)
 	for (size_t i = 0; !rc && disks && i < json_object_array_length(disks); i++)
 		rc = add_disk_row(table, json_object_array_get_idx(disks, i));
 	if (rc)
-		return failure_set(f, CODE_OUT_OF_MEMORY, rc, "Out of memory.");
+		return failure_no_memory(f);
 	table_print(table, stdout);
 	(void)json_object_object_get_ex(plan, "needs_consent", &consent);
 	if (json_object_get_boolean(consent))
@@ -131,7 +131,7 @@ int command_plan(struct client *client, const struct options *o, struct failure 
 	int rc;
 
 	if (!job)
-		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+		return failure_no_memory(f);
 	rc = make_setting_data(o, &settings, f);
 	if (!rc)
 		rc = client_find_vm(client, o->operand, path, f);

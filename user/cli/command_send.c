@@ -157,7 +157,7 @@ static int announce(int fd, const struct options *o, const struct source *source
 	int rc;
 
 	if (!call || !reply)
-		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+		return failure_no_memory(f);
 	call->kind = CALL_RECEIVE;
 	call->vm = source->epoch;
 	call->epoch = source->epoch;

@@ -88,7 +88,7 @@ int await_answer(struct client *client, const char *path, struct json_object **r
 	int rc;
 
 	if (!job)
-		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+		return failure_no_memory(f);
 	rc = await_job(client, path, job, f);
 	return rc ? rc : json_parse_object("the answer", job->result, ret, f);
 }

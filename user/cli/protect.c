@@ -120,7 +120,7 @@ static int take_options(struct protect *p, const struct options *o, struct failu
 		return failure_set(f, CODE_INVALID_PARAMETER, -EINVAL, "--vg %.64s names no volume group.", o->vg);
 	p->disks = calloc(o->nr_disks, sizeof(*p->disks));
 	if (!p->disks)
-		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+		return failure_no_memory(f);
 	for (size_t i = 0; !rc && i < o->nr_disks; i++) {
 		rc = take_disk(p, o->disks[i], &p->disks[i], f);
 		p->nr_disks = i + 1;
@@ -143,7 +143,7 @@ static int find_group(struct protect *p, const char *name, struct protect_group 
 	}
 	groups = reallocarray(p->groups, p->nr_groups + 1, sizeof(*groups));
 	if (!groups)
-		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+		return failure_no_memory(f);
 	p->groups = groups;
 	*ret = &groups[p->nr_groups++];
 	memset(*ret, 0, sizeof(**ret));

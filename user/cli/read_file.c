@@ -17,7 +17,7 @@ int read_text_file(const char *path, size_t max, char **ret, struct failure *f)
 	ssize_t got;
 
 	if (!text)
-		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+		return failure_no_memory(f);
 	if (strcmp(path, "-") != 0)
 		fd = opened = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)

@@ -186,7 +186,7 @@ static int end_frozen(const struct labelled_tracker *list, const struct relation
 	static const struct uuid none;
 
 	if (!infos)
-		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+		return failure_no_memory(f);
 	for (size_t i = 0; i < r->nr_disks; i++)
 		infos[i] = list[i].info;
 	return trackers_end_others(r, infos, &none, f);
@@ -330,7 +330,7 @@ static int read_all(struct adopt *a, bool counts, struct failure *f)
 		return rc;
 	a->list = calloc(nr + 1, sizeof(*a->list));
 	if (!a->list)
-		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+		return failure_no_memory(f);
 	read_labels(a, nl, infos, nr, counts);
 	qsort(a->list, a->nr, sizeof(*a->list), by_vm);
 	return 0;

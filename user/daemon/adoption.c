@@ -226,7 +226,7 @@ int adoption_make(struct labelled_tracker *list, size_t nr, struct adoption *ret
 	if (newest->settings[0] && !adoption.settings_lost)
 		r.settings = strdup(newest->settings);
 	if (!r.disks || (newest->settings[0] && !adoption.settings_lost && !r.settings))
-		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+		return failure_no_memory(f);
 	role_make(newest, &r);
 	adoption.r = r;
 	memset(&r, 0, sizeof(r));

@@ -25,7 +25,7 @@
 
 static int out_of_memory(struct failure *f)
 {
-	return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+	return failure_no_memory(f);
 }
 
 /* --- reading --- */

@@ -638,7 +638,7 @@ int reply_decode(const char *text, struct reply *ret, struct failure *f)
 	int rc;
 
 	if (!reply)
-		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+		return failure_no_memory(f);
 	rc = json_parse_object(what, text, &object, f);
 	if (!rc)
 		rc = json_get_uint(what, object, "code", true, CODE_FILE_NOT_FOUND, &code, f);

@@ -93,7 +93,7 @@ static int add(struct claims *claims, const struct relationship_record *r, bool 
 	int rc = 0;
 
 	if (!grown)
-		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+		return failure_no_memory(f);
 	claims->list = grown;
 	for (size_t i = 0; !rc && i < r->nr_disks; i++) {
 		struct claim claim = { r, &r->disks[i], devid_of(r->disks[i].path) };

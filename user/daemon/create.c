@@ -33,7 +33,7 @@ struct create {
 
 static int out_of_memory(struct failure *f)
 {
-	return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+	return failure_no_memory(f);
 }
 
 /* --- reading --- */

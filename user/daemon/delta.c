@@ -468,7 +468,7 @@ static int call_receive(struct delta *delta, struct failure *f)
 	call.history = vm_history(delta->vm);
 	text = call_encode(&call);
 	if (!text)
-		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+		return failure_no_memory(f);
 	return conn_call(delta->conn, text, peer_timeout_us(delta->daemon), on_reply, delta, f);
 }
 
@@ -722,7 +722,7 @@ struct job *delta_start(struct vm *vm, enum job_type type, struct failure *f)
 		delta->compare = calloc(max_of(vm->r.nr_disks, (size_t)1), sizeof(*delta->compare));
 	}
 	if (!delta || !delta->infos || !delta->all || !delta->compare) {
-		(void)failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+		(void)failure_no_memory(f);
 		return NULL;
 	}
 	delta->daemon = vm->daemon;

@@ -511,7 +511,7 @@ int receive_prepare(struct vm *vm, const struct call *call, struct receive **ret
 	int rc;
 
 	if (!receive)
-		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+		return failure_no_memory(f);
 	memset(receive->fds, -1, sizeof(receive->fds));
 	receive->covered = -1;
 	receive->vm = vm;

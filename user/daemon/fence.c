@@ -135,7 +135,7 @@ int fence_raise(const struct relationship_record *r, struct failure *f)
 	size_t i;
 
 	if (!hid)
-		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+		return failure_no_memory(f);
 	for (i = 0; !rc && i < r->nr_disks; i++) {
 		if (r->disks[i].tracker[0])
 			rc = raise(r, &r->disks[i], &hid[i], f);

@@ -45,7 +45,7 @@ static int take_reply(struct further *further, const char *text, struct failure 
 	int rc;
 
 	if (!reply)
-		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+		return failure_no_memory(f);
 	rc = reply_decode(text, reply, f);
 	if (!rc && reply->code != CODE_JOB_STARTED)
 		rc = failure_set(f, reply->code < CODE_FAILED ? CODE_FAILED : (enum code)reply->code,
@@ -90,7 +90,7 @@ static int say(struct further *further, struct failure *f)
 		text = call_encode(call);
 	}
 	if (!text)
-		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+		return failure_no_memory(f);
 	return conn_call(further->conn, text, peer_timeout_us(join->vm->daemon), on_reply, further, f);
 }
 
@@ -117,7 +117,7 @@ int join_start(struct vm *vm, const struct conn *first, const struct uuid *token
 	int rc = 0;
 
 	if (!join)
-		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+		return failure_no_memory(f);
 	*join = (struct join){
 		.vm = vm,
 		.first = first,

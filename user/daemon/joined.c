@@ -45,7 +45,7 @@ int joined_new(struct daemon *d, unsigned int nr, joined_fn fn, void *context, s
 	int rc;
 
 	if (!j)
-		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+		return failure_no_memory(f);
 	memset(j->fds, -1, sizeof(j->fds));
 	rc = uuid_new(&token);
 	if (rc)

@@ -439,7 +439,7 @@ int journal_settle(struct vm *vm, void (*done)(void *context, const struct failu
 	int rc = 0;
 
 	if (!s)
-		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+		return failure_no_memory(f);
 	s->covered = -1;
 	s->vm = vm;
 	s->done = done;

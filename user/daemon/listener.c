@@ -149,7 +149,7 @@ static void send_reply(struct visitor *v, const struct reply *reply)
 	if (answer && conn_send_reply(v->conn, answer, peer_timeout_us(v->listener->daemon), on_replied, v,
 				      &why) == 0)
 		return;
-	(void)failure_set(&why, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+	(void)failure_no_memory(&why);
 	on_replied(v, -ENOMEM, &why, NULL);
 }
 
@@ -222,7 +222,7 @@ static int admit(struct listener *l, int fd, const struct address *peer, struct 
 			l->nr_visitors);
 	v = calloc(1, sizeof(*v));
 	if (!v)
-		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+		return failure_no_memory(f);
 	v->listener = l;
 	rc = peer_tls(l->daemon, peer, true, &tls, f);
 	if (!rc)
@@ -311,7 +311,7 @@ int listener_start(struct daemon *d, struct failure *f)
 	int rc;
 
 	if (!l)
-		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+		return failure_no_memory(f);
 	l->daemon = d;
 	l->fd = -1;
 	rc = open_socket(&d->listen, &l->fd, f);

@@ -148,7 +148,7 @@ int losses_start(struct daemon *d, struct failure *f)
 
 	d->losses = calloc(1, sizeof(*d->losses));
 	if (!d->losses)
-		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+		return failure_no_memory(f);
 	rc = sd_event_add_time_relative(d->event, &d->losses->timer, CLOCK_MONOTONIC, 0, 0, on_timer,
 					d);
 	if (rc < 0)

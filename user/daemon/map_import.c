@@ -51,7 +51,7 @@ static int ask(struct map_import *import, struct failure *f)
 	call.start = import->start;
 	text = call_encode(&call);
 	if (!text)
-		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+		return failure_no_memory(f);
 	return conn_call(import->conn, text, peer_timeout_us(import->vm->daemon), on_reply, import, f);
 }
 
@@ -157,7 +157,7 @@ int map_import_start(struct vm *vm, struct conn *conn,
 	int rc;
 
 	if (!import)
-		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+		return failure_no_memory(f);
 	import->vm = vm;
 	import->conn = conn;
 	import->done = done;

@@ -93,7 +93,7 @@ static int check_trackers(struct check *c, struct failure *f)
 	int rc;
 
 	if (!infos)
-		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+		return failure_no_memory(f);
 	rc = trackers_get(&c->vm->r, infos, f);
 	if (!rc)
 		c->infos = steal_ptr(infos);

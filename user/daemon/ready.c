@@ -218,7 +218,7 @@ struct job *ready_start(struct vm *vm, struct failure *f)
 		return NULL;
 	ready = calloc(1, sizeof(*ready));
 	if (!ready) {
-		(void)failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+		(void)failure_no_memory(f);
 		return NULL;
 	}
 	ready->vm = vm;

@@ -59,7 +59,7 @@ static void reverse_free_at(struct reverse **at)
 
 static int out_of_memory(struct failure *f)
 {
-	return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+	return failure_no_memory(f);
 }
 
 /* --- the plan --- */

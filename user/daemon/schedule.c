@@ -197,7 +197,7 @@ int schedule_start(struct daemon *d, struct failure *f)
 
 	d->schedule = calloc(1, sizeof(*d->schedule));
 	if (!d->schedule)
-		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+		return failure_no_memory(f);
 	rc = sd_event_add_time_relative(d->event, &d->schedule->source, CLOCK_MONOTONIC, 0, 0,
 					on_tick, d);
 	if (rc < 0)

@@ -100,5 +100,5 @@ int statistics_to_json(const struct vm *vm, char **ret, struct failure *f)
 	if (rc)
 		return rc;
 	*ret = to_json(vm, &s, now);
-	return *ret ? 0 : failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+	return *ret ? 0 : failure_no_memory(f);
 }

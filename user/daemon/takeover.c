@@ -61,7 +61,7 @@ static int note_trackers(struct vm *vm, struct relationship_record *next, struct
 	int rc;
 
 	if (!infos)
-		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+		return failure_no_memory(f);
 	rc = trackers_get(&vm->r, infos, f);
 	if (!rc)
 		rc = vm_copy_disks(vm, &next->disks, f);
@@ -420,7 +420,7 @@ static struct takeover *takeover_new(struct vm *vm, enum swap_ask ask, bool forc
 	struct takeover *t = calloc(1, sizeof(*t));
 
 	if (!t) {
-		(void)failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+		(void)failure_no_memory(f);
 		return NULL;
 	}
 	t->vm = vm;
@@ -522,7 +522,7 @@ struct job *takeover_failover(struct vm *vm, bool force, struct failure *f)
 	if (!rc && !(vm->job && vm->job->applying && !vm->next_job))
 		rc = vm_check_idle(vm, f);
 	if (!rc && !infos)
-		rc = failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+		rc = failure_no_memory(f);
 	if (!rc)
 		rc = trackers_get(&vm->r, infos, f);
 	return rc ? NULL : start_asking(vm, JOB_FAILOVER, SWAP_FAILOVER, force, f);

@@ -45,7 +45,7 @@ static int say(struct talk *talk, struct failure *f)
 	talk->call.history = vm_history(talk->vm);
 	text = call_encode(&talk->call);
 	if (!text)
-		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+		return failure_no_memory(f);
 	return conn_call(talk->conn, text, patience_us(talk), on_reply, talk, f);
 }
 
@@ -107,7 +107,7 @@ int talk_start(struct vm *vm, const char *peer, const struct call *first,
 	int rc;
 
 	if (!talk)
-		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+		return failure_no_memory(f);
 	talk->vm = vm;
 	talk->events = events;
 	talk->context = context;

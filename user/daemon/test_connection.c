@@ -92,7 +92,7 @@ struct job *test_connection_start(struct vm *vm, const char *host, uint16_t port
 	struct job *job;
 
 	if (!test) {
-		(void)failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+		(void)failure_no_memory(f);
 		return NULL;
 	}
 	if (vm_check_idle(vm, f) || choose_peer(vm, host, port, test->peer, f))

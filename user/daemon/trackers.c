@@ -39,7 +39,7 @@ static int names_of(const struct relationship_record *r, struct names *names, st
 	names->list = calloc(max_of(r->nr_disks, (size_t)1), sizeof(*names->list));
 	names->texts = calloc(max_of(r->nr_disks, (size_t)1), sizeof(*names->texts));
 	if (!names->list || !names->texts)
-		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+		return failure_no_memory(f);
 	for (size_t i = 0; i < r->nr_disks; i++) {
 		if (!r->disks[i].tracker[0])
 			return failure_set(
@@ -364,7 +364,7 @@ int trackers_mark(const struct relationship_record *r, size_t i, const struct ex
 	int rc;
 
 	if (!ranges)
-		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+		return failure_no_memory(f);
 	rc = nl_open(&nl, f);
 	if (!rc)
 		rc = nl_tracker_get(nl, fence_name(&r->disks[i], name), &info, f);
@@ -484,7 +484,7 @@ static int mark_blocks(struct nl *nl, const char *tracker, const struct extent_l
 	cleanup_free struct cbt_blocks *blocks = calloc(list->nr, sizeof(*blocks));
 
 	if (!blocks)
-		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+		return failure_no_memory(f);
 	for (size_t i = 0; i < list->nr; i++)
 		blocks[i] = (struct cbt_blocks){ .start = list->extents[i].offset,
 						 .nr = list->extents[i].length };
@@ -545,7 +545,7 @@ int trackers_note_received(const struct relationship_record *r, const struct uui
 
 	memset(ret_stray, 0, r->nr_disks * sizeof(*ret_stray));
 	if (!infos)
-		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+		return failure_no_memory(f);
 	rc = trackers_get(r, infos, f);
 	/*
 	 * CRASH: this host went down, or the daemon, between the freeze and the end of a delta before.
@@ -620,7 +620,7 @@ int trackers_dirty_bytes(const struct relationship_record *r, uint64_t *ret, str
 	int rc;
 
 	if (!infos)
-		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+		return failure_no_memory(f);
 	rc = trackers_get(r, infos, f);
 	if (rc)
 		return rc;

@@ -44,7 +44,7 @@ static int plan_text(struct json_object *plan, char **ret, struct failure *f)
 	char *text = json_text(plan);
 
 	if (!text)
-		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+		return failure_no_memory(f);
 	*ret = text;
 	return 0;
 }

@@ -29,7 +29,7 @@ static int append(struct daemon *d, struct relationship_record *r, struct failur
 	struct vm *vm = calloc(1, sizeof(*vm));
 
 	if (!vm)
-		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+		return failure_no_memory(f);
 	vm->daemon = d;
 	vm->r = *r;
 	if (r->unreadable) {
@@ -252,7 +252,7 @@ int vm_copy_disks(const struct vm *vm, struct disk_record **ret, struct failure 
 	struct disk_record *disks = calloc(max_of(vm->r.nr_disks, (size_t)1), sizeof(*disks));
 
 	if (!disks)
-		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+		return failure_no_memory(f);
 	if (vm->r.nr_disks)
 		memcpy(disks, vm->r.disks, vm->r.nr_disks * sizeof(*disks));
 	*ret = disks;

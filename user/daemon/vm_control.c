@@ -309,7 +309,7 @@ static int begin(struct vm *vm, enum step step, vm_control_done done, void *cont
 	int rc;
 
 	if (!c)
-		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+		return failure_no_memory(f);
 	c->errors = -1;
 	c->output = -1;
 	c->vm = vm;

@@ -16,7 +16,7 @@
 
 static int out_of_memory(struct failure *f)
 {
-	return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+	return failure_no_memory(f);
 }
 
 static bool is_last_part(const char *text, const char *name)

@@ -286,7 +286,7 @@ static int spawn(struct worker *w, const char *plan, const int *connections, siz
 	int rc;
 
 	if (!fds)
-		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+		return failure_no_memory(f);
 	rc = plan_file(plan, &input, f);
 	if (rc)
 		return rc;
@@ -336,7 +336,7 @@ int worker_start(struct daemon *d, const char *program, const char *plan, const 
 	int rc;
 
 	if (!w)
-		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+		return failure_no_memory(f);
 	w->daemon = d;
 	w->events = events;
 	w->context = context;

@@ -181,7 +181,7 @@ int cbt_store_super(struct cbt_store *store, struct cbt_super *ret, struct failu
 	int err = 0;
 
 	if (!slots || !buffer)
-		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "out of memory");
+		return failure_no_memory(f);
 	super = cbt_recover_super(slots, cbt_store_read, store, buffer, &err, &why);
 	if (!super)
 		return failure_set(f, code_of_super(err), err, "store %s: %s", store->path, why);

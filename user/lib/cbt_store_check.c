@@ -12,7 +12,7 @@ static int cannot_read(const struct cbt_store *store, int err, struct failure *f
 
 static int out_of_memory(struct failure *f)
 {
-	return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "out of memory");
+	return failure_no_memory(f);
 }
 
 static void look_at_slots(struct cbt_store *store, struct cbt_store_report *report, void *buffer)

@@ -280,7 +280,7 @@ int cbt_store_note_bypass(const char *path, struct failure *f)
 	int err;
 
 	if (!block)
-		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "out of memory");
+		return failure_no_memory(f);
 	err = cbt_store_open(&store, path, CBT_STORE_FORMAT, f);
 	if (!err)
 		err = cbt_store_super(&store, &super, f);

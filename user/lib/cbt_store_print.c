@@ -242,7 +242,7 @@ static int add_bytes(struct table *t, const char *label, uint64_t bytes)
 static int print_table(struct table *t, int err, struct failure *f)
 {
 	if (err < 0)
-		return failure_set(f, CODE_OUT_OF_MEMORY, err, "out of memory");
+		return failure_no_memory(f);
 	table_print(t, stdout);
 	return output_flush(f);
 }

@@ -181,7 +181,7 @@ static void end_value(struct parser *p)
 	p->value[p->value_len] = '\0';
 	p->values[p->nr_values] = strdup(p->value);
 	if (!p->values[p->nr_values]) {
-		stop(p, failure_set(&p->failure, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory."));
+		stop(p, failure_no_memory(&p->failure));
 		return;
 	}
 	p->nr_values++;
@@ -282,7 +282,7 @@ int cimxml_parse(const char *text, const char *class_name, cimxml_property_fn fn
 	if (p)
 		p->expat = XML_ParserCreate("UTF-8");
 	if (!p || !p->expat)
-		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+		return failure_no_memory(f);
 	p->class_name = class_name;
 	p->fn = fn;
 	p->context = context;

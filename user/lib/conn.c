@@ -361,7 +361,7 @@ static int seal_record(struct conn *c, enum cbt_wire_type type, const char *text
 	free(c->buf);
 	c->buf = malloc(WIRE_HEADER_BYTES + len);
 	if (!c->buf)
-		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+		return failure_no_memory(f);
 	h.body_len = (uint32_t)len;
 	wire_seal(&h, NULL, text, c->buf);
 	memcpy(c->buf + WIRE_HEADER_BYTES, text, len);
@@ -413,7 +413,7 @@ int conn_new(sd_event *event, int fd, const struct address *peer, struct conn **
 	int rc;
 
 	if (!c)
-		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+		return failure_no_memory(f);
 	c->fd = -1;
 	c->event = sd_event_ref(event);
 	c->peer = *peer;

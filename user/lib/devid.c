@@ -46,8 +46,12 @@ int devid_path(dev_t dev, char *buf, struct failure *f)
 
 static int missing(const char *path, int error, struct failure *f)
 {
-	return failure_set(f, error == EACCES ? CODE_ACCESS_DENIED : CODE_FILE_NOT_FOUND, -error,
-			   "Disk %s cannot be used: %s.", path, strerror(error));
+	if (error == EACCES)
+		return failure_set(f, CODE_ACCESS_DENIED, -error,
+				   "Disk %s cannot be used: %s. Repeat it as root.", path, strerror(error));
+	return failure_set(f, CODE_FILE_NOT_FOUND, -error,
+			   "Disk %s cannot be used: %s. Attach it to this host, or correct its path.", path,
+			   strerror(error));
 }
 
 static int stat_disk(const char *path, struct stat *ret, struct failure *f)
@@ -219,7 +223,7 @@ int devid_open_target(const char *name, const char *path, uint64_t need_bytes, i
 	if (fd < 0 && errno != EBUSY)
 		return missing(path, errno, f);
 	if (holder_describe(path, &disk, who) || fd < 0)
-		return failure_set(f, CODE_IN_USE, -EBUSY, "Disk %s (%s) is in use: %s.", name,
+		return failure_set(f, CODE_IN_USE, -EBUSY, "Disk %s (%s) is in use: %s. Stop that, and repeat it.", name,
 				   path, who);
 	rc = devid_check_size(name, path, fd, need_bytes, f);
 	if (rc)

@@ -126,7 +126,7 @@ int file_threads_open(const int *fds, struct file_threads **ret, struct failure 
 	int rc = 0;
 
 	if (!t)
-		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "out of memory");
+		return failure_no_memory(f);
 	t->fds = fds;
 	list_init(&t->todo);
 	list_init(&t->done);

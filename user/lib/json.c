@@ -20,7 +20,7 @@ int json_parse_object(const char *what, const char *text, struct json_object **r
 	size_t len = strlen(text);
 
 	if (!tokener || len >= INT32_MAX)
-		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+		return failure_no_memory(f);
 	json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
 	object = json_tokener_parse_ex(tokener, text, (int)len + 1);
 	if (!object || !json_object_is_type(object, json_type_object))

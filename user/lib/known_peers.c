@@ -176,6 +176,6 @@ int known_peers_allow(const char *path, const struct address *peer,
 		return rc;
 	edited = known_peers_edit(text, peer, fingerprint, replace);
 	if (!edited)
-		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+		return failure_no_memory(f);
 	return put_file(path, mode, edited, strlen(edited), f);
 }

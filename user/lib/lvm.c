@@ -113,7 +113,7 @@ static int read_volumes(const char *group, struct lvm_group *ret, struct failure
 		room++;
 	ret->volumes = calloc(room, sizeof(*ret->volumes));
 	if (!ret->volumes)
-		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+		return failure_no_memory(f);
 	for (char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
 		if (!take_volume(line, &ret->volumes[ret->nr_volumes++]))
 			return not_understood(argv[0], f);

@@ -39,7 +39,7 @@ int mac_open(const uint8_t key[MAC_KEY_BYTES], struct mac **ret, struct failure 
 	int rc;
 
 	if (!mac)
-		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "out of memory");
+		return failure_no_memory(f);
 	rc = gnutls_aead_cipher_init(&mac->cipher, GNUTLS_CIPHER_AES_128_GCM, &datum);
 	if (rc < 0)
 		return explain(rc, f);

@@ -56,7 +56,7 @@ static const struct reason {
 	{ ETIMEDOUT, CODE_TIMEOUT, "writes in flight did not end in time: try again", NULL },
 	{ EINPROGRESS, CODE_TIMEOUT, "the store is slow: it is not durable yet", "ask again" },
 	{ ERANGE, CODE_INVALID_PARAMETER, "a range is not inside the disk", NULL },
-	{ ENOMEM, CODE_OUT_OF_MEMORY, "out of memory", NULL },
+	{ ENOMEM, CODE_OUT_OF_MEMORY, "out of memory", "make some free on this host, and repeat it" },
 	{ EOPNOTSUPP, CODE_NOT_SUPPORTED, "the loaded module does not know the command",
 	  "load the dm-cbt that belongs to this program" },
 	{ EBADMSG, CODE_FAILED, "the loaded module's answer cannot be understood",

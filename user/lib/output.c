@@ -56,6 +56,6 @@ int output_print(struct json_object *document, struct failure *f)
 	cleanup_free char *text = json_text(document);
 
 	if (!text)
-		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "out of memory");
+		return failure_no_memory(f);
 	return puts(text) < 0 ? output_failed(f, -errno) : 0;
 }

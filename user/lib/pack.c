@@ -34,7 +34,7 @@ int pack_open(struct pack **ret, struct failure *f)
 	if (p)
 		p->context = ZSTD_createCCtx();
 	if (!p || !p->context)
-		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "out of memory");
+		return failure_no_memory(f);
 	*ret = steal_ptr(p);
 	return 0;
 }
@@ -61,7 +61,7 @@ int unpack_open(struct unpack **ret, struct failure *f)
 	if (u)
 		u->context = ZSTD_createDCtx();
 	if (!u || !u->context)
-		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "out of memory");
+		return failure_no_memory(f);
 	*ret = steal_ptr(u);
 	return 0;
 }

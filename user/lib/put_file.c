@@ -42,7 +42,7 @@ int put_file_read(const char *path, char **ret, mode_t *ret_mode, struct failure
 				   "%s has a byte of 0, and is no text: put it right first.", path);
 	*ret = len > 0 ? steal_ptr(text) : strdup("");
 	*ret_mode = status.st_mode & 07777;
-	return *ret ? 0 : failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+	return *ret ? 0 : failure_no_memory(f);
 }
 
 /* LOCK: of the directory, since the file itself is replaced. */
@@ -53,7 +53,7 @@ int put_file_lock(const char *path, int *ret_fd, struct failure *f)
 	const char *directory;
 
 	if (!copy)
-		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+		return failure_no_memory(f);
 	directory = dirname(copy);
 	if (mkdir(directory, 0755) == 0 || errno == EEXIST)
 		fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -104,7 +104,7 @@ int put_file(const char *path, mode_t mode, const void *data, size_t len, struct
 	int rc = 0;
 
 	if (asprintf(&temporary, "%s.new", path) < 0)
-		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+		return failure_no_memory(f);
 	(void)unlink(temporary);
 	fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
 	if (fd < 0)

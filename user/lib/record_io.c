@@ -155,7 +155,7 @@ int record_read(int fd, uint64_t sequence, struct wire_header *ret, uint8_t **re
 
 	body = malloc(h.body_len + 1);
 	if (!body)
-		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "out of memory");
+		return failure_no_memory(f);
 	rc = read_all(fd, body, h.body_len, deadline_ns);
 	if (rc)
 		return explain(rc, f);

@@ -463,7 +463,7 @@ int ring_open(struct ring **ret, const int *fds, unsigned int nr_fds, unsigned i
 				   "%u descriptors are too many", nr_fds);
 	ring = calloc(1, sizeof(*ring));
 	if (!ring)
-		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "out of memory");
+		return failure_no_memory(f);
 	queue_init(&ring->files);
 	queue_init(&ring->sockets);
 	ring->fds = calloc(nr_fds, sizeof(*fds));
@@ -471,7 +471,7 @@ int ring_open(struct ring **ret, const int *fds, unsigned int nr_fds, unsigned i
 	ring->send_flags = calloc(nr_fds, sizeof(*ring->send_flags));
 	if (!ring->fds || !ring->in_memory || !ring->send_flags || pool_alloc(ring, nr_buffers) < 0) {
 		ring_close(ring);
-		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "out of memory");
+		return failure_no_memory(f);
 	}
 	memcpy(ring->fds, fds, nr_fds * sizeof(*fds));
 	for (unsigned int i = 0; i < nr_fds; i++) {

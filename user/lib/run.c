@@ -60,7 +60,7 @@ static int read_back(int fd, char **ret, struct failure *f)
 		return failure_set(f, CODE_FAILED, -EFBIG, "it prints more than can be read");
 	text = malloc((size_t)st.st_size + 1);
 	if (!text)
-		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+		return failure_no_memory(f);
 	while ((got = pread(fd, text + done, (size_t)st.st_size - done, (off_t)done)) > 0)
 		done += (size_t)got;
 	text[done] = '\0';

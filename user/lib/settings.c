@@ -162,7 +162,7 @@ void settings_unset(struct settings *s, enum setting setting)
 
 static int out_of_memory(struct failure *f)
 {
-	return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+	return failure_no_memory(f);
 }
 
 static int wrong_type(const struct setting_def *def, const char *value, struct failure *f)
@@ -288,7 +288,8 @@ int settings_put(struct settings *s, const char *name, const char *cim_type, boo
 
 	if (!def)
 		return failure_set(f, CODE_INVALID_PARAMETER, -ENOENT,
-				   CLASS_NAME " has no property \"%.64s\".", name);
+				   CLASS_NAME " has no property \"%.64s\": leave it out, or correct its name; "
+				   "`failback settings VM` shows those of a VM.", name);
 	if (cim_type && strcasecmp(cim_type, cim_types[def->type]) != 0)
 		return failure_set(f, CODE_INCORRECT_DATA_TYPE, -EINVAL,
 				   "Setting %s is of type %s, not %.32s.", def->name,

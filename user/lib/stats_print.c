@@ -165,7 +165,7 @@ int stats_print(const struct tracker_stats *stats, bool json, struct failure *f)
 	for (int i = 0; i < NL_NR_HISTOGRAMS && !err; i++)
 		err = add_histogram(histograms, i, &stats->histograms[i]);
 	if (err)
-		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "out of memory");
+		return failure_no_memory(f);
 	table_print(counts, stdout);
 	(void)putchar('\n');
 	table_print(histograms, stdout);

@@ -281,14 +281,14 @@ int tls_new(const struct tls_files *files, bool listener, const struct address *
 	int rc;
 
 	if (!t)
-		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+		return failure_no_memory(f);
 	t->listener = listener;
 	t->kernel = files->kernel;
 	t->peer = *peer;
 	t->first_byte = -1;
 	t->peers_path = strdup(files->peers);
 	if (!t->peers_path)
-		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+		return failure_no_memory(f);
 	rc = tls_identity_load(files, &t->identity, f);
 	if (!rc)
 		rc = known_peers_find(files->peers, peer, &t->known, f);

@@ -59,7 +59,7 @@ static int load_ca(const char *path, gnutls_x509_trust_list_t *ret, struct failu
 	if (!path[0])
 		return 0;
 	if (gnutls_x509_trust_list_init(ret, 0) < 0)
-		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+		return failure_no_memory(f);
 	nr = gnutls_x509_trust_list_add_trust_file(*ret, path, NULL, GNUTLS_X509_FMT_PEM, 0, 0);
 	if (nr <= 0)
 		return failure_set(f, CODE_FAILED, -EINVAL,
@@ -104,7 +104,7 @@ int tls_identity_load(const struct tls_files *files, struct tls_identity *ret, s
 	if (rc)
 		return rc;
 	if (gnutls_certificate_allocate_credentials(&id.credentials) < 0)
-		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+		return failure_no_memory(f);
 	rc = load_own(files, &id, f);
 	if (!rc)
 		rc = load_ca(files->ca, &id.ca, f);

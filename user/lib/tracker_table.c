@@ -135,7 +135,7 @@ int tracker_table_read(const char *path, struct tracker_entry **ret, size_t *ret
 				   strerror(errno));
 	entries = calloc(TRACKER_TABLE_MAX, sizeof(*entries));
 	if (!entries)
-		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+		return failure_no_memory(f);
 	for (unsigned int number = 1; file && fgets(line, sizeof(line), file); number++) {
 		const char *wrong = add_line(line, entries, &nr);
 
@@ -176,7 +176,7 @@ static int put_line(const char *path, const struct tracker_entry *entry, struct 
 	if (asprintf(&edited, "%s%s%s %s %s\n", text, len && text[len - 1] != '\n' ? "\n" : "",
 		     entry->name, entry->origin, entry->store) < 0) {
 		edited = NULL;
-		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+		return failure_no_memory(f);
 	}
 	return put_file(path, mode, edited, strlen(edited), f);
 }

@@ -199,14 +199,14 @@ int journal_apply(struct transfer *t, bool verify, struct failure *f)
 	if (a)
 		a->slots = calloc(NR_SLOTS, sizeof(*a->slots));
 	if (!a || !a->slots)
-		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "out of memory");
+		return failure_no_memory(f);
 	a->t = t;
 	a->writer.t = t;
 	for (unsigned int i = 0; i < NR_SLOTS; i++) {
 		a->slots[i].body = ring_buffer(t->ring, i);
 		a->slots[i].first = aligned_alloc(JOURNAL_ALIGN, JOURNAL_HEAD_MAX);
 		if (!a->slots[i].first)
-			return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "out of memory");
+			return failure_no_memory(f);
 	}
 	rc = apply(a, verify, f);
 	if (rc)

@@ -29,7 +29,7 @@ int comparison_open(const uint8_t key[MAC_KEY_BYTES], struct comparison **ret, s
 	int rc;
 
 	if (!c)
-		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "out of memory");
+		return failure_no_memory(f);
 	rc = mac_open(key, &c->mac, f);
 	if (rc)
 		return rc;
@@ -75,7 +75,7 @@ int comparison_differ(struct comparison *c, const uint8_t *bitmap, struct failur
 			      &c->differing[question->disk]);
 
 	if (rc)
-		return failure_set(f, CODE_OUT_OF_MEMORY, rc, "out of memory");
+		return failure_no_memory(f);
 	c->nr_answered++;
 	return 0;
 }
@@ -87,7 +87,7 @@ int comparison_add_differing(struct comparison *c, unsigned int disk, struct ext
 	struct extent_list old = *list;
 
 	if (extent_combine(list, EXTENT_OR, &c->differing[disk], &both))
-		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "out of memory");
+		return failure_no_memory(f);
 	*list = both;
 	both = old;
 	return 0;

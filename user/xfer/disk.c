@@ -110,8 +110,9 @@ static int explain_open(const struct opening *o, int at, int error)
 		return refuse_errno(o, error);
 	case EBUSY:
 		(void)holder_describe(o->plan->path, &o->stat, who);
-		return failure_set(o->f, CODE_IN_USE, -error, "disk %s: %s is in use: %s",
-				   o->wire->name, o->shown, who);
+		return failure_set(o->f, CODE_IN_USE, -error,
+				   "disk %s: %s is in use: %s; stop that, and repeat it", o->wire->name,
+				   o->shown, who);
 	default:
 		return refuse_errno(o, error);
 	}

@@ -40,7 +40,7 @@ int hash_target_open(struct transfer *t, const uint8_t key[MAC_KEY_BYTES], struc
 	int rc;
 
 	if (!h)
-		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "out of memory");
+		return failure_no_memory(f);
 	h->t = t;
 	rc = mac_open(key, &h->mac, f);
 	if (rc)

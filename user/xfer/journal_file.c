@@ -63,7 +63,7 @@ static int read_headers(struct journal_file *j, struct failure *f)
 	int rc;
 
 	if (!slots)
-		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "out of memory");
+		return failure_no_memory(f);
 	if (j->size < JOURNAL_DATA_OFFSET) {
 		if (!j->size)
 			return 0;
@@ -115,7 +115,7 @@ static int flush_name(const char *path, struct failure *f)
 	cleanup_fd int directory = -1;
 
 	if (!copy)
-		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "out of memory");
+		return failure_no_memory(f);
 	directory = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (directory < 0 || fsync(directory) < 0)
 		return refuse_errno(errno, "flush the directory of", f);
@@ -145,11 +145,11 @@ int journal_file_open(const struct plan_journal *plan, struct journal_file **ret
 	int rc;
 
 	if (!j)
-		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "out of memory");
+		return failure_no_memory(f);
 	j->fd = -1;
 	j->buf = aligned_alloc(JOURNAL_ALIGN, JOURNAL_SLOT_BYTES);
 	if (!j->buf)
-		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "out of memory");
+		return failure_no_memory(f);
 	rc = claim(plan, j, f);
 	if (!rc)
 		rc = find_size(j, f);

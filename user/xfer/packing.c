@@ -25,12 +25,12 @@ int packing_open(size_t body_max, unsigned int ahead, struct packing **ret, stru
 	int rc;
 
 	if (!p)
-		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "out of memory");
+		return failure_no_memory(f);
 	p->ahead = ahead;
 	for (unsigned int i = 0; i < ahead; i++) {
 		p->frames[i] = malloc(pack_room(body_max));
 		if (!p->frames[i])
-			return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "out of memory");
+			return failure_no_memory(f);
 	}
 	rc = pack_open(&p->pack, f);
 	if (rc)

@@ -42,7 +42,7 @@ static int take_text(const char *what, struct json_object *object, const char *n
 		return failure_set(f, CODE_INVALID_PARAMETER, -EINVAL, "%s: \"%s\" is empty", what,
 				   name);
 	*ret = strdup(text);
-	return *ret ? 0 : failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "out of memory");
+	return *ret ? 0 : failure_no_memory(f);
 }
 
 /* --- the plan --- */
@@ -63,7 +63,7 @@ static int take_guessed(const char *what, struct json_object *source, struct ext
 		rc = extent_push(ret, (uint64_t)json_object_get_int64(offset),
 				 (uint64_t)json_object_get_int64(length));
 		if (rc == -ENOMEM)
-			rc = failure_set(f, CODE_OUT_OF_MEMORY, rc, "out of memory");
+			rc = failure_no_memory(f);
 		else if (rc)
 			rc = refuse(what, "has a \"guessed\" that is not ascending", f);
 	}
@@ -257,7 +257,7 @@ int plan_parse(const char *text, enum plan_role role, struct plan **ret, struct 
 	int rc;
 
 	if (!plan)
-		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "out of memory");
+		return failure_no_memory(f);
 	rc = json_parse_object("plan", text, &object, f);
 	if (!rc)
 		rc = take_plan(object, role, plan, f);
@@ -273,7 +273,7 @@ int plan_read(int fd, enum plan_role role, struct plan **ret, struct failure *f)
 	size_t len = 0;
 
 	if (!text)
-		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "out of memory");
+		return failure_no_memory(f);
 	while (len <= PLAN_BYTES_MAX) {
 		ssize_t got = read(fd, text + len, PLAN_BYTES_MAX + 1 - len);
 

@@ -508,12 +508,12 @@ static int slots_init(struct receiver *r, struct failure *f)
 {
 	r->slots = calloc(r->t->nr_slots, sizeof(*r->slots));
 	if (!r->slots)
-		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "out of memory");
+		return failure_no_memory(f);
 	for (unsigned int i = 0; i < r->t->nr_slots; i++) {
 		r->slots[i].body = ring_buffer(r->t->ring, i);
 		r->slots[i].first = aligned_alloc(JOURNAL_ALIGN, JOURNAL_HEAD_MAX);
 		if (!r->slots[i].first)
-			return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "out of memory");
+			return failure_no_memory(f);
 	}
 	return 0;
 }
@@ -528,7 +528,7 @@ static int lanes_init(struct receiver *r, struct failure *f)
 		incoming_init(&lane->in, r->t->ring, FILE_CONNECTION + i);
 		lane->packed = malloc(CBT_WIRE_BODY_MAX);
 		if (!lane->packed)
-			return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "out of memory");
+			return failure_no_memory(f);
 		lane->in.packed = lane->packed;
 	}
 	return unpack_open(&r->unpack, f);
@@ -541,7 +541,7 @@ static int receive_delta(struct transfer *t, struct failure *f)
 	int rc;
 
 	if (!r)
-		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "out of memory");
+		return failure_no_memory(f);
 	memset(r, 0, sizeof(*r));
 	r->t = t;
 	r->writer.t = t;

@@ -606,14 +606,14 @@ static int send_run(struct transfer *t, struct failure *f)
 	int rc;
 
 	if (!s)
-		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "out of memory");
+		return failure_no_memory(f);
 	memset(s, 0, sizeof(*s));
 	s->t = t;
 	s->begin = t->plan->begin;
 	s->stripe = t->stripe;
 	s->slots = calloc(t->nr_slots, sizeof(*s->slots));
 	if (!s->slots)
-		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "out of memory");
+		return failure_no_memory(f);
 	for (unsigned int i = 0; i < t->nr_slots; i++)
 		s->slots[i].body = ring_buffer(t->ring, i);
 	incoming_init(&s->in, t->ring, FILE_CONNECTION);

@@ -179,7 +179,7 @@ static int suspect_all(struct extent_list *certain, struct extent_list *suspects
 
 	if (extent_combine(certain, EXTENT_OR, suspects, &all)) {
 		extent_list_free(&all);
-		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "out of memory");
+		return failure_no_memory(f);
 	}
 	extent_list_free(certain);
 	extent_list_free(suspects);
@@ -203,7 +203,7 @@ int source_extents(const struct plan *plan, unsigned int index, struct extent_li
 	default:
 		rc = extent_push(ret, 0, plan->begin.disks[index].size_bytes);
 		if (rc)
-			rc = failure_set(f, CODE_OUT_OF_MEMORY, rc, "out of memory");
+			rc = failure_no_memory(f);
 	}
 	if (!rc && all_suspect)
 		rc = suspect_all(ret, ret_suspects, f);
