@@ -126,3 +126,18 @@ follow=$(job_property b "$job" FollowUpJob | tr -d '"')
 wait_for 20 job_ends b "$follow" || diag "the delta does not end"
 answer=$(call b RequestReplicationStateChange oq $vm_path 7)
 check_equal "0: what is done at once" "${answer% *}" "uo 0"
+
+# --- a wrong command line, which is found before anybody is asked ---
+
+# without_bus <command>...
+without_bus() { DBUS_SYSTEM_BUS_ADDRESS=unix:path=$TMPDIR/no-bus "$@"; }
+check_fails "wait needs a state" 2 'needs --state and a number' without_bus failback wait vm1
+check_fails "... which is a number" 2 'must be 0 to 21, not "x"' without_bus failback wait vm1 --state x
+check_fails "... and a time-out is one" 2 'timeout must be' without_bus failback wait vm1 --state 3 --timeout soon
+check_fails "start needs --force" 2 'give --force' without_bus failback start vm1
+for command in "create $TMPDIR/none" "apply $TMPDIR/none" "settings --settings $TMPDIR/none vm1" \
+	"plan --settings $TMPDIR/none vm1" "reverse --settings $TMPDIR/none vm1"; do
+	# shellcheck disable=SC2086 # words
+	check_fails "failback ${command%% *} looks into its file first" 21 'none: No such file' without_bus failback $command
+done
+check_fails "what is right fails only then" 19 'cannot be asked|connect' without_bus failback wait vm1 --state 3

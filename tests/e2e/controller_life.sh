@@ -177,7 +177,7 @@ connection_is_tested()
 	on a failback test-connection vm1 2>&1 | grep -q 'answers: it is Replica in state 3'
 }
 check "the connection is tested" wait_for 60 connection_is_tested
-check_fails "start says that it needs --force" 15 'give --force' on a failback start vm1
+check_fails "start says that it needs --force" 2 'give --force' on a failback start vm1
 statistics()
 {
 	on "$1" failback status --json vm1 | jq -c "$2"

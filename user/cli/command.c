@@ -2,6 +2,7 @@
 #include "cli/command.h"
 
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -10,6 +11,9 @@
 #include "base/size.h"
 #include "cli/follow.h"
 #include "cli/print.h"
+#include "lib/output.h"
+
+#define EXIT_USAGE 2
 
 #define JOB_STATE_TERMINATED 8
 
@@ -188,9 +192,8 @@ static int run_remove(struct client *client, const struct options *o, struct fai
 static int run_start(struct client *client, const struct options *o, struct failure *f)
 {
 	if (!o->force)
-		return failure_set(f, CODE_INVALID_PARAMETER, -EINVAL,
-				   "`failback start` is for a VM that its peer cannot release: be "
-				   "sure that it does not run there, and give --force.");
+		return usage_error("`failback start` is for a VM that its peer cannot release: be sure that it "
+				   "does not run there, and give --force");
 	return act(client, o, "ForceStart", f);
 }
 
@@ -397,6 +400,18 @@ const struct command *commands(size_t *ret_nr)
 {
 	*ret_nr = ARRAY_SIZE(table);
 	return table;
+}
+
+int usage_error(const char *fmt, ...)
+{
+	va_list ap;
+
+	(void)fprintf(stderr, "failback: ");
+	va_start(ap, fmt);
+	(void)vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	(void)fprintf(stderr, "; see `failback --help`\n");
+	return EXIT_USAGE;
 }
 
 /* How many of @words are @name; 0: they are not. */

@@ -7,6 +7,7 @@
 #include <stddef.h>
 
 #include "base/failure.h"
+#include "base/macro.h"
 #include "lib/client.h"
 
 /* Options, as bits of what a command takes; --json and --bus-address go with every one. */
@@ -95,6 +96,9 @@ const struct command *commands(size_t *ret_nr);
  * name. NULL: there is none.
  */
 const struct command *command_find(char *const *words, int *ret_nr);
+
+/** usage_error - say what is wrong with the command line; its exit status. */
+int usage_error(const char *fmt, ...) printf_like(1, 2);
 
 /* Where a command has more to it than a call, it has a file of its own: command_NAME.c. */
 int command_reverse(struct client *client, const struct options *o, struct failure *f);

@@ -19,17 +19,14 @@
 
 static const struct timespec pause_time = { .tv_nsec = POLL_NS };
 
-static int parse_number(const char *what, const char *text, uint64_t max, uint64_t *ret,
-			struct failure *f)
+static int parse_number(const char *what, const char *text, uint64_t max, uint64_t *ret)
 {
 	char *end;
 
 	errno = 0;
 	*ret = strtoull(text, &end, 10);
 	if (errno || *end || text[0] < '0' || text[0] > '9' || *ret > max)
-		return failure_set(f, CODE_INVALID_PARAMETER, -EINVAL,
-				   "%s must be 0 to %llu, not \"%.32s\".", what,
-				   (unsigned long long)max, text);
+		return usage_error("%s must be 0 to %llu, not \"%.32s\"", what, (unsigned long long)max, text);
 	return 0;
 }
 
@@ -43,12 +40,10 @@ int command_wait(struct client *client, const struct options *o, struct failure 
 	int rc;
 
 	if (!o->state)
-		return failure_set(f, CODE_INVALID_PARAMETER, -EINVAL,
-				   "`failback wait` needs --state and a number (`failback help "
-				   "states`).");
-	rc = parse_number("--state", o->state, 21, &state, f);
+		return usage_error("`failback wait` needs --state and a number (`failback help states`)");
+	rc = parse_number("--state", o->state, 21, &state);
 	if (!rc && o->timeout)
-		rc = parse_number("--timeout", o->timeout, WAIT_MAX_S, &timeout_s, f);
+		rc = parse_number("--timeout", o->timeout, WAIT_MAX_S, &timeout_s);
 	if (!rc)
 		rc = client_find_vm(client, o->operand, path, f);
 	deadline = deadline_in_ms(timeout_s * 1000);

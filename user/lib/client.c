@@ -18,7 +18,8 @@
 #define REQUEST_TERMINATE 4 /* CIM_ConcreteJob.RequestStateChange */
 
 struct client {
-	sd_bus *bus;
+	char *bus_address;
+	sd_bus *bus; /* NULL: nothing was asked yet */
 	uint64_t deadline_ns; /* 0: none */
 };
 
@@ -164,9 +165,11 @@ static int call(struct client *client, sd_bus_message *message, sd_bus_message *
 static int new_call(struct client *client, const char *path, const char *interface,
 		    const char *method, sd_bus_message **ret, struct failure *f)
 {
-	int rc =
-		sd_bus_message_new_method_call(client->bus, ret, BUS_NAME, path, interface, method);
+	int rc = client->bus ? 0 : bus_open(client->bus_address, &client->bus, f);
 
+	if (rc < 0)
+		return rc;
+	rc = sd_bus_message_new_method_call(client->bus, ret, BUS_NAME, path, interface, method);
 	return rc < 0 ? explain_reply(rc, f) : 0;
 }
 
@@ -179,13 +182,11 @@ static int new_service_call(struct client *client, const char *method, sd_bus_me
 int client_open(const char *bus_address, struct client **ret, struct failure *f)
 {
 	_cleanup_(client_close_at) struct client *client = calloc(1, sizeof(*client));
-	int rc;
 
-	if (!client)
-		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
-	rc = bus_open(bus_address, &client->bus, f);
-	if (rc < 0)
-		return rc;
+	if (client)
+		client->bus_address = strdup(bus_address);
+	if (!client || !client->bus_address)
+		return failure_no_memory(f);
 	*ret = steal_ptr(client);
 	return 0;
 }
@@ -202,6 +203,7 @@ void client_close_at(struct client **at)
 	if (!client)
 		return;
 	(void)sd_bus_flush_close_unref(client->bus);
+	free(client->bus_address);
 	free(client);
 }
 
@@ -636,7 +638,7 @@ int client_export(struct client *client, char **ret, struct failure *f)
 	if (rc < 0)
 		return explain_reply(rc, f);
 	*ret = strdup(text);
-	return *ret ? 0 : failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+	return *ret ? 0 : failure_no_memory(f);
 }
 
 int client_statistics(struct client *client, const char *vm_path, char **ret, struct failure *f)
@@ -666,7 +668,7 @@ int client_statistics(struct client *client, const char *vm_path, char **ret, st
 		return rc ? rc : failure_set(f, (enum code)code, -EREMOTEIO, "%s", refused.text);
 	}
 	*ret = strdup(text);
-	return *ret ? 0 : failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+	return *ret ? 0 : failure_no_memory(f);
 }
 
 int client_history(struct client *client, uint32_t max, char **ret, struct failure *f)
@@ -689,5 +691,5 @@ int client_history(struct client *client, uint32_t max, char **ret, struct failu
 	if (rc < 0)
 		return explain_reply(rc, f);
 	*ret = strdup(text);
-	return *ret ? 0 : failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+	return *ret ? 0 : failure_no_memory(f);
 }

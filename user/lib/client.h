@@ -68,6 +68,7 @@ struct client_job {
 	char follow_up[BUS_PATH_MAX]; /* "/": none */
 };
 
+/** client_open - for the bus at @bus_address, "": the system bus; it is connected to when something is asked first. */
 int client_open(const char *bus_address, struct client **ret, struct failure *f);
 void client_close_at(struct client **client); /* *@client may be NULL */
 

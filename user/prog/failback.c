@@ -6,15 +6,12 @@
  * 1. Here is the command line; the commands are in cli/.
  */
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/cleanup.h"
 #include "cli/command.h"
 #include "lib/output.h"
-
-#define EXIT_USAGE 2
 
 /* --- command line --- */
 
@@ -41,20 +38,6 @@ static void print_help(void)
 		"parameter, 16 in use,\n"
 		"17 invalid state, 18 incorrect data type, 19 not available, 20 out of memory, 21 file "
 		"not found.\n");
-}
-
-static int usage_error(const char *fmt, ...) printf_like(1, 2);
-
-static int usage_error(const char *fmt, ...)
-{
-	va_list ap;
-
-	(void)fprintf(stderr, "failback: ");
-	va_start(ap, fmt);
-	(void)vfprintf(stderr, fmt, ap);
-	va_end(ap);
-	(void)fprintf(stderr, "; see `failback --help`\n");
-	return EXIT_USAGE;
 }
 
 static const struct option_doc *option_find(const struct command *command, const char *name)
