@@ -263,7 +263,7 @@ static int run_terminate(struct client *client, const struct options *o, struct 
 static const struct command table[] = {
 	{ "status", "[VM]", 0, false, run_status, "how the replication of VMs stands" },
 	{ "jobs", NULL, 0, false, run_jobs, "what runs, and what ran in the last five minutes" },
-	{ "log", NULL, 0, false, command_log, "what ran since failbackd was installed" },
+	{ "log", NULL, 0, false, command_log, "what ran and has ended: the newest 1000 jobs, the oldest of them first" },
 	{ "watch", NULL, 0, false, command_watch, "print every change as it happens" },
 	{ "wait", "VM", OPTION_WAIT_FOR, false, command_wait, "until a VM is in --state" },
 	{ "metrics", NULL, OPTION_HTTP, true, command_metrics,
