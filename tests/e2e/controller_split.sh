@@ -74,8 +74,12 @@ check_equal "nothing has changed" "$(role a), $(role b)" "1 3, 2 5"
 
 : >"$TMPDIR/a.kernel/vm1-disk0/open"
 check_fails "who yields has the VM shut down first" 16 'is open' on a failback yield vm1
+given_up() { grep -oE '[0-9]+ KiB written .* given up' "$TMPDIR/out" | sed 's/written.*held the same/.../'; }
+on a failback yield vm1 >"$TMPDIR/out" 2>/dev/null || true
+check_equal "... and is told what would be given up, not that it is" "$(given_up)" "8 KiB ... would be given up"
 rm "$TMPDIR/a.kernel/vm1-disk0/open"
-check "the primary is chosen as the loser, and told what it gives up" grep -q '8 KiB' <(on a failback yield vm1 2>&1)
+check "the primary is chosen as the loser" eval 'on a failback yield vm1 >"$TMPDIR/out"'
+check_equal "... and told what it gives up" "$(given_up)" $'8 KiB ... would be given up\n8 KiB ... are given up'
 check_equal "the VM does not find its disk there any more" "$(faces a || echo none)" none
 check_equal "there is one host then" "$(on a failback status --json | jq -c .split_brain)" null
 check_fails "it cannot go on by itself" 17 'yielded' on a failback resume vm1
@@ -95,7 +99,9 @@ up a
 up b
 on a failback resume vm1 >/dev/null 2>&1 || true
 cp "$TMPDIR/a.disk0" "$TMPDIR/kept"
-check "the replica is chosen as the loser, and told what it gives up" grep -q '20 KiB' <(on b failback revert vm1 2>&1)
+check "the replica is chosen as the loser" eval 'on b failback revert --json vm1 >"$TMPDIR/out"'
+check_equal "... and programs are told what it gives up" \
+	"$(jq -c '[.would_give_up_bytes, .given_up_bytes] | select(any)' "$TMPDIR/out")" $'[20480,null]\n[null,20480]'
 check_equal "the VM does not find its disk there any more" "$(faces b || echo none)" none
 check_equal "there is one host then" "$(on b failback status --json | jq -c .split_brain)" null
 check_fails "no delta makes it equal" 17 'resync' on a failback resume vm1

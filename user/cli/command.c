@@ -147,29 +147,47 @@ static int run_resync(struct client *client, const struct options *o, struct fai
 	return act(client, o, "Resynchronize", f);
 }
 
-/* What was written here since both hosts held the same, before it is given up. */
-static int tell_loss(struct client *client, const struct options *o, struct failure *f)
+/* What was written here since both hosts held the same: it would be given up, or was. */
+static int tell_loss(struct client *client, const struct options *o, const char *path, bool done,
+		     struct failure *f)
 {
-	char path[BUS_PATH_MAX];
+	cleanup_json struct json_object *object = NULL;
 	char bytes[SIZE_TEXT_LEN];
 	struct client_vm vm;
+	int rc = client_get_vm(client, path, &vm, f);
+
+	if (rc)
+		return rc;
+	if (o->json) {
+		object = output_document();
+		json_add_text(object, "name", vm.name);
+		json_add_known(object, done ? "given_up_bytes" : "would_give_up_bytes", vm.dirty_bytes);
+		return output_print(object, f);
+	}
+	if (vm.dirty_bytes)
+		(void)printf("%s: %s written on this host since both hosts held the same %s given up.\n", vm.name,
+			     vm.dirty_bytes == CLIENT_UNKNOWN ? "an unknown number of bytes" :
+								size_format(vm.dirty_bytes, bytes),
+			     done ? "are" : "would be");
+	return output_flush(f);
+}
+
+static int give_up(struct client *client, const struct options *o, const char *method,
+		   struct failure *f)
+{
+	char path[BUS_PATH_MAX];
 	int rc = client_find_vm(client, o->operand, path, f);
 
 	if (!rc)
-		rc = client_get_vm(client, path, &vm, f);
-	if (rc || o->json || !vm.dirty_bytes)
-		return rc;
-	(void)printf("%s: %s written on this host since both held the same: given up.\n", vm.name,
-		     vm.dirty_bytes == CLIENT_UNKNOWN ? "an unknown number of bytes" :
-							size_format(vm.dirty_bytes, bytes));
-	return 0;
+		rc = tell_loss(client, o, path, false, f);
+	if (!rc)
+		rc = act(client, o, method, f);
+	return rc ? rc : tell_loss(client, o, path, true, f);
 }
 
 static int run_revert(struct client *client, const struct options *o, struct failure *f)
 {
-	int rc = tell_loss(client, o, f);
-
-	return rc ? rc : act(client, o, "RevertFailover", f);
+	return give_up(client, o, "RevertFailover", f);
 }
 
 static int run_commit(struct client *client, const struct options *o, struct failure *f)
@@ -179,9 +197,7 @@ static int run_commit(struct client *client, const struct options *o, struct fai
 
 static int run_yield(struct client *client, const struct options *o, struct failure *f)
 {
-	int rc = tell_loss(client, o, f);
-
-	return rc ? rc : act(client, o, "YieldToPeer", f);
+	return give_up(client, o, "YieldToPeer", f);
 }
 
 static int run_remove(struct client *client, const struct options *o, struct failure *f)

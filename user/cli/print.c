@@ -47,7 +47,7 @@ const char *job_state_text(const struct client_job *job)
 	}
 }
 
-static void add_known(struct json_object *object, const char *name, uint64_t number)
+void json_add_known(struct json_object *object, const char *name, uint64_t number)
 {
 	if (number == CLIENT_UNKNOWN)
 		(void)json_object_object_add(object, name, NULL);
@@ -75,9 +75,9 @@ int print_vm_json(const struct client_vm *vm, const char *statistics, struct fai
 	json_add_uint(object, "peer_state", vm->peer_state);
 	json_add_text(object, "peer_state_name", vm->peer_state_name);
 	json_add_uint(object, "peer_seen_us", vm->peer_seen_us);
-	add_known(object, "lag_us", vm->lag_us);
-	add_known(object, "seconds_to_catch_up", vm->seconds_to_catch_up);
-	add_known(object, "dirty_bytes", vm->dirty_bytes);
+	json_add_known(object, "lag_us", vm->lag_us);
+	json_add_known(object, "seconds_to_catch_up", vm->seconds_to_catch_up);
+	json_add_known(object, "dirty_bytes", vm->dirty_bytes);
 	json_add_uint(object, "last_replication_us", vm->last_replication_us);
 	json_add_text(object, "last_error", vm->last_error);
 	if (vm->split_brain[0])
@@ -106,7 +106,7 @@ int print_job_json(const struct client_job *job, struct failure *f)
 	json_add_uint(object, "bytes_done", job->bytes_done);
 	json_add_uint(object, "bytes_sent", job->bytes_sent);
 	json_add_uint(object, "bytes_per_second", job->bytes_per_second);
-	add_known(object, "seconds_left", job->seconds_left);
+	json_add_known(object, "seconds_left", job->seconds_left);
 	if (job->result[0])
 		json_add_text(object, "result", job->result);
 	return output_print(object, f);
@@ -220,7 +220,7 @@ static int print_vm_table(const struct client_vm *vms, size_t nr, struct failure
 	for (size_t i = 0; !rc && i < nr; i++)
 		rc = add_vm_row(table, &vms[i]);
 	if (rc)
-		return failure_set(f, CODE_OUT_OF_MEMORY, rc, "Out of memory.");
+		return failure_no_memory(f);
 	table_print(table, stdout);
 	for (size_t i = 0; !rc && i < nr; i++) {
 		if (vms[i].last_error[0])
@@ -228,7 +228,7 @@ static int print_vm_table(const struct client_vm *vms, size_t nr, struct failure
 		if (vms[i].split_brain[0])
 			rc = print_split_brain(&vms[i]);
 	}
-	return rc ? failure_set(f, CODE_OUT_OF_MEMORY, rc, "Out of memory.") : 0;
+	return rc ? failure_no_memory(f) : 0;
 }
 
 int print_vms(const struct client_vm *vms, size_t nr, struct failure *f)
@@ -281,7 +281,7 @@ static int print_job_table(const struct client_job *jobs, size_t nr, struct fail
 	for (size_t i = 0; !rc && i < nr; i++)
 		rc = add_job_row(table, &jobs[i]);
 	if (rc)
-		return failure_set(f, CODE_OUT_OF_MEMORY, rc, "Out of memory.");
+		return failure_no_memory(f);
 	table_print(table, stdout);
 	return 0;
 }

@@ -7,8 +7,12 @@
 #include <stddef.h>
 
 #include "lib/client.h"
+#include "lib/json.h"
 
 int print_vms(const struct client_vm *vms, size_t nr, struct failure *f);
+
+/** json_add_known - null for CLIENT_UNKNOWN. */
+void json_add_known(struct json_object *object, const char *name, uint64_t number);
 
 /** print_vm_json - @statistics: JSON, or NULL. */
 int print_vm_json(const struct client_vm *vm, const char *statistics, struct failure *f);
