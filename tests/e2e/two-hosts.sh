@@ -60,6 +60,14 @@ check "the VM could fail over, and come home" at a "failback ready vm1"
 check "the kernel makes the records of TLS" grep -q 'tls: kernel' <(at a "failback test-connection vm1")
 wait_for 60 writes a $(($(rows a) + 3)) || bail "the VM does not write any more"
 
+# never_started <host>: its autostart found no disk
+never_started() { [ -e "$TMPDIR/$1/share/autostart" ] && [ ! -e "$TMPDIR/$1/share/autostarted" ]; }
+# stop_autostart <host>: once it has found the VM's disk, which it may now
+stop_autostart()
+{
+	wait_for 60 test -e "$TMPDIR/$1/share/autostarted" && rm "$TMPDIR/$1/share/autostart"
+}
+
 # --- the disaster ---
 
 rows_at_cut=$(rows a)
@@ -74,6 +82,7 @@ at b stop_vm
 boot a "$TMPDIR/cut"
 booted a
 [ $root != lost ] || fingerprint_a=$(at a install)
+at a autostart
 check "the old primary is back" at a start
 if [ $root = lost ]; then
 	check "it adopts the relationship from the store" at a "failback adopt"
@@ -99,6 +108,7 @@ check_equal "the plan is of what either map says" "$(jq -r '.disks[0].method' <<
 digest=$(jq -r .digest <<<"$plan")
 check "the replication is reversed" at b "failback reverse --consent $digest vm1"
 check "... and a delta follows" at b "failback wait vm1 --state 3 --timeout 60"
+check "nothing could start the VM on the old primary meanwhile" never_started a
 jobs=$(at b "failback jobs --json")
 sent=$(($(sum "$jobs" bytes_sent) - $(sum "$jobs_before" bytes_sent)))
 # what was hashed, because the power cut left it to a guess
@@ -113,24 +123,57 @@ at b stop_vm
 rows_at_end=$(rows b)
 check "the VM is prepared" at b "failback prepare vm1"
 check "... failed over to its home" at a "failback failover vm1"
+check "... where something could start it" stop_autostart a
 check "... and reversed there" at a "failback reverse vm1"
 check_equal "its device is there" "$(devices a), $(devices b)" "vm1-disk0, vm1-disk0.replica"
 keep a home
 keep b home
 check_equal "all rows came home" "$(at a start_vm)" "$rows_at_end"
+wait_for 60 writes a $((rows_at_end + 3)) || bail "the VM does not write at home"
 check "its file system is in order" at a 'stop_vm; e2fsck -fn /dev/mapper/vm1-disk0'
+check "what it writes at home is sent" at a "failback resume vm1"
+keep a home_again
+keep b home_again
+
+# --- a primary that was shut down in order, and failed over meanwhile ---
+
+second_round=${CHECK_LONG:+$root} # it takes some minutes
+if [ "$second_round" = kept ]; then
+	rows_at_end=$(at a start_vm)
+	wait_for 60 writes a $((rows_at_end + 3)) || bail "the VM does not write any more at home"
+	at a stop_vm
+fi
+status=0
+check "its host is shut down in order" at a stop
+halted a || status=$?
+power_cut a "$TMPDIR/a.end"
+if [ "$second_round" = kept ]; then
+	check "the VM is failed over by force" at b "failback failover --force vm1"
+	check_equal "... to what the last delta had" "$(at b start_vm)" "$rows_at_end"
+	wait_for 60 writes b $((rows_at_end + 3)) || bail "the VM does not write on b"
+	at b stop_vm
+	boot a "$TMPDIR/a.end"
+	booted a
+	at a autostart
+	check "its old host is back" at a start
+	digest=$(at b "failback plan --json vm1" | jq -r .digest)
+	check "the replication is reversed" at b "failback reverse --consent $digest vm1"
+	check "... and a delta follows" at b "failback wait vm1 --state 3 --timeout 60"
+	check "nothing could start the VM on its old host meanwhile" never_started a
+	rm "$TMPDIR/a/share/autostart"
+	check "its old host stops" at a stop
+	halted a || status=$?
+fi
 
 # --- what the disks held meanwhile ---
 
-check "both hosts stop in order" eval 'at a stop && at b stop'
-status=0
-for host in a b; do
-	halted $host || status=$?
-done
+check "the other host stops in order, too" at b stop
+halted b || status=$?
 check_equal "... and their kernels had nothing to say" $status 0
-power_cut a "$TMPDIR/a.end"
 power_cut b "$TMPDIR/b.end"
-check "the disks were identical then" cmp "$TMPDIR/a.end/base.home" "$TMPDIR/b.end/base.home"
+for when in home home_again; do
+	check "the disks were identical then ($when)" cmp "$TMPDIR/a.end/base.$when" "$TMPDIR/b.end/base.$when"
+done
 # instants <host> <name> <rows that were durable before each>...: what it held was an instant of the VM's
 instants()
 {

@@ -56,6 +56,22 @@ start()
 	daemon=$!
 	wait_for 60 answers || { tail "$share/failbackd.log"; return 1; }
 }
+# autostart: what starts VMs by itself, which opens the disk as soon as it is there, for as long as $share/autostart
+# is; leaves $share/autostarted when it could. Before start, as whoever enabled it at boot.
+autostart()
+{
+	: >"$share/autostart"
+	python3 - "$share" /dev/mapper/$tracker <<-'PYTHON' &
+		import os, sys, time
+		share, disk = sys.argv[1:]
+		while os.path.exists(share + "/autostart"):
+		    try:
+		        os.close(os.open(disk, os.O_RDWR))
+		        open(share + "/autostarted", "w").close()
+		    except OSError:
+		        time.sleep(0.01)
+	PYTHON
+}
 stop()
 {
 	kill "$daemon"
