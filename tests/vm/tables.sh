@@ -322,6 +322,27 @@ check "a map that is read while its tracker is started anew is not taken for who
 check "... and the reason is said" grep -q 'start again' "$TMPDIR/stderr"
 diag "$(wc -l <"$TMPDIR/map") of $((nr_leaves * nr_runs)) extents"
 
+dmsetup remove t
+
+# --- a table that is loaded while the tracker starts ---
+
+format
+dmsetup create t --notable
+dmsetup load t --table "$cbt"
+dmsetup suspend --nolockfs store # the start waits for it, 5 s
+dmesg --clear
+dmsetup resume t 2>/dev/null &
+resuming=$!
+load_is_refused() { ! dmsetup load t --table "$cbt" 2>/dev/null; }
+check "a table that is loaded while the tracker starts is refused" wait_for 4 load_is_refused
+check "... and the log says why" said 'is being started'
+rc=0
+wait $resuming || rc=$?
+check "the start gives the store up" test $rc != 0
+dmsetup resume store
+swap t "$cbt"
+check_equal "and is none the worse for it" "$(tracker .state)" active
+
 # --- hibernation ---
 
 if grep -qw disk /sys/power/state 2>/dev/null; then
