@@ -385,22 +385,29 @@ static bool maps_agree(const struct cbt_map *map, const u8 *model, u64 nr)
 		.leaves_stale = self->stale,                                    \
 	})
 
+/* Of a new random store, with so many pages of memory. */
+static int recover_another(FIXTURE_DATA(recovery) *self, u64 pages, struct cbt_recovery *r)
+{
+	cbt_map_clear(&self->dirty);
+	cbt_map_clear(&self->suspect);
+	self->stale[0] = 0;
+	for (u32 i = 0; i < 2 * HALF_BLOCKS; i++)
+		memset(disk_block(&self->disk, CBT_DISK_LOG_START + i), 0, BLOCK);
+	store_make(&self->disk, &self->super, &self->model, &self->state);
+	*r = RECOVERY();
+	pages_left = pages;
+	return cbt_recover(r, disk_read, &self->disk, self->buffer, self->index);
+}
+
 TEST_F(recovery, random_stores_agree_with_the_model)
 {
 	u64 required = required_count(300, 20000), done = 0;
 
 	TH_LOG("seed=%llu", (unsigned long long)self->seed);
 	for (; done < required; done++) {
-		struct cbt_recovery r = RECOVERY();
+		struct cbt_recovery r;
 
-		cbt_map_clear(&self->dirty);
-		cbt_map_clear(&self->suspect);
-		self->stale[0] = 0;
-		for (u32 i = 0; i < 2 * HALF_BLOCKS; i++)
-			memset(disk_block(&self->disk, CBT_DISK_LOG_START + i), 0, BLOCK);
-		store_make(&self->disk, &self->super, &self->model, &self->state);
-		r.super = self->super;
-		ASSERT_EQ(0, cbt_recover(&r, disk_read, &self->disk, self->buffer, self->index));
+		ASSERT_EQ(0, recover_another(self, ~0ULL, &r));
 		ASSERT_TRUE(maps_agree(&self->dirty, self->model.dirty, NR_BLOCKS));
 		ASSERT_TRUE(maps_agree(&self->suspect, self->model.suspect, NR_REGIONS));
 		for (u32 leaf = 0; leaf < NR_LEAVES; leaf++)
@@ -421,17 +428,10 @@ TEST_F(recovery, without_memory_no_leaf_says_more_than_its_pages)
 
 	TH_LOG("seed=%llu", (unsigned long long)self->seed);
 	for (; done < required; done++) {
-		struct cbt_recovery r = RECOVERY();
+		struct cbt_recovery r;
 
-		cbt_map_clear(&self->dirty);
-		cbt_map_clear(&self->suspect);
-		self->stale[0] = 0;
-		store_make(&self->disk, &self->super, &self->model, &self->state);
-		r.super = self->super;
-		pages_left = random_below(&self->state, 5);
-		ASSERT_EQ(0, cbt_recover(&r, disk_read, &self->disk, self->buffer, self->index));
+		ASSERT_EQ(0, recover_another(self, random_below(&self->state, 5), &r));
 		nr_short += !pages_left;
-		pages_left = ~0ULL;
 		for (u64 i = 0; i < NR_BLOCKS; i++) {
 			bool dirty = cbt_map_test(&self->dirty, i);
 
