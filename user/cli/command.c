@@ -148,26 +148,21 @@ static int run_resync(struct client *client, const struct options *o, struct fai
 }
 
 /* What was written here since both hosts held the same: it would be given up, or was. */
-static int tell_loss(struct client *client, const struct options *o, const char *path, bool done,
-		     struct failure *f)
+static int tell_loss(const struct options *o, const struct client_vm *vm, bool done, struct failure *f)
 {
 	cleanup_json struct json_object *object = NULL;
 	char bytes[SIZE_TEXT_LEN];
-	struct client_vm vm;
-	int rc = client_get_vm(client, path, &vm, f);
 
-	if (rc)
-		return rc;
 	if (o->json) {
 		object = output_document();
-		json_add_text(object, "name", vm.name);
-		json_add_known(object, done ? "given_up_bytes" : "would_give_up_bytes", vm.dirty_bytes);
+		json_add_text(object, "name", vm->name);
+		json_add_known(object, done ? "given_up_bytes" : "would_give_up_bytes", vm->dirty_bytes);
 		return output_print(object, f);
 	}
-	if (vm.dirty_bytes)
-		(void)printf("%s: %s written on this host since both hosts held the same %s given up.\n", vm.name,
-			     vm.dirty_bytes == CLIENT_UNKNOWN ? "an unknown number of bytes" :
-								size_format(vm.dirty_bytes, bytes),
+	if (vm->dirty_bytes)
+		(void)printf("%s: %s written on this host since both hosts held the same %s given up.\n", vm->name,
+			     vm->dirty_bytes == CLIENT_UNKNOWN ? "an unknown number of bytes" :
+								 size_format(vm->dirty_bytes, bytes),
 			     done ? "are" : "would be");
 	return output_flush(f);
 }
@@ -176,13 +171,16 @@ static int give_up(struct client *client, const struct options *o, const char *m
 		   struct failure *f)
 {
 	char path[BUS_PATH_MAX];
+	struct client_vm vm;
 	int rc = client_find_vm(client, o->operand, path, f);
 
 	if (!rc)
-		rc = tell_loss(client, o, path, false, f);
+		rc = client_get_vm(client, path, &vm, f);
+	if (!rc)
+		rc = tell_loss(o, &vm, false, f);
 	if (!rc)
 		rc = act(client, o, method, f);
-	return rc ? rc : tell_loss(client, o, path, true, f);
+	return rc ? rc : tell_loss(o, &vm, true, f);
 }
 
 static int run_revert(struct client *client, const struct options *o, struct failure *f)
