@@ -299,6 +299,17 @@ static int decode_join(struct json_object *object, struct call *call, struct fai
 		    json_get_uint(what, object, "connection", true, INT32_MAX, &call->connection, f);
 }
 
+/* Of what it speaks. */
+static int decode_epochs(struct json_object *object, struct call *call, struct failure *f)
+{
+	bool needed = call->kind == CALL_RECEIVE || call->kind == CALL_DEFINITION;
+	int rc = json_get_uuid(what, object, "vm", true, &call->vm, f);
+
+	if (!rc)
+		rc = json_get_uuid(what, object, "base", false, &call->base, f);
+	return rc ? rc : json_get_uuid(what, object, "epoch", needed, &call->epoch, f);
+}
+
 static int decode_definition(struct json_object *object, struct call *call, struct failure *f)
 {
 	static const char *const members[] = { "call",	"version", "vm",     "base",
@@ -306,11 +317,7 @@ static int decode_definition(struct json_object *object, struct call *call, stru
 	int rc = json_check_members(what, object, members, ARRAY_SIZE(members), f);
 
 	if (!rc)
-		rc = json_get_uuid(what, object, "vm", true, &call->vm, f);
-	if (!rc)
-		rc = json_get_uuid(what, object, "base", false, &call->base, f);
-	if (!rc)
-		rc = json_get_uuid(what, object, "epoch", true, &call->epoch, f);
+		rc = decode_epochs(object, call, f);
 	if (!rc)
 		rc = json_get_uint(what, object, "size", true, INT32_MAX, &call->size, f);
 	if (!rc)
@@ -377,12 +384,7 @@ static int decode_other(struct json_object *object, struct call *call, struct fa
 	int rc = json_check_members(what, object, members, ARRAY_SIZE(members), f);
 
 	if (!rc)
-		rc = json_get_uuid(what, object, "vm", true, &call->vm, f);
-	if (!rc)
-		rc = json_get_uuid(what, object, "base", false, &call->base, f);
-	if (!rc)
-		rc = json_get_uuid(what, object, "epoch", call->kind == CALL_RECEIVE, &call->epoch,
-				   f);
+		rc = decode_epochs(object, call, f);
 	if (!rc)
 		rc = json_get_text(what, object, "name", call->kind == CALL_CREATE, call->name,
 				   sizeof(call->name), f);
