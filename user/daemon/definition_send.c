@@ -78,7 +78,7 @@ static int take_reply(struct definition_send *s, const char *text, struct failur
 {
 	cleanup_free struct reply *reply = calloc(1, sizeof(*reply));
 	int rc = reply ? reply_decode(text, reply, f) :
-			 failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+			 failure_no_memory(f);
 
 	if (rc)
 		return rc;
@@ -128,7 +128,7 @@ static int say(struct definition_send *s, struct failure *f)
 		text = call_encode(call);
 	}
 	if (!text)
-		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+		return failure_no_memory(f);
 	return conn_call(s->conn, text, peer_timeout_us(s->vm->daemon), on_reply, s, f);
 }
 
@@ -145,7 +145,7 @@ static int read_output(int fd, char **ret, size_t *ret_len, struct failure *f)
 		return failure_set(f, CODE_FAILED, -EIO, "The hypervisor's answer is none.");
 	text = malloc((size_t)st.st_size);
 	if (!text)
-		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+		return failure_no_memory(f);
 	while ((got = pread(fd, text + done, (size_t)st.st_size - done, (off_t)done)) > 0)
 		done += (size_t)got;
 	*ret = steal_ptr(text);
@@ -166,7 +166,7 @@ static int pack(struct definition_send *s, struct failure *f)
 		return rc;
 	s->frame = malloc(pack_room(len));
 	if (!s->frame)
-		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+		return failure_no_memory(f);
 	s->size = pack_data(p, text, len, s->frame);
 	/* It is text. */
 	return s->size ? 0 : failure_set(f, CODE_FAILED, -EIO, "The definition cannot be packed.");

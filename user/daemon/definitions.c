@@ -150,7 +150,7 @@ static int begin(struct vm *vm, const struct call *call, struct failure *f)
 				   (unsigned long long)call->size, DEFINITION_PACKED_MAX);
 	a = calloc(1, sizeof(*a) + LINE_BYTES + call->size);
 	if (!a)
-		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+		return failure_no_memory(f);
 	a->epoch = call->epoch;
 	a->size = call->size;
 	(void)memcpy(a->data, uuid_format(&call->epoch, epoch), UUID_TEXT_LEN);
@@ -166,7 +166,7 @@ static int add(struct definition_arriving *a, const struct call *call, struct fa
 	int rc = base64_decode(call->data, strlen(call->data), &piece, &len);
 
 	if (rc == -ENOMEM)
-		return failure_set(f, CODE_OUT_OF_MEMORY, rc, "Out of memory.");
+		return failure_no_memory(f);
 	if (rc || !len || !a || !uuid_equal(&a->epoch, &call->epoch) || a->size != call->size ||
 	    a->done != call->offset || len > a->size - a->done)
 		return failure_set(f, CODE_INVALID_PARAMETER, -EPROTO,

@@ -143,7 +143,7 @@ static int libvirt_start(const struct vm *vm, enum vm_question question, const i
 	char uuid[UUID_TEXT_LEN + 1];
 
 	if (!devices || !argv)
-		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+		return failure_no_memory(f);
 	(void)snprintf(path, sizeof(path), "%s/" LIBVIRT_PROGRAM, vm->daemon->libexec);
 	argv[0] = path;
 	argv[1] = libvirt_commands[question] + sizeof(LIBVIRT_PROGRAM);

@@ -78,7 +78,7 @@ int definition_encode(const struct definition *d, char **ret, struct failure *f)
 	if ((!d->nvram.data || add_bytes(object, "nvram", &d->nvram)) && add_tpm(object, d))
 		text = json_text(object);
 	if (!text)
-		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+		return failure_no_memory(f);
 	if (strlen(text) > DEFINITION_TEXT_MAX)
 		return failure_set(f, CODE_NOT_SUPPORTED, -EFBIG,
 				   "%s has %zu bytes, and at most %zu are taken to another host.", what,
@@ -100,7 +100,7 @@ static int get_bytes(struct json_object *object, const char *name, size_t max,
 		rc = base64_decode(json_object_get_string(value),
 				   (size_t)json_object_get_string_len(value), &bytes.data, &bytes.len);
 	if (rc == -ENOMEM)
-		return failure_set(f, CODE_OUT_OF_MEMORY, rc, "Out of memory.");
+		return failure_no_memory(f);
 	if (rc)
 		return failure_set(f, CODE_INCORRECT_DATA_TYPE, rc, "%s: \"%s\" must be base64.", what, name);
 	if (bytes.len > max) {
@@ -125,7 +125,7 @@ static int get_xml(struct json_object *object, char **ret, struct failure *f)
 				   "%s: \"xml\" may have at most %zu characters and no NUL.", what,
 				   DEFINITION_XML_MAX);
 	*ret = strdup(json_object_get_string(value));
-	return *ret ? 0 : failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+	return *ret ? 0 : failure_no_memory(f);
 }
 
 static int get_file(struct json_object *item, struct definition_file *ret, struct failure *f)

@@ -34,11 +34,6 @@ int domain_dump(struct libvirt *l, const char *uuid, char **ret, struct failure 
 
 /* --- what came --- */
 
-static int no_memory(struct failure *f)
-{
-	return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
-}
-
 static int read_whole(int fd, char **ret, size_t *ret_len, struct failure *f)
 {
 	cleanup_free char *data = malloc(DEFINITION_TEXT_MAX + 1);
@@ -46,7 +41,7 @@ static int read_whole(int fd, char **ret, size_t *ret_len, struct failure *f)
 	ssize_t got;
 
 	if (!data)
-		return no_memory(f);
+		return failure_no_memory(f);
 	while ((got = read(fd, data + len, DEFINITION_TEXT_MAX + 1 - len)) != 0) {
 		if (got < 0 && errno != EINTR)
 			return failure_set(f, CODE_FAILED, -errno, "Cannot read the definition of the VM: %s.",

@@ -476,7 +476,7 @@ static int walk(const char *text, bool guarded, const char *const *devices, size
 	if (p)
 		p->expat = XML_ParserCreate("UTF-8");
 	if (!p || !p->expat)
-		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+		return failure_no_memory(f);
 	p->guarded = guarded;
 	p->devices = devices;
 	p->nr_devices = nr_devices;

@@ -180,7 +180,7 @@ int libvirt_open(const char *uri, struct libvirt **ret, struct failure *f)
 	int rc;
 
 	if (!l)
-		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+		return failure_no_memory(f);
 	l->uri = uri;
 	rc = load(l, f);
 	if (rc)

@@ -219,7 +219,7 @@ int store_open(const char *path, struct store **ret, struct failure *f)
 	int rc;
 
 	if (!store)
-		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+		return failure_no_memory(f);
 	(void)snprintf(store->path, sizeof(store->path), "%s", path);
 	if (sqlite3_open_v2(path, &store->db,
 			    SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOFOLLOW,
@@ -408,7 +408,7 @@ static int load_disks(struct store *store, struct relationship_record *r, struct
 		struct disk_record *d;
 
 		if (!grown)
-			return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+			return failure_no_memory(f);
 		r->disks = grown;
 		d = memset(&grown[r->nr_disks++], 0, sizeof(*d));
 		column_text(stmt, 0, d->name, sizeof(d->name));
@@ -456,7 +456,7 @@ static int load_relationship(struct store *store, sqlite3_stmt *stmt, struct rel
 	if (settings) {
 		r->settings = strdup(settings);
 		if (!r->settings)
-			return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+			return failure_no_memory(f);
 	}
 	return load_disks(store, r, f);
 }
@@ -493,7 +493,7 @@ int store_load_relationships(struct store *store, struct relationship_record **r
 		struct relationship_record *grown = reallocarray(all, nr + 1, sizeof(*grown));
 
 		if (!grown) {
-			rc = failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+			rc = failure_no_memory(f);
 			break;
 		}
 		all = grown;
@@ -604,7 +604,7 @@ int store_load_jobs(struct store *store, size_t max, struct job_record **ret, si
 	int rc;
 
 	if (!jobs)
-		return failure_set(f, CODE_OUT_OF_MEMORY, -ENOMEM, "Out of memory.");
+		return failure_no_memory(f);
 	rc = prepare(store, "SELECT * FROM jobs ORDER BY started_us DESC LIMIT ?1", &stmt, f);
 	if (rc)
 		return rc;
