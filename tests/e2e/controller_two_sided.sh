@@ -173,12 +173,16 @@ check_compared "the new primary" "[\"compare\",\"map-lost\",$size,$((100 * 4096)
 restore failed-over
 lose_map a
 dd if=/dev/zero of="$a0" bs=512 count=$((size / 512)) conv=fsync,notrunc status=none
+dd if=/dev/zero of="$b0" bs=1M seek=2 count=4 conv=fsync,notrunc status=none
 up a
 up b
 check_equal "to a blank disk all is sent" "$(plan_of)" "[\"full\",\"blank\",$size,null]"
+check "... which the plan says to people, too" eval 'on b failback plan vm1 | grep -q "^disk0  *full .* blank "'
 check "it is reversed" on b failback reverse --consent "$(digest)" vm1
 check "both replicate" wait_for 20 both_replicate
 check "the disks are identical" wait_for 60 cmp -s "$a0" "$b0"
+sent=$(on b failback jobs --json | jq -s 'map(select(.type == 105).bytes_sent) | max')
+check "... without its zeroes" test "$sent" -gt $((size - 5 * MiB)) -a "$sent" -lt $((size - 3 * MiB))
 down
 
 # a map that is lost when the roles are swapped, and nothing has arrived yet
@@ -255,4 +259,37 @@ up a
 check "a map of more than one page, and of the last part of a block, is taken over" \
 	on b failback reverse --consent "$(digest)" vm1
 check "both replicate" wait_for 30 both_replicate
+check "the disks are identical" wait_for 60 cmp -s "$a0" "$b0"
+down
+
+# --- what the plan says of a failover that was prepared ---
+
+restore based
+up a
+up b
+on a failback prepare vm1 >/dev/null || bail "it is not prepared"
+on b failback failover vm1 >/dev/null || bail "no failover"
+write_on b vm1-disk0 7 3
+check_equal "a planned failover is reversed with a delta" "$(plan_of)" "[\"delta\",\"planned\",$((3 * 4096)),0]"
+write_on a vm1-disk0.replica 20 2
+check_equal "unless the old primary was written to" "$(plan_of)" "[\"two-sided\",\"written\",$((5 * 4096)),$((2 * 4096))]"
+check "with consent it is reversed" on b failback reverse --consent "$(digest)" vm1
+check "the disks are identical" wait_for 20 cmp -s "$a0" "$b0"
+down
+
+# --- a database that is put back from a backup names an older epoch ---
+
+restore based
+up a
+up b
+write_on a vm1-disk0 505 3
+on a failback resume vm1 >/dev/null || bail "no delta"
+down
+rm -r "$TMPDIR/b.state"
+cp -a "$TMPDIR/saved.based/b.state" "$TMPDIR"
+fail_over
+up a
+check_equal "where the hosts name no epoch that both held, the disks are compared" "$(plan_of)" "[\"compare\",\"other-base\",$size,null]"
+check "with consent it is reversed" on b failback reverse --consent "$(digest)" vm1
+check "both replicate" wait_for 20 both_replicate
 check "the disks are identical" wait_for 60 cmp -s "$a0" "$b0"
