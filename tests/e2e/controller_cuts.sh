@@ -153,7 +153,11 @@ check_fails "with the primary dead, a failover needs --force, and says so" 19 'f
 check_equal "nothing has changed then" "$(role a)" "2 3"
 check "the VM is failed over by force" on a failback failover --force vm1
 check "its disk is there" faces a
-up b --guard-policy start --guard-timeout 100 # 2 s, which an answer may take on a busy machine
+kill -STOP "${daemon_pid[a]}"
+up b --guard-policy start --guard-timeout 3
+check_fails "its disk does not appear, though guard-timeout passes: the peer is being asked" any '' \
+	wait_for 3 faces b
+kill -CONT "${daemon_pid[a]}"
 check "the old primary is told when it is back" wait_for 60 eval 'vm_property b LastError | grep -q "allows no confirm"'
 check_fails "its disk does not appear, though guard-timeout passes: the peer is not silent" any '' \
 	wait_for 6 faces b

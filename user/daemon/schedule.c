@@ -139,14 +139,14 @@ static void send_what_is_due(struct daemon *d)
 
 /*
  * By policy, and never when the VM may run at the peer by its last word, nor when what is known here of
- * that comes from labels.
+ * that comes from labels, nor while the peer is being asked: its "no" may be on the way.
  */
 static bool may_start(const struct vm *vm, uint64_t now)
 {
 	const struct daemon *d = vm->daemon;
 
 	return strcmp(d->config.guard_policy, "start") == 0 && !vm->peer_may_face &&
-	       strcmp(vm->r.boot, BOOT_ADOPTED) != 0 &&
+	       !vm->confirming && strcmp(vm->r.boot, BOOT_ADOPTED) != 0 &&
 	       now - vm->silent_since_ns > d->config.guard_timeout * second_ns(d);
 }
 
@@ -161,7 +161,6 @@ static void guard(struct vm *vm)
 	if (may_start(vm, now)) {
 		log_warning("VM %s: the peer kept silent for %llu s, and guard-policy is start",
 			    vm->r.name, (unsigned long long)d->config.guard_timeout);
-		takeover_forget(vm);
 		if (!takeover_start(vm, &why))
 			log_error("VM %s cannot be released: %s", vm->r.name, why.text);
 		return;
