@@ -198,7 +198,7 @@ build/san/sim/%.o: kmod/%.c build/flags
 	$(call say,CC sim,$<)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(base_flags) $(TEST_CPPFLAGS) $(SANITIZE) -MMD -MP -c -o $@ $<
-build/san/sim/%.o build/san/tests/unit/store_crash.o build/san/tests/unit/gather.o: base_flags += -Itests/sim -DCONFIG_DM_CBT_FAULTS
+build/san/sim/%.o build/san/tests/sim/sim.o build/san/tests/unit/store_crash.o build/san/tests/unit/gather.o: base_flags += -Itests/sim -DCONFIG_DM_CBT_FAULTS
 build/san/sim/%.o: WARN += -Wno-missing-prototypes -Wno-unused-parameter -Wno-sign-compare
 
 build/tests/unit/store_crash: build/san/tests/unit/store_crash.o build/san/tests/sim/sim.o \

@@ -14,7 +14,8 @@
  * at the deadline; its buffers stay the I/O's until it ends.
  *
  * A store that hangs may have no room for one more request, and then holds who submits it. So nobody
- * submits but a work that has nothing else to do; a log block tries first whether it can go at once.
+ * submits but a work that has nothing else to do, on a queue of the store's own, so that it does not
+ * hold other stores' either; a log block tries first whether it can go at once.
  */
 #include <linux/blkdev.h>
 #include <linux/delay.h>
@@ -25,11 +26,11 @@
 
 #include "faults.h"
 #include "queue.h"
+#include "reader.h"
 #include "store.h"
 
 static struct workqueue_struct *workers;
 static struct workqueue_struct *watchers;
-static struct workqueue_struct *submitters;
 
 /*--------------------------------------------------------------------------------------------------
  * I/O
@@ -67,7 +68,7 @@ static void io_end(struct bio *bio)
 	if (io->opf & REQ_NOWAIT &&
 	    (bio->bi_status == BLK_STS_AGAIN || bio->bi_status == BLK_STS_NOTSUPP)) {
 		bio_uninit(bio);
-		queue_work(submitters, &io->submit);
+		queue_work(store->submitters, &io->submit);
 		return;
 	}
 	cbt_stats_record_since(store->stats, CBT_STATS_A_STORE_WAIT, io->started);
@@ -125,7 +126,7 @@ void cbt_store_submit(struct cbt_store_io *io, u64 block, u32 nr, blk_opf_t opf)
 	if (opf & REQ_NOWAIT)
 		io_start(io);
 	else
-		queue_work(submitters, &io->submit);
+		queue_work(store->submitters, &io->submit);
 }
 
 bool cbt_store_io_done(struct cbt_store_io *io, blk_status_t *ret_status)
@@ -135,21 +136,6 @@ bool cbt_store_io_done(struct cbt_store_io *io, blk_status_t *ret_status)
 	*ret_status = io->status;
 	io->state = CBT_IO_IDLE;
 	return true;
-}
-
-static int read_sync(void *context, u64 start, u32 nr, void *buffer)
-{
-	struct cbt_store *store = context;
-	struct bio_vec vec;
-	struct bio bio;
-	int error;
-
-	bio_init(&bio, store->bdev, &vec, 1, REQ_OP_READ | REQ_META);
-	bio.bi_iter.bi_sector = start * CBT_DISK_SECTORS;
-	__bio_add_page(&bio, virt_to_page(buffer), nr * CBT_DISK_BLOCK, offset_in_page(buffer));
-	error = submit_bio_wait(&bio);
-	bio_uninit(&bio);
-	return error;
 }
 
 void cbt_store_kick(struct cbt_store *store)
@@ -478,32 +464,6 @@ static void store_work(struct work_struct *work)
  * Opening
  */
 
-struct open_buffers {
-	void *blocks;			/* CBT_RECOVER_BLOCKS store blocks */
-	void *block;
-	struct cbt_super *slots;
-};
-
-#define BLOCKS_SIZE (CBT_RECOVER_BLOCKS * CBT_DISK_BLOCK)
-
-static void buffers_free(struct open_buffers *b)
-{
-	if (b->blocks)
-		free_pages_exact(b->blocks, BLOCKS_SIZE);
-	if (b->block)
-		free_pages_exact(b->block, CBT_DISK_BLOCK);
-	kfree(b->slots);
-}
-
-/* All or not: buffers_free() follows. */
-static int buffers_alloc(struct open_buffers *b)
-{
-	b->blocks = alloc_pages_exact(BLOCKS_SIZE, GFP_KERNEL);
-	b->block = alloc_pages_exact(CBT_DISK_BLOCK, GFP_KERNEL);
-	b->slots = kcalloc(CBT_DISK_SUPER_SLOTS, sizeof(*b->slots), GFP_KERNEL);
-	return b->blocks && b->block && b->slots ? 0 : -ENOMEM;
-}
-
 static u64 nr_leaves_of(const struct cbt_store *store, u64 size_sectors)
 {
 	struct cbt_geometry geo = store->super.geo;
@@ -585,7 +545,7 @@ static void mark_growth(struct cbt_map *dirty, u64 start, unsigned long *stale)
 	cbt_spares_drop(&spares);
 }
 
-static int read_maps(struct cbt_store *store, struct cbt_opening *o, struct open_buffers *b,
+static int read_maps(struct cbt_store *store, struct cbt_opening *o, struct cbt_reader *reader,
 		     u64 old_size_sectors)
 {
 	struct cbt_recovery *r = kzalloc(sizeof(*r), GFP_KERNEL);
@@ -604,7 +564,8 @@ static int read_maps(struct cbt_store *store, struct cbt_opening *o, struct open
 		r->log_sequence = store->super.log_sequence;
 	}
 	/* Also when broken, and into nothing: the numbers seen must not come again. */
-	error = cbt_recover(r, read_sync, store, b->blocks, b->block);
+	error = cbt_recover(r, cbt_reader_read, reader, cbt_reader_blocks(reader),
+			    cbt_reader_block(reader));
 	if (!error && r->nr_damaged)
 		touch_dirty_leaves(store, o->dirty, stale);
 	if (!error && !o->broken && store->super.geo.size_sectors > old_size_sectors)
@@ -652,24 +613,29 @@ static int settle(struct cbt_store *store)
 	return error;
 }
 
-static int open_super(struct cbt_store *store, struct cbt_opening *o, struct open_buffers *b,
+static int open_super(struct cbt_store *store, struct cbt_opening *o, struct cbt_reader *reader,
 		      const char **why)
 {
 	const struct cbt_super *super;
+	struct cbt_super *slots;
 	int error;
 
 	if (bdev_nr_sectors(store->bdev) < CBT_DISK_LOG_START * CBT_DISK_SECTORS) {
 		*why = "the store device is too small to hold a store";
 		return -EINVAL;
 	}
-	super = cbt_recover_super(b->slots, read_sync, store, b->block, &error, why);
-	if (!super)
-		return error;
-	store->super = *super;
-	return check_super(store, o, why);
+	slots = kcalloc(CBT_DISK_SUPER_SLOTS, sizeof(*slots), GFP_KERNEL);
+	if (!slots)
+		return -ENOMEM;
+	super = cbt_recover_super(slots, cbt_reader_read, reader, cbt_reader_block(reader), &error,
+				  why);
+	if (super)
+		store->super = *super;
+	kfree(slots);
+	return super ? check_super(store, o, why) : error;
 }
 
-static int open_maps(struct cbt_store *store, struct cbt_opening *o, struct open_buffers *b,
+static int open_maps(struct cbt_store *store, struct cbt_opening *o, struct cbt_reader *reader,
 		     const char **why)
 {
 	struct cbt_super *super = &store->super;
@@ -701,15 +667,17 @@ static int open_maps(struct cbt_store *store, struct cbt_opening *o, struct open
 	if (error)
 		return error;
 	*why = "the store cannot be read";
-	error = read_maps(store, o, b, old_size_sectors);
+	error = read_maps(store, o, reader, old_size_sectors);
 	if (error)
 		return error;
 	/* ORDER: before pages are written, which are tagged with the client's epoch. */
 	error = o->found(store, why);
 	if (error)
 		return error;
-	*why = "the store cannot be written";
-	return settle(store);
+	error = settle(store);
+	if (error)
+		*why = store->failure;
+	return error;
 }
 
 static void store_setup(struct cbt_store *store)
@@ -737,18 +705,27 @@ static void store_free(struct cbt_store *store)
 	kfree(store->lost);
 }
 
-/* Nobody begins anything new: until what is under way has ended. */
-static void store_drain(struct cbt_store *store)
+bool cbt_store_is_idle(struct cbt_store *store)
+{
+	return !atomic_read_acquire(&store->nr_in_flight);
+}
+
+/* No superblock is written from here on, and no failure is told. */
+static void store_still(struct cbt_store *store)
 {
 	WRITE_ONCE(store->closing, true);
 	cancel_delayed_work_sync(&store->watch);
 	spin_lock(&store->lock);
-	/* No superblock is written any more, and no failure is told. */
 	WRITE_ONCE(store->super_io.dead, true);
 	WRITE_ONCE(store->mode, CBT_STORE_LOST);
 	spin_unlock(&store->lock);
+}
+
+/* It is still: until what is under way has ended. */
+static void store_drain(struct cbt_store *store)
+{
 	do {
-		while (atomic_read_acquire(&store->nr_in_flight))
+		while (!cbt_store_is_idle(store))
 			msleep(20);
 		/* ORDER: the client lets go of the transaction, and then the store's own work. */
 		store->client->settle(store);
@@ -757,7 +734,7 @@ static void store_drain(struct cbt_store *store)
 		rcu_barrier();
 		cancel_work_sync(&store->work);
 		/* What was just beginning when the mode changed. */
-	} while (atomic_read_acquire(&store->nr_in_flight));
+	} while (!cbt_store_is_idle(store));
 	/* Asked for by who failed the store meanwhile; it finds nothing to do. */
 	cancel_delayed_work_sync(&store->watch);
 }
@@ -783,35 +760,43 @@ u64 cbt_store_note_size(struct cbt_store *store, u64 size_sectors, u64 generatio
 	return ticket;
 }
 
+static int store_alloc(struct cbt_store *store)
+{
+	int error;
+
+	store->lost = kmalloc(sizeof(*store->lost), GFP_KERNEL);
+	if (!store->lost)
+		return -ENOMEM;
+	error = cbt_store_io_init(&store->super_io.io, store, CBT_DISK_BLOCK, cbt_store_kick);
+	if (error)
+		return error;
+	return cbt_store_io_init(&store->super_io.check, store, CBT_DISK_BLOCK, cbt_store_kick);
+}
+
 int cbt_store_open(struct cbt_store *store, struct block_device *bdev,
 		   const struct cbt_store_client *client, struct cbt_opening *opening,
 		   const char **why)
 {
 	unsigned int noio = memalloc_noio_save();
-	struct open_buffers b = { };
+	struct cbt_reader *reader = cbt_reader_new(bdev, CBT_STORE_DEADLINE_MS);
 	int error;
 
 	store_setup(store);
 	store->bdev = bdev;
 	store->client = client;
 	store->stats = opening->stats;
+	store->submitters = opening->submitters;
 	*why = "out of memory";
-	store->lost = kmalloc(sizeof(*store->lost), GFP_KERNEL);
-	error = store->lost ? buffers_alloc(&b) : -ENOMEM;
+	error = reader ? store_alloc(store) : -ENOMEM;
 	if (!error)
-		error = cbt_store_io_init(&store->super_io.io, store, CBT_DISK_BLOCK, cbt_store_kick);
+		error = open_super(store, opening, reader, why);
 	if (!error)
-		error = cbt_store_io_init(&store->super_io.check, store, CBT_DISK_BLOCK,
-					  cbt_store_kick);
-	if (!error)
-		error = open_super(store, opening, &b, why);
-	if (!error)
-		error = open_maps(store, opening, &b, why);
-	buffers_free(&b);
-	if (error) {
-		store_drain(store);
-		store_free(store);
-	}
+		error = open_maps(store, opening, reader, why);
+	if (error == -ETIMEDOUT)
+		*why = "the store does not answer: it hangs, or it is made of the device itself";
+	cbt_reader_put(reader);
+	if (error)
+		store_still(store);
 	memalloc_noio_restore(noio);
 	return error;
 }
@@ -843,6 +828,7 @@ void cbt_store_close(struct cbt_store *store, u64 seed, u64 fingerprint, u64 not
 	}
 	if (is_silent(store, lost, note) && READ_ONCE(store->mode) != CBT_STORE_OPEN)
 		(void)cbt_store_tell_lost(store, deadline);
+	store_still(store);
 	store_drain(store);
 	if (is_silent(store, lost, note))
 		remember_lost(store);
@@ -854,8 +840,7 @@ int cbt_store_module_init(void)
 	/* One each: who hangs with a store keeps nobody from noticing that. */
 	workers = cbt_queue_new("dm-cbt-store");
 	watchers = cbt_queue_new("dm-cbt-store-watch");
-	submitters = cbt_queue_new("dm-cbt-store-io");
-	if (workers && watchers && submitters)
+	if (workers && watchers)
 		return 0;
 	cbt_store_module_exit();
 	return -ENOMEM;
@@ -865,6 +850,5 @@ void cbt_store_module_exit(void)
 {
 	cbt_queue_free(&watchers);
 	cbt_queue_free(&workers);
-	cbt_queue_free(&submitters);
 	forget_lost();
 }

@@ -177,6 +177,7 @@ struct cbt_store {
 	struct cbt_log log;
 	struct cbt_checkpoint checkpoint;
 
+	struct workqueue_struct *submitters;	/* the client's */
 	struct work_struct work;
 	struct delayed_work watch;
 	wait_queue_head_t wait;		/* for tickets, checkpoints and modes */
@@ -204,6 +205,7 @@ struct cbt_opening {
 	u32 block_sectors;		/* 0: whatever the store says */
 	u32 hot_regions;
 	struct cbt_stats *stats;	/* outlives the store */
+	struct workqueue_struct *submitters;	/* this store's only, and outlives it */
 	/* Called when the superblock is known, before the maps are read: make them. */
 	int (*prepare)(struct cbt_store *store, struct cbt_opening *opening, const char **why);
 	/* Called when the maps are read and the superblock is what it will be: take its epochs. */
@@ -223,8 +225,9 @@ struct cbt_opening {
  * cbt_store_open - read a store, bring what it says into the maps, and make it ready for writes.
  *
  * When it returns, pages hold everything, the log is empty, a frozen epoch has been aborted, and
- * the superblock says that the tracker runs. store->client must be set. Waits for I/O.
- * Return: 0, or an error and a sentence in @why.
+ * the superblock says that the tracker runs. Waits for I/O, though not for a store that hangs, and
+ * then what is under way is left behind: also after an error cbt_store_close() must follow, with 0s.
+ * Return: 0, or an error and a sentence in @why; -ETIMEDOUT: it hangs.
  */
 int cbt_store_open(struct cbt_store *store, struct block_device *bdev,
 		   const struct cbt_store_client *client, struct cbt_opening *opening,
@@ -238,6 +241,9 @@ int cbt_store_open(struct cbt_store *store, struct block_device *bdev,
  * Waits for I/O under way, however long it takes.
  */
 void cbt_store_close(struct cbt_store *store, u64 seed, u64 fingerprint, u64 note);
+
+/** cbt_store_is_idle - no I/O is under way, for which cbt_store_close() would wait. */
+bool cbt_store_is_idle(struct cbt_store *store);
 
 /** cbt_store_has_room - whether a disk of this size fits: 0, or -ENOSPC and a sentence. */
 int cbt_store_has_room(const struct cbt_store *store, u64 size_sectors, const char **why);

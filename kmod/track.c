@@ -3,6 +3,7 @@
  * Trackers: their maps, their store and their life. The write path is in write.c, epochs in epoch.c.
  */
 #include <linux/blkdev.h>
+#include <linux/delay.h>
 #include <linux/jiffies.h>
 #include <linux/log2.h>
 #include <linux/module.h>
@@ -13,9 +14,11 @@
 #include "event.h"
 #include "faults.h"
 #include "fingerprint.h"
-#include "probe.h"
+#include "queue.h"
 #include "trace.h"
 #include "write.h"
+
+#define CBT_START_UNDO_MS	1000
 
 static DEFINE_MUTEX(control);
 static LIST_HEAD(registry);		/* LOCK: control */
@@ -178,9 +181,12 @@ static void tracker_free(struct cbt_tracker *t)
 	cbt_cow_put(t->cow);
 	maps_exit(t);
 	cbt_gate_exit(&t->gate);
+	cbt_write_exit(t);
+	cbt_queue_free(&t->submitters);
 	kfree(t);
 }
 
+/* Not yet registered. Not under the control lock: a thread is made, whose memory may wait for I/O. */
 static struct cbt_tracker *tracker_new(const struct cbt_tracker_params *params)
 {
 	struct cbt_tracker *t = kzalloc(sizeof(*t), GFP_KERNEL);
@@ -194,13 +200,12 @@ static struct cbt_tracker *tracker_new(const struct cbt_tracker_params *params)
 	t->size_sectors = params->size_sectors;
 	t->block_shift = ilog2(params->block_sectors ?: CBT_BLOCK_SECTORS_MIN);
 	t->nr_users = 1;
-	/* No number comes twice for a UUID, which outlives its trackers. */
-	t->nr_changes = ++nr_trackers_ever << 32;
 	spin_lock_init(&t->maps_lock);
-	cbt_write_init(t);
 	cbt_epoch_init(t);
 	cbt_store_init_ram(&t->store);
-	if (cbt_gate_init(&t->gate)) {
+	if (t->store_dev)
+		t->submitters = cbt_queue_new_for("dm-cbt-store", cbt_tracker_dev(t));
+	if (cbt_write_init(t) || cbt_gate_init(&t->gate) || (t->store_dev && !t->submitters)) {
 		tracker_free(t);
 		return NULL;
 	}
@@ -296,11 +301,22 @@ static int tracker_check(const struct cbt_tracker_params *params, const struct c
 	return t->started ? check_growth(t, params->size_sectors, why) : 0;
 }
 
+static void tracker_register(struct cbt_tracker *t)
+{
+	/* No number comes twice for a UUID, which outlives its trackers. */
+	t->nr_changes = ++nr_trackers_ever << 32;
+	list_add_tail(&t->link, &registry);
+	registry_changed();
+}
+
 struct cbt_tracker *cbt_tracker_get(const struct cbt_tracker_params *params, const char **why)
 {
-	struct cbt_tracker *t;
+	struct cbt_tracker *t, *fresh = tracker_new(params);
 	int error;
 
+	*why = "out of memory for the tracker";
+	if (!fresh)
+		return ERR_PTR(-ENOMEM);
 	cbt_control_lock();
 	t = tracker_find(params, why);
 	error = PTR_ERR_OR_ZERO(t);
@@ -309,15 +325,11 @@ struct cbt_tracker *cbt_tracker_get(const struct cbt_tracker_params *params, con
 	if (!error && t) {
 		t->nr_users++;
 	} else if (!error) {
-		*why = "out of memory for the tracker";
-		t = tracker_new(params);
-		error = t ? 0 : -ENOMEM;
-		if (t) {
-			list_add_tail(&t->link, &registry);
-			registry_changed();
-		}
+		tracker_register(fresh);
+		swap(t, fresh);
 	}
 	cbt_control_unlock();
+	tracker_free(fresh);
 	return error ? ERR_PTR(error) : t;
 }
 
@@ -421,6 +433,35 @@ static int store_found(struct cbt_store *store, const char **why)
 	return cow_new(store_tracker(store), store->bdev);
 }
 
+/* What a start that failed has left. Waits for what its store owes. */
+static void start_undo(struct cbt_tracker *t)
+{
+	cbt_store_close(&t->store, 0, 0, 0);
+	cbt_cow_stop(t->cow);
+	cbt_cow_put(t->cow);
+	t->cow = NULL;
+	t->uuid = uuid_null;
+	maps_exit(t);
+	cbt_store_init_ram(&t->store);
+}
+
+/*
+ * The same, but whoever resumes does not wait for a store that hangs: it is left to the next start, or
+ * to who removes the device.
+ */
+static bool start_is_undone(struct cbt_tracker *t)
+{
+	unsigned long deadline = jiffies + msecs_to_jiffies(CBT_START_UNDO_MS);
+
+	while (!cbt_store_is_idle(&t->store)) {
+		if (time_after(jiffies, deadline))
+			return false;
+		msleep(20);
+	}
+	start_undo(t);
+	return true;
+}
+
 static int start_with_store(struct cbt_tracker *t, const struct cbt_tracker_params *params,
 			    const char **why)
 {
@@ -429,24 +470,20 @@ static int start_with_store(struct cbt_tracker *t, const struct cbt_tracker_para
 		.block_sectors = params->block_sectors,
 		.hot_regions = CBT_HOT_REGIONS,
 		.stats = &t->stats,
+		.submitters = t->submitters,
 		.prepare = store_prepare,
 		.found = store_found,
 		.origin_changed = origin_changed,
 	};
 	int error;
 
-	*why = "the store does not answer: it hangs, or it is made of the device itself";
-	error = cbt_probe(params->store_bdev, CBT_STORE_DEADLINE_MS);
-	if (error)
-		return error;
+	if (!start_is_undone(t)) {
+		*why = "the store has not answered yet since the last attempt";
+		return -EBUSY;
+	}
 	error = cbt_store_open(&t->store, params->store_bdev, &store_client, &opening, why);
 	if (error) {
-		cbt_cow_stop(t->cow);
-		cbt_cow_put(t->cow);
-		t->cow = NULL;
-		t->uuid = uuid_null;
-		maps_exit(t);
-		cbt_store_init_ram(&t->store);
+		(void)start_is_undone(t);
 		return error;
 	}
 	if (opening.broken)
@@ -714,6 +751,8 @@ void cbt_tracker_put(struct cbt_tracker *t)
 		return;
 	note = bypassed ? note_bypassed(t) : 0;
 	wait_for_pins(t);
+	if (!t->started)
+		start_undo(t);
 	cbt_epoch_exit(t);
 	cbt_cow_stop(t->cow);
 	cbt_write_stop(t);
@@ -821,13 +860,8 @@ int cbt_track_init(void)
 	error = cbt_epoch_module_init();
 	if (error)
 		goto cow_exit;
-	error = cbt_write_module_init();
-	if (error)
-		goto epoch_exit;
 	return 0;
 
-epoch_exit:
-	cbt_epoch_module_exit();
 cow_exit:
 	cbt_cow_exit();
 store_exit:
@@ -837,7 +871,6 @@ store_exit:
 
 void cbt_track_exit(void)
 {
-	cbt_write_module_exit();
 	cbt_epoch_module_exit();
 	cbt_cow_exit();
 	cbt_store_module_exit();

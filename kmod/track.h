@@ -111,7 +111,9 @@ struct cbt_tracker {
 	struct cbt_gather gather;	/* LOCK: waiting_lock */
 	struct list_head covering;	/* in the log's transaction; the worker only */
 	u64 nr_left;			/* queued writes that went; written by the worker */
+	struct workqueue_struct *workers;
 	struct work_struct work;
+	struct workqueue_struct *submitters;	/* of the store's I/O; NULL without one */
 	struct cbt_store store;
 	struct cbt_cow *cow;		/* NULL: no diff area, no images */
 	struct cbt_stats stats;

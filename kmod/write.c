@@ -26,8 +26,6 @@
 #include "trace.h"
 #include "write.h"
 
-static struct workqueue_struct *workers;
-
 /* Leaves may become dirty as a whole, so the store has to cover them as a whole. */
 static bool lacks_memory(const struct cbt_spares *spares)
 {
@@ -97,7 +95,7 @@ void cbt_write_end(struct cbt_tracker *t)
 
 void cbt_tracker_wake(struct cbt_tracker *t)
 {
-	queue_work(workers, &t->work);
+	queue_work(t->workers, &t->work);
 }
 
 static void gathered(struct cbt_gather *gather)
@@ -331,7 +329,7 @@ static void writes_resume(struct work_struct *work)
  * Life
  */
 
-void cbt_write_init(struct cbt_tracker *t)
+int cbt_write_init(struct cbt_tracker *t)
 {
 	spin_lock_init(&t->waiting_lock);
 	INIT_LIST_HEAD(&t->waiting);
@@ -339,6 +337,8 @@ void cbt_write_init(struct cbt_tracker *t)
 	INIT_LIST_HEAD(&t->covering);
 	INIT_WORK(&t->work, writes_resume);
 	cbt_gather_init(&t->gather, gathered);
+	t->workers = cbt_queue_new_for("dm-cbt", cbt_tracker_dev(t));
+	return t->workers ? 0 : -ENOMEM;
 }
 
 void cbt_write_stop(struct cbt_tracker *t)
@@ -348,13 +348,7 @@ void cbt_write_stop(struct cbt_tracker *t)
 	WARN_ON_ONCE(!list_empty(&t->waiting) || !list_empty(&t->arriving));
 }
 
-int cbt_write_module_init(void)
+void cbt_write_exit(struct cbt_tracker *t)
 {
-	workers = cbt_queue_new("dm-cbt");
-	return workers ? 0 : -ENOMEM;
-}
-
-void cbt_write_module_exit(void)
-{
-	cbt_queue_free(&workers);
+	cbt_queue_free(&t->workers);
 }

@@ -117,6 +117,7 @@ struct delayed_work {
 struct workqueue_struct {
 	int unused;
 };
+static inline void sim_names(const char *name, ...) { (void)name; }
 struct rcu_head {
 	void (*fn)(struct rcu_head *head);
 };
@@ -176,8 +177,10 @@ bool cancel_work_sync(struct work_struct *work);
 #define cancel_delayed_work_sync(w) ((void)(w))
 #define WQ_UNBOUND 0U
 #define WQ_MEM_RECLAIM 0U
-#define alloc_workqueue(format, flags, max, name)                                           \
-	((void)(flags), (void)(name), (struct workqueue_struct *)calloc(1, 1))
+#define alloc_workqueue(format, flags, max, ...)                                            \
+	((void)(flags), sim_names(__VA_ARGS__), (struct workqueue_struct *)calloc(1, 1))
+#define MAJOR(dev) ((dev) >> 20)
+#define MINOR(dev) ((dev) & 0xfffff)
 #define destroy_workqueue(queue) free(queue)
 
 #define call_rcu(head, f) ((head)->fn = (f), sim.rcu = (head))
@@ -265,6 +268,5 @@ static inline void __bio_add_page(struct bio *bio, void *page, u32 length, u32 o
 }
 
 void submit_bio(struct bio *bio);
-int submit_bio_wait(struct bio *bio);
 
 #endif

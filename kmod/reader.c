@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <linux/blkdev.h>
+#include <linux/completion.h>
+#include <linux/jiffies.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/refcount.h>
+#include <linux/slab.h>
+
+#include "layout.h"
+#include "reader.h"
+
+#define BLOCKS_SIZE (CBT_RECOVER_BLOCKS * CBT_DISK_BLOCK)
+
+/*
+ * Whoever waits for a read may be gone when it ends: the last of both frees this. Until then the
+ * module stays.
+ */
+struct cbt_reader {
+	struct block_device *bdev;
+	unsigned int timeout_ms;
+	void *blocks;
+	void *block;
+	struct bio bio;
+	struct bio_vec vec;
+	struct completion answered;
+	bool hangs;			/* a read has the buffers and the bio */
+	refcount_t users;
+};
+
+static void reader_free(struct cbt_reader *r)
+{
+	if (r->blocks)
+		free_pages_exact(r->blocks, BLOCKS_SIZE);
+	if (r->block)
+		free_pages_exact(r->block, CBT_DISK_BLOCK);
+	kfree(r);
+}
+
+struct cbt_reader *cbt_reader_new(struct block_device *bdev, unsigned int timeout_ms)
+{
+	struct cbt_reader *r = kzalloc(sizeof(*r), GFP_KERNEL);
+
+	if (!r)
+		return NULL;
+	r->blocks = alloc_pages_exact(BLOCKS_SIZE, GFP_KERNEL);
+	r->block = alloc_pages_exact(CBT_DISK_BLOCK, GFP_KERNEL);
+	if (!r->blocks || !r->block) {
+		reader_free(r);
+		return NULL;
+	}
+	r->bdev = bdev;
+	r->timeout_ms = timeout_ms;
+	init_completion(&r->answered);
+	refcount_set(&r->users, 1);
+	__module_get(THIS_MODULE);
+	return r;
+}
+
+void cbt_reader_put(struct cbt_reader *r)
+{
+	if (!r || !refcount_dec_and_test(&r->users))
+		return;
+	if (r->hangs)
+		bio_uninit(&r->bio);
+	reader_free(r);
+	module_put(THIS_MODULE);
+}
+
+void *cbt_reader_blocks(struct cbt_reader *r)
+{
+	return r->blocks;
+}
+
+void *cbt_reader_block(struct cbt_reader *r)
+{
+	return r->block;
+}
+
+static void read_end(struct bio *bio)
+{
+	struct cbt_reader *r = bio->bi_private;
+
+	complete(&r->answered);
+	cbt_reader_put(r);
+}
+
+int cbt_reader_read(void *reader, u64 start, u32 nr, void *buffer)
+{
+	struct cbt_reader *r = reader;
+	int error;
+
+	if (r->hangs)
+		return -ETIMEDOUT;
+	bio_init(&r->bio, r->bdev, &r->vec, 1, REQ_OP_READ | REQ_META);
+	r->bio.bi_iter.bi_sector = start * CBT_DISK_SECTORS;
+	__bio_add_page(&r->bio, virt_to_page(buffer), nr * CBT_DISK_BLOCK, offset_in_page(buffer));
+	r->bio.bi_private = r;
+	r->bio.bi_end_io = read_end;
+	reinit_completion(&r->answered);
+	refcount_inc(&r->users);
+	submit_bio(&r->bio);
+	r->hangs = !wait_for_completion_timeout(&r->answered, msecs_to_jiffies(r->timeout_ms));
+	if (r->hangs)
+		return -ETIMEDOUT;
+	error = blk_status_to_errno(r->bio.bi_status);
+	bio_uninit(&r->bio);
+	return error;
+}
