@@ -131,8 +131,8 @@ enum cbt_checkpoint_phase {
 	CBT_CHECKPOINT_RETIRE,		/* the superblock is being written */
 };
 
-#define CBT_BATCHES		2
-#define CBT_BATCH_LEAVES	8
+#define CBT_BATCHES		8
+#define CBT_BATCH_LEAVES	4
 
 struct cbt_checkpoint {
 	int phase;			/* the store's work only, but for IDLE -> GRACE */
