@@ -90,9 +90,13 @@ def some_value(depth=0):
 
 def some_call():
     vm = "11111111-2222-4333-8444-555555555555"
-    call = {"call": dice.choice(["reverse-check", "reverse", "receive"]), "version": 1, "vm": vm,
-            "base": "", "epoch": "22222222-2222-4333-8444-555555555555", "aborted": [],
-            "disks": [{"name": "disk0", "size": 16 << 20}]}
+    call = {"call": dice.choice(["reverse-check", "reverse", "receive", "definition"]), "version": 1, "vm": vm,
+            "base": "", "epoch": "22222222-2222-4333-8444-555555555555"}
+    if call["call"] == "definition":
+        size, offset = dice.choice([(3, 0), (6, 0), (6, 3), (1 << 24, 0)])
+        call |= {"size": size, "offset": offset, "data": dice.choice(["QUJD", "QUJDREVG", "", "QQ==", "A" * 40000])}
+    else:
+        call |= {"aborted": [], "disks": [{"name": "disk0", "size": 16 << 20}]}
     for _ in range(dice.randrange(4)):
         call[dice.choice(list(call) + [dice.choice(TEXTS)])] = some_value()
     text = json.dumps(call, ensure_ascii=dice.random() < 0.5).encode(errors="surrogatepass")
