@@ -143,6 +143,16 @@ if wait_for 2 delta_went; then not_ok "nothing is sent while it is suspended"; e
 check "it is resumed" on a failback resume vm1
 check "and what was written meanwhile is sent" same_disks
 check_equal "nothing is dirty then, and nothing behind" "$(figures '[.dirty_bytes, .lag_us]')" "[0,0]"
+check "a primary is suspended once more" wait_for 60 on a failback suspend vm1
+write_on a vm1-disk0 30 5
+: >"$TMPDIR/a.kernel/vm1-disk0/broken"
+before=$(vm_property a Base)
+check "an epoch that breaks once all of it has arrived is what the replica has" on a failback resume vm1
+check "... and the next delta's base" delta_went
+check "... it stays frozen no longer" test ! -e "$TMPDIR/a.kernel/vm1-disk0/frozen"
+rm "$TMPDIR/a.kernel/vm1-disk0/broken"
+check "... and the next delta goes" on a failback resume vm1
+check "... to identical disks" same_disks
 check "a replica is suspended" wait_for 60 on b failback suspend vm1
 write_on a vm1-disk0 40 5
 check_fails "it takes no delta then, and says what it is" 17 'Suspended' on a failback resume vm1

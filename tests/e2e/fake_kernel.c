@@ -20,6 +20,7 @@
  *	labelled	lines, one a label that was set
  *	unlabelled	while it exists, no label can be set
  *	lost		exists while the store is one that failed
+ *	broken		exists while a frozen epoch is one whose image is gone
  *	image		what the origin held at the last freeze, with a store
  *	../.images/	images: links to these
  *	../enomem	while it exists, the kernel has no memory
@@ -200,6 +201,8 @@ int nl_tracker_get(struct nl *nl, const char *tracker, struct tracker_info *ret,
 		info.dirty_frozen = map_count(tracker, "frozen", nr_blocks(bytes));
 		(void)read_line(tracker, "epoch", text, sizeof(text));
 		(void)uuid_parse(text, &info.frozen_uuid);
+		if (exists(tracker, "broken"))
+			(void)strcpy(info.broken, "the diff area is full");
 	}
 	*ret = info;
 	return 0;
@@ -356,6 +359,8 @@ static int end_epoch(const char *const *trackers, size_t nr, const struct uuid *
 		if (how == (commit ? 'a' : 'c'))
 			return failure_set(f, CODE_FAILED, commit ? -ECANCELED : -EALREADY,
 					   "epoch %s ended otherwise", text);
+		if (how == 'f' && commit && exists(trackers[i], "broken"))
+			return failure_set(f, CODE_FAILED, -ECANCELED, "epoch %s broke", text);
 	}
 	for (size_t i = 0; i < nr; i++) {
 		_cleanup_(close_file_at) FILE *frozen = fopen(path_of(trackers[i], "frozen"), "re");

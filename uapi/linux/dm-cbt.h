@@ -42,7 +42,7 @@
  *	selectors are checked before the first tracker is changed: one that refuses leaves the
  *	others frozen, to be ended by a request without it.
  *	ENOENT		no such epoch is frozen here, nor among the last 16 that ended
- *	ECANCELED	that epoch was aborted
+ *	ECANCELED	that epoch was aborted; or it is broken, and stays frozen: abort it
  *
  * CBT_CMD_ABORT
  *	As COMMIT, but the frozen map is merged back: active = active OR frozen. Nothing is

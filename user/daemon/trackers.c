@@ -192,10 +192,10 @@ int trackers_freeze(const struct relationship_record *r, const struct uuid *epoc
 typedef int (*end_fn)(struct nl *nl, const char *const *trackers, size_t nr,
 		      const struct uuid *epoch, struct tracker_info *ret, struct failure *f);
 
-/* What the kernel says of a tracker that is gone, that is another one, or that was aborted. */
+/* What the kernel says of a tracker that is gone, or that is another one. */
 static bool nothing_is_frozen(int error)
 {
-	return error == -ENODEV || error == -ENOENT || error == -ECANCELED;
+	return error == -ENODEV || error == -ENOENT;
 }
 
 /* One by one: the kernel ends an epoch on all trackers that are named, or on none. */
@@ -222,10 +222,22 @@ static int end_on_each(end_fn end, const struct relationship_record *r, const st
 	return rc;
 }
 
+/*
+ * One that broke after all of it had been read stays frozen at a commit. The replica has it all the same; what
+ * is frozen joins what the next delta sends, with which it arrives once more.
+ */
+static int commit_or_merge(struct nl *nl, const char *const *trackers, size_t nr,
+			   const struct uuid *epoch, struct tracker_info *ret, struct failure *f)
+{
+	int rc = nl_commit(nl, trackers, nr, epoch, ret, f);
+
+	return rc == -ECANCELED ? nl_abort(nl, trackers, nr, epoch, ret, f) : rc;
+}
+
 int trackers_commit(const struct relationship_record *r, const struct uuid *epoch,
 		    struct failure *f)
 {
-	return end_on_each(nl_commit, r, epoch, f);
+	return end_on_each(commit_or_merge, r, epoch, f);
 }
 
 int trackers_abort(const struct relationship_record *r, const struct uuid *epoch, struct failure *f)
