@@ -166,17 +166,19 @@ static uint32_t direct_align(const struct opening *o, int fd)
 	return ALIGN_DEFAULT;
 }
 
-/* Some file systems accept O_DIRECT and refuse the first read: so one is made. */
+/* Some file systems accept O_DIRECT and refuse the first read: so one is made. An image may hold nothing there. */
 static bool direct_works(int fd, uint32_t align, uint64_t size)
 {
 	void *probe;
+	ssize_t done;
 	bool works;
 
 	if (size < align)
 		return false;
 	if (posix_memalign(&probe, ALIGN_DEFAULT, align))
 		return false;
-	works = pread(fd, probe, align, 0) == (ssize_t)align;
+	done = pread(fd, probe, align, 0);
+	works = done == (ssize_t)align || (done < 0 && errno == EIO);
 	free(probe);
 	return works;
 }
