@@ -106,9 +106,12 @@ static bool write_pages(struct cbt_store *store)
 	for (i = 0; i < CBT_BATCHES; i++) {
 		struct cbt_store_io *io = &store->checkpoint.batch[i];
 
-		if (cbt_store_io_done(io, &status) && status) {
-			cbt_store_fail(store, "the store failed to write a page of the map");
-			return false;
+		if (cbt_store_io_done(io, &status)) {
+			WRITE_ONCE(store->checkpoint.answered, ktime_get());
+			if (status) {
+				cbt_store_fail(store, "the store failed to write a page of the map");
+				return false;
+			}
 		}
 		if (io->state != CBT_IO_IDLE || write_leaves(store, io) || write_index(store, io))
 			done = false;
@@ -215,6 +218,7 @@ static bool step(struct cbt_store *store)
 	case CBT_CHECKPOINT_HELD:
 		if (cbt_log_holds(store, c->old))
 			return false;
+		WRITE_ONCE(c->answered, ktime_get());
 		c->phase = CBT_CHECKPOINT_PAGES;
 		return true;
 	case CBT_CHECKPOINT_PAGES:

@@ -1,6 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A read is submitted by a work, for a device that hangs with its queue full holds who submits one more.
+ *
+ * Who waits for it may be gone when it ends, and have closed the device: the last of both frees the
+ * reader. Until then the module stays, and a mapped device too, which would go from under a read that
+ * is on its way; other kinds wait for what they were asked.
+ */
 #include <linux/blkdev.h>
 #include <linux/completion.h>
+#include <linux/device-mapper.h>
 #include <linux/jiffies.h>
 #include <linux/mm.h>
 #include <linux/module.h>
@@ -8,25 +16,38 @@
 #include <linux/slab.h>
 
 #include "layout.h"
+#include "queue.h"
 #include "reader.h"
 
 #define BLOCKS_SIZE (CBT_RECOVER_BLOCKS * CBT_DISK_BLOCK)
 
-/*
- * Whoever waits for a read may be gone when it ends: the last of both frees this. Until then the
- * module stays.
- */
 struct cbt_reader {
 	struct block_device *bdev;
+	struct mapped_device *mapped;	/* held; NULL: the device is none */
 	unsigned int timeout_ms;
 	void *blocks;
 	void *block;
+	struct work_struct submit;
 	struct bio bio;
 	struct bio_vec vec;
 	struct completion answered;
 	bool hangs;			/* a read has the buffers and the bio */
 	refcount_t users;
 };
+
+static struct workqueue_struct *submitters;
+
+static struct mapped_device *mapped_get(dev_t dev)
+{
+	struct mapped_device *md = dm_get_md(dev);
+
+	/* It is found by its minor number alone. */
+	if (md && disk_devt(dm_disk(md)) != dev) {
+		dm_put(md);
+		md = NULL;
+	}
+	return md;
+}
 
 static void reader_free(struct cbt_reader *r)
 {
@@ -35,6 +56,12 @@ static void reader_free(struct cbt_reader *r)
 	if (r->block)
 		free_pages_exact(r->block, CBT_DISK_BLOCK);
 	kfree(r);
+}
+
+static void read_submit(struct work_struct *work)
+{
+	/* The last that is done to it here: it may have ended when this returns. */
+	submit_bio(&container_of(work, struct cbt_reader, submit)->bio);
 }
 
 struct cbt_reader *cbt_reader_new(struct block_device *bdev, unsigned int timeout_ms)
@@ -50,19 +77,24 @@ struct cbt_reader *cbt_reader_new(struct block_device *bdev, unsigned int timeou
 		return NULL;
 	}
 	r->bdev = bdev;
+	r->mapped = mapped_get(bdev->bd_dev);
 	r->timeout_ms = timeout_ms;
+	INIT_WORK(&r->submit, read_submit);
 	init_completion(&r->answered);
 	refcount_set(&r->users, 1);
 	__module_get(THIS_MODULE);
 	return r;
 }
 
+/* Context: any. */
 void cbt_reader_put(struct cbt_reader *r)
 {
 	if (!r || !refcount_dec_and_test(&r->users))
 		return;
 	if (r->hangs)
 		bio_uninit(&r->bio);
+	if (r->mapped)
+		dm_put(r->mapped);
 	reader_free(r);
 	module_put(THIS_MODULE);
 }
@@ -85,6 +117,14 @@ static void read_end(struct bio *bio)
 	cbt_reader_put(r);
 }
 
+/* Nobody waits for it any more. */
+static void abandon(struct cbt_reader *r)
+{
+	r->hangs = true;
+	if (cancel_work(&r->submit))
+		cbt_reader_put(r);
+}
+
 int cbt_reader_read(void *reader, u64 start, u32 nr, void *buffer)
 {
 	struct cbt_reader *r = reader;
@@ -99,11 +139,23 @@ int cbt_reader_read(void *reader, u64 start, u32 nr, void *buffer)
 	r->bio.bi_end_io = read_end;
 	reinit_completion(&r->answered);
 	refcount_inc(&r->users);
-	submit_bio(&r->bio);
-	r->hangs = !wait_for_completion_timeout(&r->answered, msecs_to_jiffies(r->timeout_ms));
-	if (r->hangs)
+	queue_work(submitters, &r->submit);
+	if (!wait_for_completion_timeout(&r->answered, msecs_to_jiffies(r->timeout_ms))) {
+		abandon(r);
 		return -ETIMEDOUT;
+	}
 	error = blk_status_to_errno(r->bio.bi_status);
 	bio_uninit(&r->bio);
 	return error;
+}
+
+int cbt_reader_init(void)
+{
+	submitters = cbt_queue_new("dm-cbt-read");
+	return submitters ? 0 : -ENOMEM;
+}
+
+void cbt_reader_exit(void)
+{
+	cbt_queue_free(&submitters);
 }

@@ -7,6 +7,9 @@
 
 struct cbt_reader;
 
+int cbt_reader_init(void);
+void cbt_reader_exit(void);
+
 /**
  * cbt_reader_new - something to read a device with, which holds the module until it is done.
  * @timeout_ms: a read that takes longer has failed
@@ -15,7 +18,7 @@ struct cbt_reader;
  */
 struct cbt_reader *cbt_reader_new(struct block_device *bdev, unsigned int timeout_ms);
 
-/** cbt_reader_put - may be NULL. A read that was not waited for has the buffers until it ends. */
+/** cbt_reader_put - may be NULL. A read that was not waited for has it all until it ends. */
 void cbt_reader_put(struct cbt_reader *reader);
 
 /** cbt_reader_blocks - room for CBT_RECOVER_BLOCKS store blocks. */

@@ -187,6 +187,7 @@ static void super_begin(struct cbt_store *store)
 		return;
 	}
 	s->writing = s->wanted;
+	s->flags_writing = store->super.flags;
 	/* A slot whose last write failed is not left for the other one. */
 	if (!s->nr_failures)
 		store->super.sequence++;
@@ -195,13 +196,21 @@ static void super_begin(struct cbt_store *store)
 	super_submit(store);
 }
 
+/* What must not be forgotten is written twice, so that no damage to one slot brings back the other. */
 static void super_is_durable(struct cbt_store *store)
 {
 	struct cbt_super_io *s = &store->super_io;
+	u32 news = s->flags_writing & ~s->flags_durable;
 
 	s->nr_failures = 0;
+	s->flags_durable = s->flags_writing;
 	WRITE_ONCE(s->durable, s->writing);
 	wake_up_all(&store->wait);
+	if (!(news & (CBT_DISK_LOST | CBT_DISK_BYPASSED)))
+		return;
+	spin_lock(&store->lock);
+	(void)cbt_store_save(store);
+	spin_unlock(&store->lock);
 }
 
 static bool super_reads_back(struct cbt_store *store)
@@ -223,7 +232,7 @@ static void super_failed(struct cbt_store *store)
 {
 	struct cbt_super_io *s = &store->super_io;
 
-	if (++s->nr_failures < 3) {
+	if (!READ_ONCE(s->dead) && ++s->nr_failures < 3) {
 		super_submit(store);
 		return;
 	}
@@ -395,18 +404,24 @@ void cbt_store_ack_lost(struct cbt_store *store)
 		become_lost(store);
 }
 
-static bool io_is_late(const struct cbt_store_io *io)
+static bool is_long_ago(ktime_t time)
 {
-	return READ_ONCE(io->state) == CBT_IO_BUSY &&
-	       ktime_ms_delta(ktime_get(), READ_ONCE(io->started)) > CBT_STORE_DEADLINE_MS;
+	return ktime_ms_delta(ktime_get(), time) > CBT_STORE_DEADLINE_MS;
 }
 
+static bool io_is_late(const struct cbt_store_io *io)
+{
+	return READ_ONCE(io->state) == CBT_IO_BUSY && is_long_ago(READ_ONCE(io->started));
+}
+
+/* Those of a checkpoint wait for each other. */
 static bool is_late(const struct cbt_store *store)
 {
+	bool silent = is_long_ago(READ_ONCE(store->checkpoint.answered));
 	u32 i;
 
 	for (i = 0; i < CBT_BATCHES; i++)
-		if (io_is_late(&store->checkpoint.batch[i]))
+		if (silent && io_is_late(&store->checkpoint.batch[i]))
 			return true;
 	return io_is_late(&store->log.txn.io) || io_is_late(&store->super_io.io) ||
 	       io_is_late(&store->super_io.check) || io_is_late(&store->checkpoint.flush);
@@ -579,22 +594,29 @@ static int read_maps(struct cbt_store *store, struct cbt_opening *o, struct cbt_
 	return error;
 }
 
+static void wait_saved_or_failed(struct cbt_store *store, u64 ticket)
+{
+	wait_event(store->wait, cbt_store_is_saved(store, ticket) ||
+				READ_ONCE(store->mode) != CBT_STORE_OPEN);
+}
+
 /*
  * Pages for what only the log says, then the superblock that ends the log: a checkpoint whose old
  * half is all that was found. Both slots are written, so that no damage to one brings back a
- * superblock of before.
+ * superblock of before. Until both are, the attach may be refused, and the origin be written without
+ * us: that it was stopped in order, and how the origin was then, stays in both.
  */
 static int settle(struct cbt_store *store)
 {
 	struct cbt_checkpoint *c = &store->checkpoint;
 	u64 ticket;
-	int error;
 
 	/* Stale leaves were noted in set 0; the sequence decides where they are looked for. */
 	c->old = cbt_log_switch(store);
 	if (c->old & 1)
 		swap(store->log.stale[0], store->log.stale[1]);
 	c->started = ktime_get();
+	c->answered = c->started;
 	c->phase = CBT_CHECKPOINT_PAGES;
 	WRITE_ONCE(store->mode, CBT_STORE_OPEN);
 	queue_delayed_work(watchers, &store->watch, HZ / 2);
@@ -606,11 +628,26 @@ static int settle(struct cbt_store *store)
 	spin_lock(&store->lock);
 	ticket = cbt_store_save(store);
 	spin_unlock(&store->lock);
-	do
-		error = cbt_store_wait_saved(store, ticket, jiffies + HZ);
-	while (error == -EINPROGRESS);
-	store->settled = !error;
-	return error;
+	wait_saved_or_failed(store, ticket);
+	spin_lock(&store->lock);
+	/* ORDER: under the lock: who fails it from here on notes that it is lost. */
+	store->settled = store->mode == CBT_STORE_OPEN;
+	spin_unlock(&store->lock);
+	return store->settled ? 0 : -EIO;
+}
+
+/* CRASH: from here on the attach is not refused any more: what fails now has been lost while it ran. */
+static void set_running(struct cbt_store *store)
+{
+	u64 ticket;
+
+	if (!(store->super.flags & CBT_DISK_CLEAN))
+		return;
+	spin_lock(&store->lock);
+	store->super.flags &= ~CBT_DISK_CLEAN;
+	ticket = cbt_store_save(store);
+	spin_unlock(&store->lock);
+	wait_saved_or_failed(store, ticket);
 }
 
 static int open_super(struct cbt_store *store, struct cbt_opening *o, struct cbt_reader *reader,
@@ -652,7 +689,8 @@ static int open_maps(struct cbt_store *store, struct cbt_opening *o, struct cbt_
 		begin_generation(super);
 	else if (o->size_sectors > old_size_sectors)
 		super->generation++;
-	super->flags = 0;
+	/* The fingerprint goes on to hold, but for another size. */
+	super->flags = o->broken || o->size_sectors > old_size_sectors ? 0 : super->flags & CBT_DISK_CLEAN;
 	super->geo.size_sectors = o->size_sectors;
 	store->region_shift = ilog2(cbt_geometry_region_blocks(&super->geo));
 	store->nr_leaves = DIV_ROUND_UP(cbt_geometry_nr_blocks(&super->geo),
@@ -677,6 +715,8 @@ static int open_maps(struct cbt_store *store, struct cbt_opening *o, struct cbt_
 	error = settle(store);
 	if (error)
 		*why = store->failure;
+	else
+		set_running(store);
 	return error;
 }
 
@@ -828,6 +868,11 @@ void cbt_store_close(struct cbt_store *store, u64 seed, u64 fingerprint, u64 not
 	}
 	if (is_silent(store, lost, note) && READ_ONCE(store->mode) != CBT_STORE_OPEN)
 		(void)cbt_store_tell_lost(store, deadline);
+	/* Also the second time of what is written twice. */
+	wait_event_timeout(store->wait,
+			   cbt_store_is_saved(store, READ_ONCE(store->super_io.wanted)) ||
+				   READ_ONCE(store->super_io.dead),
+			   max(1L, (long)(deadline - jiffies)));
 	store_still(store);
 	store_drain(store);
 	if (is_silent(store, lost, note))
@@ -840,7 +885,7 @@ int cbt_store_module_init(void)
 	/* One each: who hangs with a store keeps nobody from noticing that. */
 	workers = cbt_queue_new("dm-cbt-store");
 	watchers = cbt_queue_new("dm-cbt-store-watch");
-	if (workers && watchers)
+	if (workers && watchers && !cbt_reader_init())
 		return 0;
 	cbt_store_module_exit();
 	return -ENOMEM;
@@ -848,6 +893,7 @@ int cbt_store_module_init(void)
 
 void cbt_store_module_exit(void)
 {
+	cbt_reader_exit();
 	cbt_queue_free(&watchers);
 	cbt_queue_free(&workers);
 	forget_lost();

@@ -131,7 +131,7 @@ enum cbt_checkpoint_phase {
 	CBT_CHECKPOINT_RETIRE,		/* the superblock is being written */
 };
 
-#define CBT_BATCHES		8
+#define CBT_BATCHES		4
 #define CBT_BATCH_LEAVES	4
 
 struct cbt_checkpoint {
@@ -147,6 +147,7 @@ struct cbt_checkpoint {
 	u64 nr_done;			/* LOCK: store.lock */
 	struct rcu_head rcu;
 	struct cbt_store_io *batch;	/* CBT_BATCHES */
+	ktime_t answered;		/* the last one of them, or the first was asked */
 	struct cbt_store_io flush;
 };
 
@@ -156,6 +157,8 @@ struct cbt_super_io {
 	u64 wanted;			/* LOCK: store.lock; versions of store.super */
 	u64 writing;
 	u64 durable;
+	u32 flags_writing;		/* CBT_DISK_..., of the superblock that is being written */
+	u32 flags_durable;		/* of the one before */
 	u32 nr_failures;		/* of the slot that is being written */
 	bool dead;
 };
@@ -227,7 +230,8 @@ struct cbt_opening {
  * When it returns, pages hold everything, the log is empty, a frozen epoch has been aborted, and
  * the superblock says that the tracker runs. Waits for I/O, though not for a store that hangs, and
  * then what is under way is left behind: also after an error cbt_store_close() must follow, with 0s.
- * Return: 0, or an error and a sentence in @why; -ETIMEDOUT: it hangs.
+ * CRASH: as long as it may still be refused, the store says what it said of its last stop in order.
+ * Return: 0, or an error and a sentence in @why; -ETIMEDOUT: it hangs when it is read.
  */
 int cbt_store_open(struct cbt_store *store, struct block_device *bdev,
 		   const struct cbt_store_client *client, struct cbt_opening *opening,

@@ -309,28 +309,44 @@ static void tracker_register(struct cbt_tracker *t)
 	registry_changed();
 }
 
-struct cbt_tracker *cbt_tracker_get(const struct cbt_tracker_params *params, const char **why)
+/* Under the control lock: the one to share, which is one's own then; NULL: there is none yet. */
+static struct cbt_tracker *tracker_share(const struct cbt_tracker_params *params, const char **why)
 {
-	struct cbt_tracker *t, *fresh = tracker_new(params);
-	int error;
+	struct cbt_tracker *t = tracker_find(params, why);
+	int error = PTR_ERR_OR_ZERO(t);
 
-	*why = "out of memory for the tracker";
-	if (!fresh)
-		return ERR_PTR(-ENOMEM);
-	cbt_control_lock();
-	t = tracker_find(params, why);
-	error = PTR_ERR_OR_ZERO(t);
 	if (!error)
 		error = tracker_check(params, t, why);
-	if (!error && t) {
+	if (error)
+		return ERR_PTR(error);
+	if (t)
 		t->nr_users++;
-	} else if (!error) {
+	return t;
+}
+
+struct cbt_tracker *cbt_tracker_get(const struct cbt_tracker_params *params, const char **why)
+{
+	struct cbt_tracker *t, *fresh;
+
+	cbt_control_lock();
+	t = tracker_share(params, why);
+	cbt_control_unlock();
+	if (t)
+		return t;
+	fresh = tracker_new(params);
+	if (!fresh) {
+		*why = "out of memory for the tracker";
+		return ERR_PTR(-ENOMEM);
+	}
+	cbt_control_lock();
+	t = tracker_share(params, why);
+	if (!t) {
 		tracker_register(fresh);
 		swap(t, fresh);
 	}
 	cbt_control_unlock();
 	tracker_free(fresh);
-	return error ? ERR_PTR(error) : t;
+	return t;
 }
 
 /*--------------------------------------------------------------------------------------------------

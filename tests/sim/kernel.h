@@ -138,6 +138,7 @@ struct bio;
 
 struct sim_io {
 	struct bio *bio;
+	bool refused;
 	u32 first_write, nr_writes; /* in sim.writes, in order of submission */
 	u32 flushes; /* the first so many writes, as far as they are complete now, */
 	u64 complete_before[SIM_WRITES / 64]; /* ... which are these */
@@ -157,6 +158,8 @@ struct sim {
 	u32 nr_io;
 	u64 nr_submitted; /* ever */
 	bool detached; /* writes go nowhere any more */
+	u32 nr_super_writes; /* ever; of them the device refuses those */
+	u32 super_errors_from, nr_super_errors; /* ... from the first one on, so many */
 };
 
 extern struct sim sim;
@@ -222,6 +225,7 @@ void rcu_barrier(void);
 #define REQ_NOWAIT 32U
 #define BLK_STS_AGAIN 12
 #define BLK_STS_NOTSUPP 1
+#define BLK_STS_IOERR 10
 
 struct block_device {
 	int unused;

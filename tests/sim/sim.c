@@ -69,6 +69,17 @@ static void add_write(u64 block, const u8 *data, bool fua)
 	memcpy(sim.now[block], data, CBT_DISK_BLOCK);
 }
 
+static bool is_refused(const struct bio *bio)
+{
+	u64 block = bio->bi_iter.bi_sector / CBT_DISK_SECTORS;
+
+	if (!bio->nr_blocks || (block != cbt_super_slot(0) && block != cbt_super_slot(1)))
+		return false;
+	sim.nr_super_writes++;
+	return sim.nr_super_writes > sim.super_errors_from &&
+	       sim.nr_super_writes <= sim.super_errors_from + sim.nr_super_errors;
+}
+
 void submit_bio(struct bio *bio)
 {
 	struct sim_io *io = &sim.io[sim.nr_io];
@@ -92,6 +103,9 @@ void submit_bio(struct bio *bio)
 				__set_bit(i, io->complete_before);
 	}
 	if (!op_is_write(bio_op(bio)))
+		return;
+	io->refused = is_refused(bio);
+	if (io->refused)
 		return;
 	for (i = 0; i < bio->nr_blocks; i++)
 		add_write(bio->bi_iter.bi_sector / CBT_DISK_SECTORS + i,
@@ -134,6 +148,8 @@ static void complete_io(u32 index)
 	}
 	if (io.bio->bi_opf == REQ_OP_READ && io.bio->data)
 		read_now(io.bio->bi_iter.bi_sector / CBT_DISK_SECTORS, io.bio->nr_blocks, io.bio->data);
+	if (io.refused)
+		io.bio->bi_status = BLK_STS_IOERR;
 	io.bio->bi_end_io(io.bio);
 }
 
@@ -191,6 +207,15 @@ void *cbt_reader_blocks(struct cbt_reader *reader)
 void *cbt_reader_block(struct cbt_reader *reader)
 {
 	return reader->block;
+}
+
+int cbt_reader_init(void)
+{
+	return 0;
+}
+
+void cbt_reader_exit(void)
+{
 }
 
 int cbt_reader_read(void *reader, u64 start, u32 nr, void *buffer)

@@ -481,7 +481,8 @@ static int found(struct cbt_store *store, const char **why)
 	return 0;
 }
 
-static void format(void)
+/* @flags: what it says of its last stop */
+static void format(u32 flags)
 {
 	struct cbt_super super = {
 		.geo = { .size_sectors = NR_BLOCKS_SMALL * 8, .block_sectors = 8,
@@ -490,6 +491,7 @@ static void format(void)
 			 .store_blocks = SIM_BLOCKS },
 		.id = { .uuid = { 1, 2, 3 }, .lineage = 1 },
 		.generation = 1, .sequence = 2, .epoch = 1, .log_sequence = 1,
+		.flags = flags, .fingerprint_seed = flags ? 7 : 0,
 	};
 	const char *why;
 
@@ -505,11 +507,19 @@ static void format(void)
 		t.base[i] = t.receiver[i] = t.held[i][0] = 0, t.nr_held[i] = 1;
 }
 
-static void begin_life(void)
+static bool origin_changed(struct cbt_store *store, u64 seed, u64 fingerprint)
+{
+	(void)store;
+	(void)seed;
+	(void)fingerprint;
+	return false;
+}
+
+static int attach(const char **why)
 {
 	struct cbt_opening opening = { .size_sectors = t.nr_blocks * 8, .hot_regions = 16,
-				       .stats = &t.stats, .prepare = prepare, .found = found };
-	const char *why = "";
+				       .stats = &t.stats, .prepare = prepare, .found = found,
+				       .origin_changed = origin_changed };
 
 	for (u32 i = 0; i < 3; i++)
 		t.weights[i] = 1 + below(8);
@@ -517,7 +527,14 @@ static void begin_life(void)
 	t.control = CONTROL_IDLE;
 	t.gate_closed = false;
 	memset(t.writers, 0, sizeof(t.writers));
-	if (cbt_store_open(&t.store, &t.bdev, &client, &opening, &why)) {
+	return cbt_store_open(&t.store, &t.bdev, &client, &opening, why);
+}
+
+static void begin_life(void)
+{
+	const char *why = "";
+
+	if (attach(&why)) {
 		fprintf(stderr, "the store cannot be opened: %s\n", why);
 		abort();
 	}
@@ -657,10 +674,10 @@ static const char *live(u64 seed, u64 nr_cuts, u64 *ret_done)
 	u64 submitted = 0;
 
 	t.random = sim.random = seed;
-	format();
+	format(0);
 	for (*ret_done = 0; !wrong && *ret_done < nr_cuts;) {
 		if (t.nr_blocks == NR_BLOCKS && below(2))
-			format();
+			format(0);
 		begin_life();
 		for (u32 i = 0; !wrong && i < t.events && *ret_done < nr_cuts; i++) {
 			step();
@@ -756,6 +773,87 @@ TEST_F_TIMEOUT(store, each_rule_is_missed, 3000)
 		}
 		TH_LOG("rule %d: missed after %llu cuts", t.without, (unsigned long long)done);
 	}
+}
+
+/*--------------------------------------------------------------------------------------------------
+ * What both slots say
+ */
+
+/* Bit i: slot i is one, and has of @mask just @flags. */
+static u32 slots_that_say(u32 mask, u32 flags)
+{
+	struct cbt_super super;
+	const char *why;
+	u32 slots = 0;
+
+	for (u32 i = 0; i < CBT_DISK_SUPER_SLOTS; i++)
+		if (!cbt_super_decode(&super, sim.now[cbt_super_slot(i)], &why) &&
+		    (super.flags & mask) == flags)
+			slots |= 1U << i;
+	return slots;
+}
+
+static u32 slots_with(u32 flag)
+{
+	return slots_that_say(flag, flag);
+}
+
+static void run_until_idle(void)
+{
+	while (sim_step())
+		;
+}
+
+/* The device refuses @nr writes of the superblock, from the @from-th one on. Return: of the attach. */
+static int attach_refusing(u64 seed, u32 from, u32 nr)
+{
+	const char *why = "";
+
+	sim.random = seed;
+	sim.nr_super_writes = 0;
+	sim.super_errors_from = from;
+	sim.nr_super_errors = nr;
+	format(CBT_DISK_CLEAN);
+	return attach(&why);
+}
+
+TEST_F(store, an_attach_succeeds_with_a_sound_store_or_is_refused_and_changes_nothing)
+{
+	u32 nr_refused = 0;
+
+	for (u32 from = 0; from < 2; from++)
+		for (u32 nr = 0; nr < 8; nr++) {
+			int error = attach_refusing(self->seed + nr, from, nr);
+
+			if (!error) {
+				EXPECT_EQ(t.store.mode, CBT_STORE_OPEN);
+				EXPECT_EQ(slots_with(CBT_DISK_CLEAN), 1U << (~t.store.super.sequence & 1));
+			} else {
+				nr_refused++;
+				EXPECT_EQ(slots_that_say(CBT_DISK_CLEAN, 0), 0);
+			}
+			EXPECT_EQ(error != 0, nr >= 3) { TH_LOG("%u errors from %u", nr, from); }
+			end_life();
+		}
+	EXPECT_EQ(nr_refused, 10);
+}
+
+TEST_F(store, that_it_is_lost_stands_in_both_slots)
+{
+	ASSERT_EQ(attach_refusing(self->seed, 0, 0), 0);
+	cbt_store_fail(&t.store, "for a test");
+	run_until_idle();
+	EXPECT_EQ(slots_with(CBT_DISK_LOST), 3);
+	end_life();
+}
+
+TEST_F(store, that_it_is_bypassed_stands_in_both_slots)
+{
+	ASSERT_EQ(attach_refusing(self->seed, 0, 0), 0);
+	(void)cbt_store_flag(&t.store, CBT_DISK_BYPASSED);
+	run_until_idle();
+	EXPECT_EQ(slots_with(CBT_DISK_BYPASSED), 3);
+	end_life();
 }
 
 TEST_HARNESS_MAIN

@@ -11,7 +11,7 @@ requires jq losetup mkfs.ext4
 
 insmod_cbt
 modprobe -a dm-delay loop ext4
-cleanup_fn eval 'for d in t store disk; do dmsetup remove --retry $d 2>/dev/null || true; done'
+cleanup_fn eval 'for d in t under store disk; do dmsetup remove --retry $d 2>/dev/null || true; done'
 
 sectors=$(blockdev --getsz /dev/vda)
 # the parts of a store for 64 MiB with 64 KiB of log, in sectors
@@ -83,6 +83,26 @@ for part in super log map; do
 	dmsetup mknodes
 	check_equal "... and lost nothing" "$(field uuid) $(field generation) $(cbtctl map t)" "$before"
 done
+
+# --- a store that is removed while it owes an answer ---
+
+dmsetup remove --retry t
+dmsetup create under --table "0 $(blockdev --getsz /dev/mapper/store) linear /dev/mapper/store 0"
+dmsetup mknodes
+set_store super reads
+dmsetup create t --notable
+dmsetup load t --table "0 $sectors cbt /dev/vda /dev/mapper/under"
+refused "an attach is refused over a store on a device that hangs" 'does not answer'
+check "... the device can be removed" timeout $bound_s dmsetup remove t
+dmsetup remove under &
+removal=$!
+check "... the store's device goes" eval 'sleep 2; kill -0 $removal'
+set_store
+check "... when it has answered" wait $removal
+dmsetup create t --notable
+load_t
+dmsetup resume t
+dmsetup mknodes
 
 # --- writes ---
 

@@ -59,7 +59,20 @@ check "... and no other write waits" \
 check "the device goes when the disk has answered" timeout $((12 * hung_s)) dmsetup remove t
 wait_for 60 answers_after 0
 
-# --- a probe that nobody waits for any more ---
+# --- an attach to a full queue ---
+
+cbtctl format --force --log-size 64K /dev/vda "/dev/$disk" >/dev/null
+answers_after $hung_s
+fill_queue
+dmsetup create t --notable
+dmsetup load t --table "0 $sectors cbt /dev/vda /dev/$disk"
+start=$SECONDS
+check_fails "an attach to a disk whose queue is full is refused" any . dmsetup resume t
+check "... in time" test $((SECONDS - start)) -le $bound_s
+check "... and the device can be removed" timeout $bound_s dmsetup remove t
+check "... the disk is there again when it has answered" wait_for $((12 * hung_s)) answers_after 0
+
+# --- a read that nobody waits for any more ---
 
 cbtctl format --force --log-size 64K /dev/vda "/dev/$disk" >/dev/null
 read_s=${CHECK_SHORT:+60} # on the debug kernel a command takes many seconds
