@@ -109,10 +109,10 @@ writes() { [ "$(rows "$1")" -ge "$2" ]; }
 
 # --- two hosts ---
 
-# hosts_pair: both are new, and a's VM is replicated to b
+# hosts_pair: both are new, and a's VM is replicated to b; sets fingerprint_a and fingerprint_b
 hosts_pair()
 {
-	local fingerprint_a fingerprint_b host
+	local host
 
 	boot a ""
 	boot b ""
