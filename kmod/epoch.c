@@ -328,7 +328,8 @@ static int end_check(struct cbt_tracker *const *trackers, u32 nr, const uuid_t *
 			if (!commit && trackers[i]->committing)
 				return refuse(why, -EALREADY, i,
 					      "the epoch is being committed: repeat the commit");
-			if (commit && cbt_cow_broken(trackers[i]->cow))
+			/* What breaks once the receiver is said to have it all is no matter. */
+			if (commit && !trackers[i]->committing && cbt_cow_broken(trackers[i]->cow))
 				return refuse(why, -ECANCELED, i,
 					      cbt_broken_text(cbt_cow_broken(trackers[i]->cow)));
 			if (commit && is_lost(trackers[i]))

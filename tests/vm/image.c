@@ -621,6 +621,56 @@ TEST_F(one, copy_that_hangs_breaks_the_epoch_though_others_go_on)
 	unmap_device("origin");
 }
 
+struct commit {
+	struct nl *nl;
+	struct uuid epoch;
+	int result;
+};
+
+static void *commit_it(void *context)
+{
+	struct commit *c = context;
+	struct failure f;
+
+	c->result = nl_commit(c->nl, NAMES, 1, &c->epoch, NULL, &f);
+	return NULL;
+}
+
+static bool is_committing(struct nl *nl)
+{
+	struct tracker_info info;
+
+	return !nl_tracker_get(nl, "t", &info, NULL) && info.state == CBT_STATE_COMMITTING;
+}
+
+/* The receiver has it all; whoever commits asks again and again while the origin is flushed. */
+TEST_F(one, epoch_that_breaks_while_it_is_committed_is_committed)
+{
+	struct commit commit = { .nl = open_netlink(), .result = 1 };
+	pthread_t thread;
+
+	map_device("origin", "0 65536 linear /dev/vda 0");
+	START("/dev/mapper/origin", "/dev/vdb", 4096, 100, 64);
+	map_slow("0 16 delay /dev/vda 0 0 /dev/vda 0 0 /dev/vda 0 5000");
+	commit.epoch = self->s.epoch;
+	ASSERT_EQ(0, pthread_create(&thread, NULL, commit_it, &commit));
+	while (!is_committing(self->s.nl))
+		usleep(1000);
+	WRITE(0, SPAN);
+	EXPECT_TRUE(becomes_broken());
+	EXPECT_TRUE(is_committing(self->s.nl));
+	pthread_join(thread, NULL);
+	EXPECT_EQ(0, commit.result);
+	EXPECT_STREQ("0+512 ", map_text(self->s.nl, "t", CBT_MAP_ACTIVE));
+	hurry();
+	self->s.epoch = new_epoch();
+	EXPECT_EQ(0, FREEZE());
+	EXPECT_EQ(0, COMMIT());
+	nl_close_at(&commit.nl);
+	STOP();
+	unmap_device("origin");
+}
+
 /* What fails after its epoch has ended is no harm to the next one. */
 TEST_F(one, copy_that_fails_late_does_not_break_the_next_epoch)
 {
