@@ -117,6 +117,22 @@ transfer "$TMPDIR/s" "$TMPDIR/r"
 check_failed "a journal in use is refused" receive 16 'used by another transfer'
 exec 8>&-
 
+# --- one that is given as a descriptor has its room ---
+
+fresh
+truncate -s $((8 * MiB)) "$journal"
+exec 8<>"$journal"
+given=$(with "$TMPDIR/r" '.journal = {fd: 8}')
+transfer "$TMPDIR/s" "$given" --inherit 8
+check_failed "a delta larger than the journal that was given is refused" receive any 'larger than announced: .* 8 MiB, 1[0-9] are'
+check_equal "... which does not grow" "$(stat -c %s "$journal")" $((8 * MiB))
+check "... and the disk is what it was" cmp "$before" "$target"
+truncate -s $((20 * MiB)) "$journal"
+transfer "$TMPDIR/s" "$given" --inherit 8
+check_done "one that fits arrives"
+check "... whole" cmp "$source" "$target"
+exec 8>&-
+
 # --- a power cut at any moment ---
 
 # Every write and flush of the journal and the disk is recorded (sync engine, so that all of

@@ -57,6 +57,15 @@ truncate -s $((size - 512)) "$TMPDIR/small"
 target_refused "a target that is too small" "$TMPDIR/small" 15 \
 	"^32773 disk disk0: $TMPDIR/small has $((size - 512)) bytes, fewer than the $size of the plan"
 
+exec 8<"$target"
+flock 8
+target_refused "a file that another transfer has" "$target" 16 "^32774 disk disk0: $target is in use by another transfer"
+(sleep 2 && flock --unlock 8) &
+transfer "$TMPDIR/s" "$TMPDIR/r"
+check_done "one that it lets go of soon is waited for"
+exec 8<&-
+cp "$before" "$target"
+
 # --- sources ---
 
 transfer "$(with "$TMPDIR/s" ".disks[0].path = \"$TMPDIR/none\"")" "$TMPDIR/r"

@@ -4,14 +4,15 @@
 
     transfer.py SENDER-PLAN RECEIVER-PLAN [--unix] [--flip BYTE] [--cut BYTE] [--stall BYTE]
                 [--lose-durable] [--cut-mark BYTE] [--cut-when FILE] [--kill send|receive|send-term|receive-term --at BYTE [--when FILE]]
-                [--connections NUMBER [--on CONNECTION] [--swap]]
+                [--connections NUMBER [--on CONNECTION] [--swap]] [--inherit DESCRIPTOR]
 
 Runs both over loopback TCP, or a socket pair with --unix; over several with --connections, of which --on is harmed (0), or the last two
 are swapped on one side (--swap). With --flip, --cut, --stall or --at a proxy stands between them and
 acts at that byte of what the sender sends: flips a bit, closes both connections, forwards nothing more, kills (with --when as soon as
 that file is there, and forwards nothing of the sender's until then); with
 --lose-durable it closes both instead of forwarding DURABLE, with --cut-mark when the receiver answers a MARK, and forwards no more
-than that many bytes until then; with --cut-when as soon as somebody has written to that file. The receiver runs with LD_PRELOAD=$RECORDER_PRELOAD.
+than that many bytes until then; with --cut-when as soon as somebody has written to that file. The receiver runs with LD_PRELOAD=$RECORDER_PRELOAD,
+and has the descriptor of --inherit.
 Prints one line a worker:
 
     send STATUS LAST-REPORT
@@ -105,14 +106,14 @@ class Proxy:
                     sources.remove(source)
 
 
-def start(name, socks, plan, **options):
+def start(name, socks, plan, inherited=()):
     env = dict(os.environ)
     if name == "receive" and "RECORDER_PRELOAD" in env:
         env["LD_PRELOAD"] = env["RECORDER_PRELOAD"]
     with open(plan, encoding="utf-8") as text:
         fds = [sock.fileno() for sock in socks]
         return subprocess.Popen([f"failback-{name}"] + [f"--connection={fd}" for fd in fds], stdin=text,
-                                stdout=subprocess.PIPE, pass_fds=fds, text=True, env=env, **options)
+                                stdout=subprocess.PIPE, pass_fds=fds + list(inherited), text=True, env=env)
 
 
 def flip(proxy, data, at):
@@ -150,6 +151,7 @@ def main():
     parser.add_argument("--swap", action="store_true")
     parser.add_argument("--lose-durable", action="store_true")
     parser.add_argument("--cut-when", metavar="FILE")
+    parser.add_argument("--inherit", type=int, action="append", default=[])
     for name in ("flip", "cut", "cut-mark", "stall", "at"):
         parser.add_argument(f"--{name}", type=int)
     args = parser.parse_args()
@@ -185,7 +187,7 @@ def main():
     if args.swap:
         fars[-2:] = fars[:-3:-1]
     workers["send"] = start("send", nears, args.plans[0])
-    workers["receive"] = start("receive", fars, args.plans[1])
+    workers["receive"] = start("receive", fars, args.plans[1], args.inherit)
     for sock in nears + fars:
         sock.close()
     if acts:

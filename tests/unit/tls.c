@@ -627,4 +627,21 @@ TEST_F(tls, when_one_side_goes_its_process_goes_though_the_other_side_stays)
 	EXPECT_EQ(-1, waitpid(-1, &status, WNOHANG));
 }
 
+/* The peer reads nothing, and stays: what is left to say is not worth a process for ever. */
+TEST_F_TIMEOUT(tls, when_one_side_goes_a_peer_that_takes_nothing_is_not_waited_for_long, 60)
+{
+	char some[65536] = { 0 };
+
+	ASSERT_EQ(0, prctl(PR_SET_CHILD_SUBREAPER, 1));
+	hand_over(_metadata, self);
+	for (int idle = 0; idle < 20; idle++) {
+		while (send(self->hosts[CALLER].fd, some, sizeof(some), MSG_DONTWAIT) > 0)
+			idle = 0;
+		(void)usleep(10000);
+	}
+	(void)close(self->hosts[CALLER].fd);
+	self->hosts[CALLER].fd = -1;
+	await_relay(_metadata);
+}
+
 TEST_HARNESS_MAIN

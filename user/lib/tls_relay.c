@@ -7,7 +7,8 @@
  * A buffer is filled when it is empty, and emptied before it is filled again. GnuTLS reads and writes
  * these buffers, many records at a time, never a descriptor.
  *
- * The process is nobody's child: it ends when both streams have ended, or either side is gone.
+ * The process is nobody's child: it ends when both streams have ended, or either side is gone. What
+ * was said before the local side went still goes out, unless the peer takes none of it for a while.
  */
 #include <errno.h>
 #include <grp.h>
@@ -32,6 +33,7 @@
 /* header, type and tag; TLS 1.3 allows padding up to 256 in all */
 #define SEALED_BYTES   (RECORDS * (RECORD_BYTES + 256 + 5))
 #define NOBODY	       65534U
+#define LINGER_MS      10000
 #define WIRE	       0
 #define LOCAL	       1
 
@@ -195,6 +197,14 @@ static int step_in(struct relay *r)
 	return rc ? rc : close_stream(&r->in, r->local);
 }
 
+/* Also while there is more to read from it. */
+static bool is_gone(int local)
+{
+	struct pollfd fd = { .fd = local };
+
+	return poll(&fd, 1, 0) > 0 && fd.revents & (POLLHUP | POLLERR);
+}
+
 /* A descriptor of which nothing is wanted is not asked: its end would be reported without end. */
 static int await(const struct relay *r)
 {
@@ -202,6 +212,7 @@ static int await(const struct relay *r)
 		[WIRE] = { .fd = r->wire },
 		[LOCAL] = { .fd = r->local },
 	};
+	int wait_ms = is_empty(&r->out.sealed) ? -1 : LINGER_MS;
 
 	if (!is_empty(&r->out.sealed)) {
 		fds[WIRE].events |= POLLOUT;
@@ -216,9 +227,16 @@ static int await(const struct relay *r)
 		fds[WIRE].events |= POLLIN;
 	if (!fds[WIRE].events)
 		fds[WIRE].fd = -1;
-	while (poll(fds, ARRAY_SIZE(fds), -1) < 0)
-		if (errno != EINTR)
+	for (;;) {
+		int nr = poll(fds, ARRAY_SIZE(fds), wait_ms);
+
+		if (nr > 0)
+			break;
+		if (!nr && is_gone(r->local))
+			return -ETIMEDOUT;
+		if (nr < 0 && errno != EINTR)
 			return -errno;
+	}
 	/* Whoever held the other end is gone, and all that it said is on its way. */
 	if (fds[LOCAL].revents & (POLLHUP | POLLERR) && r->out.ended && is_empty(&r->out.sealed))
 		return -EPIPE;

@@ -3,6 +3,10 @@
  * A path is looked up once, with O_PATH; all opens go through that descriptor, so that what was
  * examined is what is opened. The exclusive claim of a block device is made by the buffered open;
  * the direct one, without O_EXCL, stands beside it.
+ *
+ * A file is claimed by a lock, wherever it was opened. CRASH: that of a killed worker stands until
+ * the last write that it had under way has landed: the ring, or the thread, that writes holds all
+ * descriptors until then. A write that landed later would land on the next delta.
  */
 #include "xfer/disk.h"
 
@@ -12,9 +16,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -25,6 +31,10 @@
  * device.
  */
 #define ALIGN_DEFAULT 4096U
+
+/* For the last writes of a killed worker; in steps. */
+#define CLAIM_WAIT_MS	  5000U
+#define CLAIM_WAIT_STEP_MS 50U
 
 /* A disk being opened. */
 struct opening {
@@ -157,6 +167,22 @@ static int open_fd(struct opening *o, int *ret)
 	return 0;
 }
 
+static int claim_file(const struct opening *o, int fd)
+{
+	static const struct timespec step = { .tv_nsec = CLAIM_WAIT_STEP_MS * 1000000L };
+
+	for (unsigned int ms = 0; flock(fd, LOCK_EX | LOCK_NB) < 0; ms += CLAIM_WAIT_STEP_MS) {
+		if (errno != EWOULDBLOCK)
+			return refuse_errno(o, errno);
+		if (ms >= CLAIM_WAIT_MS)
+			return refuse(o, CODE_IN_USE, -EBUSY,
+				      "is in use by another transfer, or has a write under way that does not "
+				      "end; wait for it, or stop it, and repeat it");
+		(void)nanosleep(&step, NULL);
+	}
+	return 0;
+}
+
 static uint32_t direct_align(const struct opening *o, int fd)
 {
 	int bytes = 0;
@@ -195,6 +221,8 @@ static int disk_open(struct opening *o, struct disk *ret)
 		rc = check_size(o, buffered);
 	if (!rc && o->writes)
 		rc = check_writable(o, buffered);
+	if (!rc && o->writes && S_ISREG(o->stat.st_mode))
+		rc = claim_file(o, buffered);
 	if (rc)
 		return rc;
 	align = direct_align(o, buffered);

@@ -32,11 +32,13 @@ int disk_open_source(const struct plan_disk *plan, const struct wire_disk *wire,
 
 /**
  * disk_open_target - open for writing. A block device is claimed: nobody can mount it, put a device
- * on it or claim it as well until it is closed.
+ * on it or claim it as well until it is closed. A file is locked (flock), against other transfers
+ * only.
  *
  * Refused, besides the above: read-only; a block device that is mounted, has holders or is claimed
- * by someone else (CODE_IN_USE, the sentence names who holds it where that can be told). A
- * descriptor in the plan was claimed by whoever opened it.
+ * by someone else (CODE_IN_USE, the sentence names who holds it where that can be told); a file
+ * that another transfer has locked for 5 s. A descriptor of a block device in the plan was claimed
+ * by whoever opened it.
  */
 int disk_open_target(const struct plan_disk *plan, const struct wire_disk *wire, struct disk *ret,
 		     struct failure *f);

@@ -147,6 +147,7 @@ int journal_file_open(const struct plan_journal *plan, struct journal_file **ret
 	if (!j)
 		return failure_no_memory(f);
 	j->fd = -1;
+	j->is_given = !plan->path;
 	j->buf = aligned_alloc(JOURNAL_ALIGN, JOURNAL_SLOT_BYTES);
 	if (!j->buf)
 		return failure_no_memory(f);
@@ -169,6 +170,11 @@ static int make_room(struct journal_file *j, uint64_t bytes, struct failure *f)
 {
 	if (j->size >= bytes)
 		return 0;
+	if (j->is_given)
+		return failure_set(f, CODE_FAILED, -ENOSPC,
+				   "the delta is larger than announced: its journal has %llu MiB, %llu are "
+				   "needed",
+				   (unsigned long long)(j->size >> 20), (unsigned long long)(bytes >> 20));
 	if (!j->is_device && fallocate(j->fd, 0, 0, (off_t)bytes) == 0) {
 		j->size = bytes;
 		return fsync(j->fd) ? journal_file_failed(-errno, "flush", f) : 0;

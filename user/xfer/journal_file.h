@@ -18,6 +18,7 @@
 struct journal_file {
 	int fd;
 	bool is_device;
+	bool is_given; /* as a descriptor: whoever made it said how large it may be */
 	uint64_t size; /* bytes */
 	struct journal_header header; /* what stands there; meaningless before the first begin */
 	uint8_t *buf; /* one slot, aligned, to be written with */
@@ -34,7 +35,8 @@ void journal_file_close_at(struct journal_file **j); /* NULL inside is fine */
 
 /**
  * journal_file_begin - make room for the delta @begin and forget what was there. The room is
- * allocated before anything is forgotten: -ENOSPC leaves all as it was.
+ * allocated before anything is forgotten: -ENOSPC leaves all as it was. One that was given has its
+ * room: a peer that is let in cannot fill the file system by announcing more than it did before.
  */
 int journal_file_begin(struct journal_file *j, const struct wire_begin *begin, struct failure *f);
 

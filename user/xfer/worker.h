@@ -20,7 +20,7 @@
  *                                  receiver's be among the sender's aborted
  *     "aborted": ["<uuid>", ...],  send only, may be missing: epochs whose blocks the delta covers too
  *     "journal": {                 receive only; missing: direct mode, the disks are written in place
- *       "path": "/var/..." | "fd": 8,   a file (made and grown as needed) or a block device
+ *       "path": "/var/..." | "fd": 8,   a file (by path made and grown as needed) or a block device
  *       "mark_interval": 67108864  bytes of the delta from one durable mark to the next; may be missing
  *     },
  *     "covered_fd": 9,             receive only, may be missing: a file of lib/covered.h, for the plan's
