@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* user/lib/blank.c: is there nothing on a disk yet? */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -61,6 +65,59 @@ TEST(what_cannot_be_read_is_not_blank)
 
 	EXPECT_FALSE(blank_disk(-1, MIB));
 	EXPECT_FALSE(blank_disk(fd, 2 * MIB));
+}
+
+/* --- several, with a deadline --- */
+
+/* A disk of this descriptor does not answer before it is told to. */
+#define NONE 1000000
+static atomic_int hanging = NONE;
+
+ssize_t pread(int fd, void *buf, size_t len, off_t offset)
+{
+	while (fd == hanging)
+		(void)usleep(1000);
+	return syscall(SYS_pread64, fd, buf, len, offset);
+}
+
+static bool is_open(int fd)
+{
+	return fcntl(fd, F_GETFD) >= 0;
+}
+
+TEST(each_of_several_is_told)
+{
+	cleanup_fd int zeroes = new_disk(MIB);
+	cleanup_fd int ones = new_disk(MIB);
+	struct blank disks[] = { { zeroes, MIB, false }, { ones, MIB, true }, { zeroes, MIB / 2, false } };
+	size_t slow;
+
+	ASSERT_EQ(1, pwrite(ones, "x", 1, 0));
+	ASSERT_EQ(0, blank_disks_within(disks, 3, 10000, &slow));
+	EXPECT_TRUE(disks[0].is_blank);
+	EXPECT_FALSE(disks[1].is_blank);
+	EXPECT_TRUE(disks[2].is_blank);
+}
+
+TEST(one_that_does_not_answer_is_named_and_not_waited_for)
+{
+	cleanup_fd int first = new_disk(MIB);
+	cleanup_fd int second = new_disk(MIB);
+	struct blank disks[] = { { first, MIB, false }, { second, MIB, false } };
+	int copy = second + 2; /* of the second, with the lowest free number */
+	size_t slow;
+
+	ASSERT_FALSE(is_open(copy));
+	hanging = copy;
+	ASSERT_EQ(-ETIMEDOUT, blank_disks_within(disks, 2, 50, &slow));
+	EXPECT_EQ(1, slow);
+	EXPECT_TRUE(disks[0].is_blank);
+	EXPECT_TRUE(is_open(copy));
+	hanging = NONE;
+	for (int i = 0; i < 5000 && is_open(copy); i++)
+		(void)usleep(1000);
+	EXPECT_FALSE(is_open(copy));
+	EXPECT_TRUE(is_open(second));
 }
 
 TEST_HARNESS_MAIN

@@ -48,6 +48,16 @@ umount /mnt
 dmsetup create other --table "0 $((size / 512)) linear /dev/vda 0"
 check_fails "a disk that is held there is 32774 and names the holder" 16 'other' on b failback reverse vm1
 dmsetup remove other
+dmsetup create slow --table "0 $((size / 512)) linear /dev/vda 0"
+dmsetup mknodes
+dmsetup suspend slow
+jq '.relationships[0].disks[0].path = "/dev/mapper/slow"' "$TMPDIR/a.json" >"$TMPDIR/slow.json"
+on a failback apply "$TMPDIR/slow.json" >/dev/null
+check_fails "a disk that does not answer there is 32772 and is named" 14 'disk0 .*slow.* does not answer' on b failback plan vm1
+check "... and its host does" on a failback status
+dmsetup resume slow
+on a failback apply "$TMPDIR/a.json" >/dev/null
+wait_for 30 dmsetup remove slow
 check_equal "none of that changed a role" "$(role a), $(role b)" "1 4, 2 5"
 
 # --- the file system is in use while it is failed back ---

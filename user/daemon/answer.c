@@ -160,10 +160,10 @@ static int check_disks(const struct vm *vm, const struct call *call, struct repl
 	if (rc)
 		return rc;
 	if (reply)
-		receive_find_blank(call, disks, reply);
+		rc = receive_find_blank(vm, call, disks, reply, f);
 	for (size_t i = 0; i < call->nr_disks; i++)
 		(void)close_fd(disks[i]);
-	return 0;
+	return rc;
 }
 
 /* Of what is not sent whole, the caller may ask for the map from here on. */

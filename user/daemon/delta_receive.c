@@ -145,14 +145,39 @@ static struct reply_disk *describe_disk(const struct call_disk *disk, struct rep
 	return ret;
 }
 
-void receive_find_blank(const struct call *call, const int *disks, struct reply *reply)
+static int explain_slow(const struct vm *vm, const char *name, unsigned int ms, struct failure *f)
 {
+	return failure_set(f, CODE_TIMEOUT, -ETIMEDOUT,
+			   "Disk %s (%s) does not answer: nothing could be read from it for %u ms. Look at "
+			   "its storage, and repeat it.",
+			   name, find_disk(vm, name)->path, ms);
+}
+
+int receive_find_blank(const struct vm *vm, const struct call *call, const int *fds,
+		       struct reply *reply, struct failure *f)
+{
+	/* The caller is to hear of it. */
+	unsigned int timeout_ms = (unsigned int)vm->daemon->config.call_timeout * 500;
+	struct blank disks[CALL_DISKS_MAX];
+	struct reply_disk *told[CALL_DISKS_MAX];
+	const char *names[CALL_DISKS_MAX];
+	size_t nr = 0;
+	size_t slow;
+
 	for (size_t i = 0; i < call->nr_disks; i++) {
-		if (call->kind == CALL_RECEIVE && !call->disks[i].all)
+		const struct call_disk *disk = &call->disks[i];
+
+		if (call->kind == CALL_RECEIVE && !disk->all)
 			continue;
-		describe_disk(&call->disks[i], reply)->blank =
-			blank_disk(disks[i], call->disks[i].size_bytes);
+		names[nr] = disk->name;
+		told[nr] = describe_disk(disk, reply);
+		disks[nr++] = (struct blank){ .fd = fds[i], .size_bytes = disk->size_bytes };
 	}
+	if (nr && blank_disks_within(disks, nr, timeout_ms, &slow) == -ETIMEDOUT)
+		return explain_slow(vm, names[slow], timeout_ms, f);
+	for (size_t i = 0; i < nr; i++)
+		told[i]->blank = disks[i].is_blank;
+	return 0;
 }
 
 /* --- the end --- */
@@ -528,6 +553,8 @@ int receive_prepare(struct vm *vm, const struct call *call, struct receive **ret
 		rc = take_what_is_left(receive, f);
 	if (!rc)
 		rc = receive_open_disks(vm, call, receive->fds, f);
+	if (!rc)
+		rc = receive_find_blank(vm, call, receive->fds, reply, f);
 	if (rc)
 		return rc;
 	if (receive->resumes)
@@ -551,7 +578,6 @@ int receive_prepare(struct vm *vm, const struct call *call, struct receive **ret
 	}
 	receive->job->operation = receive;
 	tell_mode(receive, &direct);
-	receive_find_blank(call, receive->fds, reply);
 	reply->code = CODE_JOB_STARTED;
 	*ret = steal_ptr(receive);
 	return 0;

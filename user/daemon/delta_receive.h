@@ -15,8 +15,13 @@ struct receive;
  */
 int receive_open_disks(const struct vm *vm, const struct call *call, int *ret, struct failure *f);
 
-/** receive_find_blank - say in @reply which of @call's @disks, which are open, hold nothing yet. */
-void receive_find_blank(const struct call *call, const int *disks, struct reply *reply);
+/**
+ * receive_find_blank - say in @reply which of @call's disks, open as @fds, hold nothing yet.
+ *
+ * CODE_TIMEOUT: one does not answer within half of call-timeout.
+ */
+int receive_find_blank(const struct vm *vm, const struct call *call, const int *fds,
+		       struct reply *reply, struct failure *f);
 
 /**
  * receive_prepare - check, open the disks, record what comes, start the job. Ends with

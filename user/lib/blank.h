@@ -4,6 +4,7 @@
 #define FAILBACK_LIB_BLANK_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /**
@@ -13,5 +14,20 @@
  * At most ten reads; the first that finds something is the last.
  */
 bool blank_disk(int fd, uint64_t size_bytes);
+
+struct blank {
+	int fd;
+	uint64_t size_bytes;
+	bool is_blank; /* the answer */
+};
+
+/**
+ * blank_disks_within - ask of @disks what blank_disk() tells, and wait at most @timeout_ms for all
+ * of them.
+ *
+ * -ETIMEDOUT: the first disk that has not answered is @ret_slow; a thread holds copies of the
+ * descriptors until it does. Other errors: that there is no thread or memory to ask with.
+ */
+int blank_disks_within(struct blank *disks, size_t nr, unsigned int timeout_ms, size_t *ret_slow);
 
 #endif
