@@ -14,6 +14,7 @@
  *	released	lines "FIRST NR" of what was told to be with the receiver
  *	ended		lines "UUID committed|aborted"
  *	base		UUID of the epoch that was committed last
+ *	linear		while it exists, the mapped device is a linear one, and there is no tracker
  *	open		exists while something has the mapped device open
  *	store		exists if the tracker has a store, and so images and a label
  *	label		of the store, 512 bytes
@@ -177,7 +178,7 @@ int nl_tracker_get(struct nl *nl, const char *tracker, struct tracker_info *ret,
 	uint64_t bytes = 0;
 
 	(void)nl;
-	if (!read_line(tracker, "origin", text, sizeof(text)))
+	if (exists(tracker, "linear") || !read_line(tracker, "origin", text, sizeof(text)))
 		return failure_set(f, CODE_NOT_AVAILABLE, -ENODEV, "there is no tracker %s",
 				   tracker);
 	fd = open(text, O_RDONLY | O_CLOEXEC);

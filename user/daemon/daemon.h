@@ -9,7 +9,7 @@
  *	create, apply, adopt			relationships begin
  *	schedule				begins deltas when they are due
  *	peer, talk, join, joined, listener, worker, journals, received, trackers, images, map_import,
- *	fence, losses, labels, readiness, definitions, definition_send, vm_control, vm_driver
+ *	fence, watch, losses, labels, readiness, definitions, definition_send, vm_control, vm_driver
  *						what operations talk to
  *	vm, job					what is remembered
  *	relationship, role_swap, reverse_plan, adoption, calls, progress
@@ -53,6 +53,7 @@ struct daemon {
 	uint64_t session; /* of this start of the daemon */
 	struct schedule *schedule;
 	struct losses *losses;
+	uint64_t watch_due_ns; /* 0: at once */
 	bool stopping; /* what runs may end, nothing starts */
 };
 

@@ -19,6 +19,7 @@
 #include "daemon/takeover.h"
 #include "daemon/vm.h"
 #include "daemon/vm_settings.h"
+#include "daemon/watch.h"
 
 #define GUARD_EVERY_S 2
 
@@ -179,6 +180,7 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *context)
 
 	(void)usec;
 	if (!d->stopping) {
+		watch_when_due(d);
 		for (struct vm *vm = d->vms; vm; vm = vm->next) {
 			if (vm_is_held(vm))
 				guard(vm);

@@ -55,19 +55,12 @@ static int explain_verdict(const struct vm *vm, enum swap_verdict verdict, const
 }
 
 /* Whose map starts at what the disks hold now: the VM writes here from now on. */
-static int note_trackers(struct vm *vm, struct relationship_record *next, struct failure *f)
+static int note_trackers(struct vm *vm, bool force, struct relationship_record *next,
+			 struct failure *f)
 {
-	cleanup_free struct tracker_info *infos = calloc(vm->r.nr_disks, sizeof(*infos));
-	int rc;
+	int rc = vm_copy_disks(vm, &next->disks, f);
 
-	if (!infos)
-		return failure_no_memory(f);
-	rc = trackers_get(&vm->r, infos, f);
-	if (!rc)
-		rc = vm_copy_disks(vm, &next->disks, f);
-	if (!rc)
-		trackers_note(next->disks, next->nr_disks, infos, NULL);
-	return rc;
+	return rc ? rc : trackers_note_here(&vm->r, force, next->disks, f);
 }
 
 /* Nothing leads from what the disks hold now to any base. */
@@ -116,17 +109,20 @@ static void keep_trouble(const struct vm *vm, struct relationship_record *next)
 
 /* The event, and what the swap says, durable and in force. */
 static int become(struct vm *vm, enum relationship_event event, const struct swap_host *host,
-		  const struct uuid *base, struct failure *f)
+		  const struct uuid *base, bool force, struct failure *f)
 {
 	struct relationship_record next = vm->r;
 	int rc = event == NR_EVENTS ? 0 : vm_apply_event(vm, event, &next, f);
 
 	if (!rc && event == EVENT_FAILOVER)
-		rc = note_trackers(vm, &next, f);
+		rc = note_trackers(vm, force, &next, f);
 	else if (!rc && event == EVENT_REVERT_WRITTEN)
 		rc = forget_trackers(vm, &next, f);
-	if (rc)
+	if (rc) {
+		if (next.disks != vm->r.disks)
+			free(next.disks);
 		return rc;
+	}
 	vm_put_swap(vm, host, &next);
 	if (base)
 		next.base = *base;
@@ -150,6 +146,7 @@ static int become(struct vm *vm, enum relationship_event event, const struct swa
 static int obey(struct vm *vm, enum swap_order order, enum relationship_event event,
 		const struct uuid *base, struct failure *f)
 {
+	bool force = order == SWAP_FORCE_FAILOVER;
 	struct swap_host host = vm_swap_host(vm);
 	struct swap_host next;
 	enum swap_verdict verdict = swap_order(&host, order, &next);
@@ -157,7 +154,7 @@ static int obey(struct vm *vm, enum swap_order order, enum relationship_event ev
 	if (verdict)
 		return explain_verdict(vm, verdict,
 				       event == NR_EVENTS ? "be started" : event_name(event), f);
-	return become(vm, event, &next, base, f);
+	return become(vm, event, &next, base, force, f);
 }
 
 /* --- the end of what asks --- */
@@ -191,7 +188,7 @@ static int take(struct takeover *t, const struct reply *reply, struct failure *f
 	if (t->ask == SWAP_FAILOVER && !uuid_is_nil(&t->vm->r.epoch) &&
 	    uuid_equal(&t->vm->r.epoch, &reply->base))
 		base = &reply->base;
-	return become(t->vm, event_of_ask(t->vm, t->ask), &next, base, f);
+	return become(t->vm, event_of_ask(t->vm, t->ask), &next, base, t->force, f);
 }
 
 static int check_consistent(const struct vm *vm, struct failure *f)
@@ -214,11 +211,11 @@ static bool is_silent(const struct failure *why, const struct reply *reply)
 	       (!reply || reply->code == CODE_COMPLETED);
 }
 
-/* The primary is dead, says the operator; and it does not say otherwise. */
+/* The primary is dead, says the operator; and it does not say otherwise, or cannot be asked from here. */
 static bool may_force(const struct takeover *t, const struct failure *why, const struct reply *reply,
 		      bool asked)
 {
-	return t->force && !asked && is_silent(why, reply);
+	return t->force && !asked && (is_silent(why, reply) || !t->talk);
 }
 
 static void record_unconfirmed(struct vm *vm, const struct failure *why)
@@ -301,6 +298,16 @@ static void tell_way_without_peer(const struct takeover *t, const struct failure
 				  why->text, name);
 }
 
+/* Who answers there is not, or not any more, the primary; its word is not for this host to guess. */
+static void tell_way_without_primary(const struct takeover *t, const struct failure *why,
+				     struct failure *ret)
+{
+	(void)failure_set(ret, (enum code)why->code, 0,
+			  "%.300s If %.127s is the right address, and has lost the VM for good: stop failbackd "
+			  "there, so that nobody answers, and repeat this.",
+			  why->text, t->vm->r.peer);
+}
+
 static void on_end(void *context, const struct failure *why, const struct reply *reply, bool asked)
 {
 	struct takeover *t = context;
@@ -317,6 +324,8 @@ static void on_end(void *context, const struct failure *why, const struct reply 
 		rc = -EREMOTEIO;
 		if (is_silent(why, reply))
 			tell_way_without_peer(t, why, &failure);
+		else if (t->force && why->code == CODE_ACCESS_DENIED)
+			tell_way_without_primary(t, why, &failure);
 	} else {
 		rc = take(t, reply, &failure);
 	}
@@ -514,17 +523,17 @@ static int check(struct vm *vm, enum relationship_event event, struct failure *f
 
 struct job *takeover_failover(struct vm *vm, bool force, struct failure *f)
 {
-	cleanup_free struct tracker_info *infos = calloc(vm->r.nr_disks, sizeof(*infos));
 	struct relationship_record ignored = vm->r;
 	int rc = vm_apply_event(vm, EVENT_FAILOVER, &ignored, f);
+	cleanup_free struct disk_record *disks = NULL;
 
 	/* What is being applied ends by itself, and belongs to the disks that the VM is to run from. */
 	if (!rc && !(vm->job && vm->job->applying && !vm->next_job))
 		rc = vm_check_idle(vm, f);
-	if (!rc && !infos)
-		rc = failure_no_memory(f);
 	if (!rc)
-		rc = trackers_get(&vm->r, infos, f);
+		rc = vm_copy_disks(vm, &disks, f);
+	if (!rc)
+		rc = trackers_note_here(&vm->r, force, disks, f);
 	return rc ? NULL : start_asking(vm, JOB_FAILOVER, SWAP_FAILOVER, force, f);
 }
 
@@ -559,12 +568,12 @@ void takeover_forget(struct vm *vm)
 
 /* --- orders --- */
 
-/* Did the VM write since the failover? Without a tracker nobody knows. */
+/* Did the VM write since the failover? Nobody knows without a tracker, or with one that began anew. */
 static bool is_written(const struct vm *vm)
 {
-	uint64_t dirty = 0;
+	uint64_t bytes;
 
-	return trackers_dirty_bytes(&vm->r, &dirty, NULL) || dirty;
+	return trackers_written_bytes(&vm->r, &bytes) || bytes;
 }
 
 struct job *takeover_revert(struct vm *vm, struct failure *f)
@@ -628,7 +637,7 @@ struct job *takeover_start(struct vm *vm, struct failure *f)
 	if (vm_check_idle(vm, f))
 		return NULL;
 	if (vm_swap_host(vm).facing)
-		return job_succeed(vm, JOB_STATE_CHANGE, f);
+		return fence_lower(&vm->r, f) ? NULL : job_succeed(vm, JOB_STATE_CHANGE, f);
 	if (obey(vm, SWAP_FORCE_START, event, NULL, f))
 		return NULL;
 	log_warning("VM %s was released by force", vm->r.name);

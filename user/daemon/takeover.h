@@ -14,8 +14,8 @@
 
 /**
  * takeover_failover - let the VM run here, with the word of its primary.
- * @force: when the primary does not answer, or is not prepared: without it. Refused where the
- *	primary answers that the VM may run there now.
+ * @force: when the primary does not answer, or is not prepared: without it; and on a mapped device
+ *	that has no tracker. Refused where the primary answers that the VM may run there now.
  */
 struct job *takeover_failover(struct vm *vm, bool force, struct failure *f);
 

@@ -33,47 +33,64 @@ static void names_clear(struct names *names)
 	free(names->list);
 }
 
+static int check_named(const struct relationship_record *r, const struct disk_record *disk,
+		       struct failure *f)
+{
+	if (disk->tracker[0])
+		return 0;
+	return failure_set(f, CODE_INVALID_PARAMETER, -ENOENT,
+			   "Disk %s of VM %.64s has no tracker; name one with `failback apply`.",
+			   disk->name, r->name);
+}
+
 /* Refuses a disk without a tracker. */
 static int names_of(const struct relationship_record *r, struct names *names, struct failure *f)
 {
+	int rc = 0;
+
 	names->list = calloc(max_of(r->nr_disks, (size_t)1), sizeof(*names->list));
 	names->texts = calloc(max_of(r->nr_disks, (size_t)1), sizeof(*names->texts));
 	if (!names->list || !names->texts)
 		return failure_no_memory(f);
-	for (size_t i = 0; i < r->nr_disks; i++) {
-		if (!r->disks[i].tracker[0])
-			return failure_set(
-				f, CODE_INVALID_PARAMETER, -ENOENT,
-				"Disk %s of VM %.64s has no tracker; name one with `failback "
-				"apply`.",
-				r->disks[i].name, r->name);
+	for (size_t i = 0; !rc && i < r->nr_disks; i++) {
+		rc = check_named(r, &r->disks[i], f);
 		names->list[i] = fence_name(&r->disks[i], names->texts[i]);
 	}
+	return rc;
+}
+
+static int get_one(struct nl *nl, const struct relationship_record *r,
+		   const struct disk_record *disk, struct tracker_info *ret, struct failure *f)
+{
+	char name[FENCE_NAME_MAX];
+	struct failure why;
+	int rc = nl_tracker_get(nl, fence_name(disk, name), ret, &why);
+	bool is_hidden = strcmp(name, disk->tracker) != 0;
+
+	/* Where a VM may not run, nobody is told to put its device in sight. */
+	is_hidden |= r->mode == MODE_REPLICA && !dm_exists(disk->tracker);
+	if (rc == -ENODEV)
+		return failure_set(f, CODE_NOT_AVAILABLE, rc,
+				   "Disk %s of VM %.64s has no tracker %s%s: put the disk under a cbt target "
+				   "of that name (`cbtctl activate`, or dmsetup), or name another one with "
+				   "`failback apply`.",
+				   disk->name, r->name, disk->tracker, is_hidden ? FENCE_SUFFIX : "");
+	if (rc)
+		return failure_set(f, (enum code)why.code, rc, "%s", why.text);
 	return 0;
 }
 
 int trackers_get(const struct relationship_record *r, struct tracker_info *ret, struct failure *f)
 {
 	_cleanup_(nl_close_at) struct nl *nl = NULL;
-	_cleanup_(names_clear) struct names names = { 0 };
-	int rc = names_of(r, &names, f);
+	int rc = 0;
 
+	for (size_t i = 0; !rc && i < r->nr_disks; i++)
+		rc = check_named(r, &r->disks[i], f);
 	if (!rc)
 		rc = nl_open(&nl, f);
-	for (size_t i = 0; !rc && i < r->nr_disks; i++) {
-		struct failure why;
-
-		rc = nl_tracker_get(nl, names.list[i], &ret[i], &why);
-		if (rc == -ENODEV)
-			(void)failure_set(
-				f, CODE_NOT_AVAILABLE, rc,
-				"Disk %s of VM %.64s has no tracker %s: put the disk under a cbt "
-				"target of "
-				"that name (dmsetup), or name another one with `failback apply`.",
-				r->disks[i].name, r->name, r->disks[i].tracker);
-		else if (rc)
-			(void)failure_set(f, (enum code)why.code, rc, "%s", why.text);
-	}
+	for (size_t i = 0; !rc && i < r->nr_disks; i++)
+		rc = get_one(nl, r, &r->disks[i], &ret[i], f);
 	return rc;
 }
 
@@ -160,6 +177,74 @@ void trackers_note(struct disk_record *disks, size_t nr, const struct tracker_in
 		disks[i].tracker_uuid = infos[i].uuid;
 		disks[i].tracker_generation = infos[i].generation;
 	}
+}
+
+/* No tracker has that UUID: whichever comes proves nothing of what was written before. */
+static int note_missing(struct disk_record *disk, struct failure *f)
+{
+	int rc = uuid_new(&disk->tracker_uuid);
+
+	if (rc)
+		return failure_set(f, CODE_FAILED, rc, "No UUID can be made: %s.", strerror(-rc));
+	disk->tracker_generation = 0;
+	disk->map_lost = true;
+	return 0;
+}
+
+/* Nobody asks, where device-mapper does not answer: that would be no failover either. */
+static bool has_device(const struct disk_record *disk)
+{
+	char name[FENCE_NAME_MAX];
+
+	return disk->tracker[0] && dm_exists(fence_name(disk, name));
+}
+
+int trackers_note_here(const struct relationship_record *r, bool force, struct disk_record *disks,
+		       struct failure *f)
+{
+	_cleanup_(nl_close_at) struct nl *nl = NULL;
+	struct failure closed;
+	int no_module = nl_open(&nl, &closed);
+
+	for (size_t i = 0; i < r->nr_disks; i++) {
+		const struct disk_record *disk = &r->disks[i];
+		struct tracker_info info;
+		int rc = check_named(r, disk, f);
+
+		if (rc)
+			return rc;
+		if (no_module)
+			rc = failure_set(f, (enum code)closed.code, no_module, "%s", closed.text);
+		else
+			rc = get_one(nl, r, disk, &info, f);
+		if (rc && !(force && has_device(disk)))
+			return rc;
+		if (!rc)
+			trackers_note(&disks[i], 1, &info, NULL);
+		else if (note_missing(&disks[i], f))
+			return -EIO;
+	}
+	return 0;
+}
+
+int trackers_check_recording(const struct relationship_record *r, struct failure *f)
+{
+	_cleanup_(nl_close_at) struct nl *nl = NULL;
+	int rc = nl_open(&nl, f);
+
+	for (size_t i = 0; !rc && i < r->nr_disks; i++) {
+		const struct disk_record *disk = &r->disks[i];
+		struct tracker_info info = { 0 };
+
+		if (disk->tracker[0])
+			rc = get_one(nl, r, disk, &info, f);
+		if (!rc && info.state == CBT_STATE_BYPASSED)
+			rc = failure_set(f, CODE_NOT_AVAILABLE, -ENODEV,
+					 "Tracker %s of disk %s is bypassed: `cbtctl activate`.", info.name,
+					 disk->name);
+	}
+	/* Who has no memory for the question has no answer either. */
+	return rc == -ENOMEM ? 0 : rc;
 }
 
 /* Of a disk for which another tracker was noted, this one's map proves nothing anyway. */
@@ -622,6 +707,21 @@ int trackers_open_target(const struct disk_record *disk, uint64_t need_bytes, in
 uint64_t trackers_frozen_bytes(const struct tracker_info *info)
 {
 	return info->dirty_frozen * block_bytes(info);
+}
+
+int trackers_written_bytes(const struct relationship_record *r, uint64_t *ret)
+{
+	*ret = 0;
+	for (size_t i = 0; i < r->nr_disks; i++) {
+		bool reaches_back;
+		uint64_t dirty;
+
+		trackers_facts(r, &r->disks[i], &reaches_back, &dirty);
+		if (!reaches_back)
+			return -ENODATA;
+		*ret += dirty;
+	}
+	return 0;
 }
 
 int trackers_dirty_bytes(const struct relationship_record *r, uint64_t *ret, struct failure *f)

@@ -39,6 +39,21 @@ int trackers_check_sizes(const struct relationship_record *r, const struct track
 void trackers_note(struct disk_record *disks, size_t nr, const struct tracker_info *infos,
 		   const bool *all);
 
+/**
+ * trackers_note_here - into @disks, the same as r->disks: the VM writes to these from now on.
+ * @force: also where there is a mapped device and no tracker. Its map is noted as lost, whichever
+ *	tracker it has later
+ * Errors are those of trackers_get(), CODE_FAILED.
+ */
+int trackers_note_here(const struct relationship_record *r, bool force, struct disk_record *disks,
+		       struct failure *f);
+
+/**
+ * trackers_check_recording - is what is written to the disks recorded? CODE_NOT_AVAILABLE: one has no
+ * tracker, or one that is bypassed. A store that failed is not looked for (losses.h).
+ */
+int trackers_check_recording(const struct relationship_record *r, struct failure *f);
+
 /** trackers_note_lost - into @disk: this tracker's map misses writes, whatever it says itself. */
 void trackers_note_lost(struct disk_record *disk, const struct tracker_info *info);
 bool trackers_is_noted_lost(const struct disk_record *disk, const struct tracker_info *info);
@@ -148,6 +163,9 @@ int trackers_open_target(const struct disk_record *disk, uint64_t need_bytes, in
 
 /** trackers_frozen_bytes - of the epoch that is frozen there. */
 uint64_t trackers_frozen_bytes(const struct tracker_info *info);
+
+/** trackers_written_bytes - since the base. -ENODATA: a map does not reach back to it. */
+int trackers_written_bytes(const struct relationship_record *r, uint64_t *ret);
 
 /** trackers_dirty_bytes - what a delta would cover now. */
 int trackers_dirty_bytes(const struct relationship_record *r, uint64_t *ret, struct failure *f);

@@ -147,16 +147,16 @@ int vm_change_role(struct vm *vm, const struct relationship_record *next, struct
 
 void vm_sync_fence(struct vm *vm)
 {
-	struct failure why;
-	int rc;
+	bool facing = vm_swap_host(vm).facing;
+	struct failure why = { 0 };
 
-	if (vm_swap_host(vm).facing)
-		rc = fence_lower(&vm->r, &why);
+	if (facing)
+		(void)fence_lower(&vm->r, &why);
 	else
-		rc = fence_raise(&vm->r, &why);
-	if (rc)
-		log_error("VM %s %s run here, but: %s", vm->r.name,
-			  vm_swap_host(vm).facing ? "may" : "must not", why.text);
+		(void)fence_raise(&vm->r, &why);
+	if (why.text[0] && strcmp(why.text, vm->fence_trouble) != 0)
+		log_error("VM %s %s run here, but: %s", vm->r.name, facing ? "may" : "must not", why.text);
+	memcpy(vm->fence_trouble, why.text, sizeof(vm->fence_trouble));
 }
 
 void vm_forget_guesses(struct vm *vm)
@@ -222,7 +222,7 @@ struct history vm_history(const struct vm *vm)
 				   .term = vm->r.term,
 				   .base = vm->r.base };
 
-	if (trackers_dirty_bytes(&vm->r, &history.written_bytes, NULL))
+	if (trackers_written_bytes(&vm->r, &history.written_bytes))
 		history.written_bytes = HISTORY_UNKNOWN;
 	return history;
 }
@@ -276,11 +276,15 @@ int vm_change_send(struct vm *vm, struct relationship_record *next, enum disk_se
 
 unsigned int vm_health(const struct vm *vm)
 {
+	if (vm->unrecorded[0])
+		return HEALTH_CRITICAL;
 	return vm->not_ready[0] ? max_of(vm->r.health, (unsigned int)HEALTH_WARNING) : vm->r.health;
 }
 
 const char *vm_last_error(const struct vm *vm)
 {
+	if (vm->unrecorded[0] && vm->r.health < HEALTH_CRITICAL)
+		return vm->unrecorded;
 	return vm->r.last_error[0] ? vm->r.last_error : vm->not_ready;
 }
 

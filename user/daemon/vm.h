@@ -45,6 +45,8 @@ struct vm {
 	bool label_failed; /* one could not be written, which was logged */
 	uint64_t ready_due_ns; /* when the schedule asks next whether it is ready (ready.h); 0: not known yet */
 	char not_ready[512]; /* what it found the last time; "": nothing */
+	char unrecorded[512]; /* why what the VM writes is not recorded (watch.h); "": it is, or the VM is off */
+	char fence_trouble[512]; /* that was logged; "": the fence stands where it should */
 	struct ready *asking; /* that by itself, now; NULL: nobody asks */
 	struct ready_answer *answering; /* the peer's question whether it is; NULL: none */
 	struct receive *gathering; /* a delta that waits for its connections; NULL: none */
@@ -92,7 +94,10 @@ int vm_apply_event(const struct vm *vm, enum relationship_event event,
  */
 int vm_change_role(struct vm *vm, const struct relationship_record *next, struct failure *f);
 
-/** vm_sync_fence - after a start, or when devices came: put the fence where the record says. */
+/**
+ * vm_sync_fence - put the fence where the record says: after a start or a failure, or when devices came
+ * (watch.h). Trouble is logged when it changes.
+ */
 void vm_sync_fence(struct vm *vm);
 
 /** vm_forget_guesses - the epoch has ended that was to be compared with them, or the disks are others. */
@@ -102,8 +107,8 @@ void vm_forget_guesses(struct vm *vm);
 int vm_remove(struct vm *vm, struct failure *f);
 
 /**
- * vm_health, vm_last_error - of the record, and of what `not_ready` says where the record has nothing to
- * say that is as bad.
+ * vm_health, vm_last_error - of the record, but that a VM of which nothing is recorded is Critical; and
+ * where neither has anything to say, what `not_ready` says.
  */
 unsigned int vm_health(const struct vm *vm);
 const char *vm_last_error(const struct vm *vm);

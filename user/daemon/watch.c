@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "daemon/watch.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "daemon/objects.h"
+#include "daemon/trackers.h"
+#include "daemon/vm.h"
+
+#define WATCH_EVERY_S 5
+
+static void set_unrecorded(struct vm *vm, const char *text)
+{
+	if (strcmp(vm->unrecorded, text) == 0)
+		return;
+	(void)snprintf(vm->unrecorded, sizeof(vm->unrecorded), "%s", text);
+	if (text[0])
+		log_error("VM %s: %s", vm->r.name, text);
+	else
+		log_notice("VM %s: what it writes is recorded again", vm->r.name);
+	relationship_object_changed(vm);
+}
+
+static void look(struct vm *vm)
+{
+	struct failure why = { .text = "" };
+	struct failure text = { .text = "" };
+
+	/* Who asks the peer moves the fence himself, before and after. */
+	if (!vm->job && !vm->confirming)
+		vm_sync_fence(vm);
+	if (vm_swap_host(vm).facing && trackers_check_recording(&vm->r, &why))
+		(void)failure_set(&text, CODE_NOT_AVAILABLE, 0, "What the VM writes is not recorded. %.450s",
+				  why.text);
+	set_unrecorded(vm, text.text);
+}
+
+void watch_when_due(struct daemon *d)
+{
+	uint64_t now = clock_ns();
+
+	if (now < d->watch_due_ns)
+		return;
+	d->watch_due_ns = now + WATCH_EVERY_S * d->config.second_ms * NS_PER_MS;
+	for (struct vm *vm = d->vms; vm; vm = vm->next) {
+		if (!vm->r.unreadable)
+			look(vm);
+	}
+}
