@@ -113,11 +113,16 @@ TEST(one_that_does_not_answer_is_named_and_not_waited_for)
 	EXPECT_EQ(1, slow);
 	EXPECT_TRUE(disks[0].is_blank);
 	EXPECT_TRUE(is_open(copy));
+	/* Whoever asks again is told at once, by the same thread. */
+	ASSERT_EQ(-ETIMEDOUT, blank_disks_within(&disks[1], 1, 3600000, &slow));
+	EXPECT_EQ(0, slow);
+	EXPECT_EQ(0, blank_disks_within(disks, 1, 10000, &slow));
 	hanging = NONE;
 	for (int i = 0; i < 5000 && is_open(copy); i++)
 		(void)usleep(1000);
 	EXPECT_FALSE(is_open(copy));
-	EXPECT_TRUE(is_open(second));
+	EXPECT_EQ(0, blank_disks_within(disks, 2, 10000, &slow));
+	EXPECT_TRUE(disks[1].is_blank);
 }
 
 TEST_HARNESS_MAIN

@@ -41,6 +41,8 @@
 #include "lib/gathering.h"
 #include "lib/json.h"
 
+#define BLANK_WAIT_MS 5000U
+
 struct receive {
 	struct vm *vm;
 	struct job *job;
@@ -148,16 +150,17 @@ static struct reply_disk *describe_disk(const struct call_disk *disk, struct rep
 static int explain_slow(const struct vm *vm, const char *name, unsigned int ms, struct failure *f)
 {
 	return failure_set(f, CODE_TIMEOUT, -ETIMEDOUT,
-			   "Disk %s (%s) does not answer: nothing could be read from it for %u ms. Look at "
-			   "its storage, and repeat it.",
+			   "Disk %s (%s) does not answer: a read has not ended after %u ms. Look at its "
+			   "storage, and repeat it.",
 			   name, find_disk(vm, name)->path, ms);
 }
 
 int receive_find_blank(const struct vm *vm, const struct call *call, const int *fds,
 		       struct reply *reply, struct failure *f)
 {
-	/* The caller is to hear of it. */
-	unsigned int timeout_ms = (unsigned int)vm->daemon->config.call_timeout * 500;
+	/* The caller is to hear of it, and the others not to wait long. */
+	unsigned int timeout_ms =
+		min_of((unsigned int)vm->daemon->config.call_timeout * 500, BLANK_WAIT_MS);
 	struct blank disks[CALL_DISKS_MAX];
 	struct reply_disk *told[CALL_DISKS_MAX];
 	const char *names[CALL_DISKS_MAX];

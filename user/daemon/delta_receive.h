@@ -18,7 +18,7 @@ int receive_open_disks(const struct vm *vm, const struct call *call, int *ret, s
 /**
  * receive_find_blank - say in @reply which of @call's disks, open as @fds, hold nothing yet.
  *
- * CODE_TIMEOUT: one does not answer within half of call-timeout.
+ * CODE_TIMEOUT: one does not answer within half of call-timeout, or 5 s.
  */
 int receive_find_blank(const struct vm *vm, const struct call *call, const int *fds,
 		       struct reply *reply, struct failure *f);

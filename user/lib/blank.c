@@ -4,7 +4,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -50,7 +52,7 @@ bool blank_disk(int fd, uint64_t size_bytes)
 
 /* Freed by who comes to the end last: the thread, or who asked. */
 struct look {
-	pthread_mutex_t lock; /* LOCK: all that follows, but what the thread works with */
+	struct look *next; /* that was left while its thread waits */
 	pthread_cond_t step;
 	size_t nr_done;
 	bool is_left; /* by one of the two */
@@ -58,42 +60,58 @@ struct look {
 	struct blank disks[];
 };
 
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* LOCK: looks, but what their threads work with */
+static struct look *left; /* by who asked */
+
 static void look_free(struct look *look)
 {
 	for (size_t i = 0; i < look->nr; i++)
 		(void)close_fd(look->disks[i].fd);
 	(void)pthread_cond_destroy(&look->step);
-	(void)pthread_mutex_destroy(&look->lock);
 	free(look);
 }
 
-/* With the lock, which is let go of. */
-static void look_leave(struct look *look)
+static void look_forget(struct look *look)
 {
-	bool is_last = look->is_left;
+	struct look **at = &left;
 
-	look->is_left = true;
-	(void)pthread_mutex_unlock(&look->lock);
-	if (is_last)
-		look_free(look);
+	while (*at && *at != look)
+		at = &(*at)->next;
+	if (*at)
+		*at = look->next;
 }
 
 static void *look_main(void *context)
 {
 	struct look *look = context;
+	bool is_last;
 
 	for (size_t i = 0; i < look->nr; i++) {
 		bool is_blank = blank_disk(look->disks[i].fd, look->disks[i].size_bytes);
 
-		(void)pthread_mutex_lock(&look->lock);
+		(void)pthread_mutex_lock(&lock);
 		look->disks[i].is_blank = is_blank;
 		look->nr_done++;
 		(void)pthread_cond_signal(&look->step);
-		(void)pthread_mutex_unlock(&look->lock);
+		(void)pthread_mutex_unlock(&lock);
 	}
-	(void)pthread_mutex_lock(&look->lock);
-	look_leave(look);
+	(void)pthread_mutex_lock(&lock);
+	look_forget(look);
+	is_last = look->is_left;
+	look->is_left = true;
+	(void)pthread_mutex_unlock(&lock);
+	if (is_last)
+		look_free(look);
 	return NULL;
+}
+
+/* The same disk, without the claim that a descriptor may be: who comes again is to find it free. */
+static int open_again(int fd)
+{
+	char link[32];
+
+	(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	return open(link, O_RDONLY | O_CLOEXEC);
 }
 
 static struct look *look_new(const struct blank *disks, size_t nr)
@@ -102,14 +120,35 @@ static struct look *look_new(const struct blank *disks, size_t nr)
 
 	if (!look)
 		return NULL;
-	(void)pthread_mutex_init(&look->lock, NULL);
 	(void)pthread_cond_init(&look->step, NULL);
 	look->nr = nr;
 	for (size_t i = 0; i < nr; i++) {
 		look->disks[i] = disks[i];
-		look->disks[i].fd = fcntl(disks[i].fd, F_DUPFD_CLOEXEC, 3);
+		look->disks[i].fd = open_again(disks[i].fd);
 	}
 	return look;
+}
+
+static bool is_same(int a, int b)
+{
+	struct stat sa;
+	struct stat sb;
+
+	if (fstat(a, &sa) < 0 || fstat(b, &sb) < 0)
+		return false;
+	if (S_ISBLK(sa.st_mode) && S_ISBLK(sb.st_mode))
+		return sa.st_rdev == sb.st_rdev;
+	return sa.st_dev == sb.st_dev && sa.st_ino == sb.st_ino;
+}
+
+/* With the lock. Does a thread wait for this disk already? One is enough. */
+static bool is_waited_for(const struct blank *disk)
+{
+	for (const struct look *look = left; look; look = look->next) {
+		if (look->nr_done < look->nr && is_same(look->disks[look->nr_done].fd, disk->fd))
+			return true;
+	}
+	return false;
 }
 
 static struct timespec after_ms(unsigned int ms)
@@ -124,26 +163,53 @@ static struct timespec after_ms(unsigned int ms)
 	return at;
 }
 
+/* With the lock. */
+static bool find_waited_for(const struct blank *disks, size_t nr, size_t *ret)
+{
+	for (*ret = 0; *ret < nr; ++*ret) {
+		if (is_waited_for(&disks[*ret]))
+			return true;
+	}
+	return false;
+}
+
 int blank_disks_within(struct blank *disks, size_t nr, unsigned int timeout_ms, size_t *ret_slow)
 {
 	const struct timespec end = after_ms(timeout_ms);
-	struct look *look = look_new(disks, nr);
+	struct look *look;
 	pthread_t thread;
-	int rc = look ? pthread_create(&thread, NULL, look_main, look) : ENOMEM;
+	bool is_last;
+	bool hangs;
+	int rc;
 
+	(void)pthread_mutex_lock(&lock);
+	hangs = find_waited_for(disks, nr, ret_slow);
+	(void)pthread_mutex_unlock(&lock);
+	if (hangs)
+		return -ETIMEDOUT;
+	look = look_new(disks, nr);
+	rc = look ? pthread_create(&thread, NULL, look_main, look) : ENOMEM;
 	if (rc) {
 		if (look)
 			look_free(look);
 		return -rc;
 	}
 	(void)pthread_detach(thread);
-	(void)pthread_mutex_lock(&look->lock);
+	(void)pthread_mutex_lock(&lock);
 	while (look->nr_done < nr && rc != ETIMEDOUT)
-		rc = pthread_cond_clockwait(&look->step, &look->lock, CLOCK_MONOTONIC, &end);
+		rc = pthread_cond_clockwait(&look->step, &lock, CLOCK_MONOTONIC, &end);
 	*ret_slow = look->nr_done;
 	rc = look->nr_done < nr ? -ETIMEDOUT : 0;
 	for (size_t i = 0; i < nr; i++)
 		disks[i].is_blank = look->disks[i].is_blank;
-	look_leave(look);
+	is_last = look->is_left;
+	look->is_left = true;
+	if (!is_last) {
+		look->next = left;
+		left = look;
+	}
+	(void)pthread_mutex_unlock(&lock);
+	if (is_last)
+		look_free(look);
 	return rc;
 }

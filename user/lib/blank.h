@@ -25,8 +25,8 @@ struct blank {
  * blank_disks_within - ask of @disks what blank_disk() tells, and wait at most @timeout_ms for all
  * of them.
  *
- * -ETIMEDOUT: the first disk that has not answered is @ret_slow; a thread holds copies of the
- * descriptors until it does. Other errors: that there is no thread or memory to ask with.
+ * -ETIMEDOUT: the first disk that has not answered is @ret_slow; a thread waits on until it does, with
+ * descriptors of its own that claim nothing. Asked again meanwhile, it is told at once. Other errors: that there is no thread or memory to ask with.
  */
 int blank_disks_within(struct blank *disks, size_t nr, unsigned int timeout_ms, size_t *ret_slow);
 
