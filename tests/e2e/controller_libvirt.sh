@@ -93,6 +93,33 @@ check "the primary goes on" on a failback resume vm1
 check "both libvirts know the VM, and all else is well" on a failback ready vm1
 check_equal "of each of them it is said" "$(on b failback ready vm1 --json | jq -c '[.points[] | select(.name == "hypervisor") | .where]')" \
 	'["here","peer"]'
+
+# --- a boot, after which the VM is held until b has been asked ---
+
+# boot_a: its domain is off, and its daemon starts; ends when the VM is released.
+boot_a()
+{
+	on_libvirt a destroy $vm >/dev/null 2>&1 || true
+	stop_daemon a
+	echo "boot $RANDOM of a" >"$TMPDIR/a.boot"
+	up_at a "${libvirt_uri[a]}"
+	wait_for 30 may_run
+}
+may_run() { [ "$(vm_property a MayRun)" = true ]; }
+runs_at_a() { [ "$(domain_state a)" = running ]; }
+boot_a
+check_fails "a VM that is not to start with its host is not started" any '' wait_for 2 runs_at_a
+on_libvirt a autostart $vm >/dev/null
+boot_a
+check "one that is, is started when it is released" wait_for 30 runs_at_a
+stop_daemon b
+on_libvirt a destroy $vm >/dev/null
+stop_daemon a
+echo "boot without b" >"$TMPDIR/a.boot"
+up_at a "${libvirt_uri[a]}" --guard-policy start --guard-timeout 1
+check "also by a policy that does without the peer" wait_for 30 runs_at_a
+up_at b "${libvirt_uri[b]}"
+
 stop_libvirt a
 check_fails "a libvirt that is not there keeps a failover from being prepared" 19 'VM vm1: Libvirt does not answer at ' on a failback prepare vm1
 check_equal "and nothing has changed, either" "$(role a)" "1 3"

@@ -246,10 +246,10 @@ static void finish(struct takeover *t, const struct failure *why)
 		return;
 	}
 	owned->vm->confirming = NULL;
-	if (why)
+	if (why && vm_is_held(owned->vm))
 		record_unconfirmed(owned->vm, why);
-	else
-		log_notice("VM %s: the peer confirms that it may run here", owned->vm->r.name);
+	else if (why)
+		log_error("VM %s may run here: %s", owned->vm->r.name, why->text);
 }
 
 static void on_vm_started(void *context, const struct failure *why)
@@ -259,9 +259,8 @@ static void on_vm_started(void *context, const struct failure *why)
 
 	if (why)
 		(void)failure_set(&told, (enum code)why->code, 0,
-				  "VM %.64s is failed over and may run here, but it was not started: "
-				  "%.300s",
-				  t->vm->r.name, why->text);
+				  "VM %.64s %smay run here, but it was not started: %.300s",
+				  t->vm->r.name, t->job ? "is failed over and " : "", why->text);
 	finish(t, why ? &told : NULL);
 }
 
@@ -269,15 +268,17 @@ static void on_vm_started(void *context, const struct failure *why)
 static void start_vm(struct takeover *t)
 {
 	struct failure why;
-	int rc = t->ask == SWAP_FAILOVER ?
-			 vm_control_start(t->vm, on_vm_started, t, &t->starting, &why) :
-			 1;
+	int rc = 1;
 
+	if (t->ask == SWAP_FAILOVER)
+		rc = vm_control_start(t->vm, on_vm_started, t, &t->starting, &why);
+	else if (t->ask == SWAP_CONFIRM)
+		rc = vm_control_autostart(t->vm, on_vm_started, t, &t->starting, &why);
 	if (rc < 0)
 		on_vm_started(t, &why);
 	else if (rc)
 		finish(t, NULL);
-	else
+	else if (t->job)
 		job_set_status(t->job, "starting the VM");
 }
 
@@ -329,10 +330,13 @@ static void on_end(void *context, const struct failure *why, const struct reply 
 	} else {
 		rc = take(t, reply, &failure);
 	}
-	if (rc)
+	if (rc) {
 		finish(t, &failure);
-	else
-		start_vm(t);
+		return;
+	}
+	if (t->ask == SWAP_CONFIRM)
+		log_notice("VM %s: the peer confirms that it may run here", t->vm->r.name);
+	start_vm(t);
 }
 
 /* --- the question --- */
@@ -559,6 +563,19 @@ void takeover_confirm(struct vm *vm)
 		return;
 	}
 	vm->confirming = steal_ptr(t);
+}
+
+void takeover_autostart(struct vm *vm)
+{
+	struct failure why;
+
+	if (vm->confirming)
+		return;
+	vm->confirming = takeover_new(vm, SWAP_CONFIRM, false, &why);
+	if (vm->confirming)
+		start_vm(vm->confirming);
+	else
+		log_error("VM %s may run here: %s", vm->r.name, why.text);
 }
 
 void takeover_forget(struct vm *vm)

@@ -40,6 +40,9 @@ struct job *takeover_start(struct vm *vm, struct failure *f);
  */
 void takeover_confirm(struct vm *vm);
 
+/** takeover_autostart - it was released after a boot, without the peer: what follows a confirmation. */
+void takeover_autostart(struct vm *vm);
+
 /** takeover_forget - stop asking. */
 void takeover_forget(struct vm *vm);
 

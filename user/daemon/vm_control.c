@@ -23,7 +23,7 @@
 
 /* --- one command --- */
 
-enum step { STEP_READY, STEP_ASK, STEP_STOP, STEP_AWAIT, STEP_DEFINE, STEP_START, STEP_DUMP };
+enum step { STEP_READY, STEP_ASK, STEP_STOP, STEP_AWAIT, STEP_DEFINE, STEP_START, STEP_AUTOSTART, STEP_DUMP };
 
 struct vm_control {
 	struct vm *vm;
@@ -86,7 +86,7 @@ static enum vm_question question_of(enum step step)
 	static const enum vm_question questions[] = {
 		[STEP_READY] = VM_READY,   [STEP_ASK] = VM_RUNNING, [STEP_STOP] = VM_STOP,
 		[STEP_AWAIT] = VM_RUNNING, [STEP_DEFINE] = VM_DEFINE, [STEP_START] = VM_START,
-		[STEP_DUMP] = VM_DUMP,
+		[STEP_AUTOSTART] = VM_AUTOSTART, [STEP_DUMP] = VM_DUMP,
 	};
 
 	return questions[step];
@@ -237,6 +237,7 @@ static int go_on(struct vm_control *c, const siginfo_t *status, struct failure *
 			return run(c, STEP_START, f);
 		break;
 	case STEP_START:
+	case STEP_AUTOSTART:
 	case STEP_DUMP:
 		if (number == 0)
 			return 1;
@@ -342,6 +343,14 @@ int vm_control_start(struct vm *vm, vm_control_done done, void *context, struct 
 	if (!can(vm, VM_START))
 		return 1;
 	return begin(vm, came ? STEP_DEFINE : STEP_START, done, context, ret, f);
+}
+
+int vm_control_autostart(struct vm *vm, vm_control_done done, void *context, struct vm_control **ret,
+			 struct failure *f)
+{
+	if (!can(vm, VM_AUTOSTART))
+		return 1;
+	return begin(vm, STEP_AUTOSTART, done, context, ret, f);
 }
 
 int vm_control_dump(struct vm *vm, vm_control_done done, void *context, struct vm_control **ret,

@@ -38,6 +38,13 @@ int vm_control_start(struct vm *vm, vm_control_done done, void *context, struct 
 		     struct failure *f);
 
 /**
+ * vm_control_autostart - @vm is to run if its hypervisor is to start it with the host, which it could not: the
+ * VM was held. 1, and no done(): nothing knows.
+ */
+int vm_control_autostart(struct vm *vm, vm_control_done done, void *context, struct vm_control **ret,
+			 struct failure *f);
+
+/**
  * vm_control_ready - could @vm be stopped, or started, now? Within call-timeout, for somebody waits for the
  * answer. 1, and no done(): nothing can tell.
  */

@@ -84,7 +84,8 @@ static const char *exec_command(const struct host_config *config, enum vm_questi
 	const char *const commands[] = {
 		[VM_RUNNING] = config->vm_running, [VM_READY] = config->vm_running,
 		[VM_STOP] = config->vm_stop,	   [VM_START] = config->vm_start,
-		[VM_DUMP] = "",			   [VM_DEFINE] = "",
+		[VM_AUTOSTART] = "",		   [VM_DUMP] = "",
+		[VM_DEFINE] = "",
 	};
 
 	return commands[question][0] ? commands[question] : NULL;
@@ -110,6 +111,7 @@ static const char *const libvirt_commands[] = {
 	[VM_READY] = LIBVIRT_PROGRAM " ready",
 	[VM_STOP] = LIBVIRT_PROGRAM " stop",
 	[VM_START] = LIBVIRT_PROGRAM " start",
+	[VM_AUTOSTART] = LIBVIRT_PROGRAM " autostart",
 	[VM_DUMP] = LIBVIRT_PROGRAM " dump",
 	[VM_DEFINE] = LIBVIRT_PROGRAM " define",
 };

@@ -20,6 +20,7 @@
 	X(virDomainCreate)              \
 	X(virDomainDefineXML)           \
 	X(virDomainFree)                \
+	X(virDomainGetAutostart)        \
 	X(virDomainGetState)            \
 	X(virDomainGetXMLDesc)          \
 	X(virDomainHasManagedSaveImage) \
@@ -324,6 +325,19 @@ int libvirt_start(struct libvirt *l, const char *uuid, struct failure *f)
 	if (rc)
 		return rc < 0 ? rc : 0;
 	return l->call.virDomainCreate(d.handle) ? explain(l, uuid, "start", f) : 0;
+}
+
+int libvirt_autostart(struct libvirt *l, const char *uuid, struct failure *f)
+{
+	_cleanup_(domain_release) struct domain d = { 0 };
+	int rc = domain_get(l, uuid, &d, f);
+	int wanted;
+
+	if (rc || !d.handle)
+		return rc;
+	if (l->call.virDomainGetAutostart(d.handle, &wanted))
+		return explain(l, uuid, "look at", f);
+	return wanted ? libvirt_start(l, uuid, f) : 0;
 }
 
 /* --- its definition --- */

@@ -56,6 +56,12 @@ int libvirt_off(struct libvirt *l, const char *uuid, struct failure *f);
 int libvirt_start(struct libvirt *l, const char *uuid, struct failure *f);
 
 /**
+ * libvirt_autostart - 0: it runs, or is not marked to start with the host (`virsh autostart`). libvirt itself
+ * tried when it started, and found no disk.
+ */
+int libvirt_autostart(struct libvirt *l, const char *uuid, struct failure *f);
+
+/**
  * libvirt_xml - its definition as it is when it does not run, secrets and all; malloc()ed.
  * CODE_FILE_NOT_FOUND: libvirt does not know it.
  */

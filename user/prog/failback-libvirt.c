@@ -38,6 +38,12 @@ static int start(struct libvirt *l, const char *uuid, const struct domain_arriva
 	return libvirt_start(l, uuid, f);
 }
 
+static int autostart(struct libvirt *l, const char *uuid, const struct domain_arrival *arrival, struct failure *f)
+{
+	(void)arrival;
+	return libvirt_autostart(l, uuid, f);
+}
+
 static int dump(struct libvirt *l, const char *uuid, const struct domain_arrival *arrival, struct failure *f)
 {
 	cleanup_free char *text = NULL;
@@ -59,6 +65,7 @@ static const struct verb {
 	{ "ready", true, domain_ready },
 	{ "stop", false, stop },
 	{ "start", false, start },
+	{ "autostart", false, autostart },
 	{ "dump", false, dump },
 	{ "define", true, domain_define },
 };
@@ -102,7 +109,7 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	if (!verb || !argv[2][0] || uuid_parse(argv[3], &uuid) || (argc > 4 && !verb->reads)) {
-		(void)fprintf(stderr, "usage: failback-libvirt running|stop|start|dump URI UUID\n"
+		(void)fprintf(stderr, "usage: failback-libvirt running|stop|start|autostart|dump URI UUID\n"
 				      "       failback-libvirt ready|define URI UUID [DEVICE...] <DEFINITION\n");
 		return EXIT_USAGE;
 	}
