@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/size.h"
@@ -599,6 +600,19 @@ static int make_disk(const struct protect *p, struct nl *nl, struct protect_disk
 	return rc || !d->activates ? rc : activate(p, nl, d, f);
 }
 
+/*
+ * It finds the trackers active. But only a service that was started is stopped: else the host's first
+ * orderly end would be a crash for their maps.
+ */
+static int start_service(const struct protect *p, struct failure *f)
+{
+	static const char *const argv[] = { "systemctl", "start", "failback-activate.service", NULL };
+
+	if (strcmp(p->table, TRACKER_TABLE_FILE) != 0 || access("/run/systemd/system", F_OK))
+		return 0;
+	return run_program(argv, "systemd", true, NULL, f);
+}
+
 int protect_make(struct protect *p, struct failure *f)
 {
 	_cleanup_(nl_close_at) struct nl *nl = NULL;
@@ -606,7 +620,7 @@ int protect_make(struct protect *p, struct failure *f)
 
 	for (size_t i = 0; !rc && i < p->nr_disks; i++)
 		rc = make_disk(p, nl, &p->disks[i], f);
-	return rc;
+	return rc ? rc : start_service(p, f);
 }
 
 void protect_clear(struct protect *p)
