@@ -259,8 +259,8 @@ static void on_vm_started(void *context, const struct failure *why)
 
 	if (why)
 		(void)failure_set(&told, (enum code)why->code, 0,
-				  "VM %.64s %smay run here, but it was not started: %.300s",
-				  t->vm->r.name, t->job ? "is failed over and " : "", why->text);
+				  "VM %.64s %s may run here, but it was not started: %.300s",
+				  t->vm->r.name, t->job ? "is failed over and" : "was held, and", why->text);
 	finish(t, why ? &told : NULL);
 }
 
