@@ -61,6 +61,22 @@ TEST_F(job, refusals_are_forgotten_beyond_a_number)
 	EXPECT_GT(MORE_THAN_ARE_KEPT, self->d.nr_ended);
 }
 
+TEST_F(job, a_refusal_is_there_for_its_caller_though_the_list_is_full_of_others)
+{
+	const struct failure why = { .code = CODE_INVALID_STATE, .text = "no" };
+	unsigned int full;
+	struct job *job;
+
+	for (unsigned int i = 0; i < MORE_THAN_ARE_KEPT; i++)
+		ASSERT_NE(NULL, job_succeed(&self->vm, JOB_REVERSE, &self->f));
+	full = self->d.nr_ended;
+	job = job_refuse(&self->d, &self->vm, JOB_REVERSE, &why);
+	ASSERT_NE(NULL, job);
+	EXPECT_EQ(job, self->d.jobs);
+	EXPECT_EQ(CODE_INVALID_STATE, job->r.code);
+	EXPECT_EQ(full, self->d.nr_ended);
+}
+
 TEST_F(job, a_job_that_outlasted_many_refusals_is_still_there_when_it_ends)
 {
 	struct job *job = job_start(&self->vm, JOB_REVERSE, &self->f);

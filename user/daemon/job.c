@@ -317,8 +317,9 @@ struct job *job_refuse(struct daemon *d, struct vm *vm, enum job_type type,
 		return NULL;
 	job->refused = true;
 	settle(job, JOB_EXCEPTION, why);
-	enlist(job);
+	/* ORDER: the only refusal would be the first to go, and the caller is to name it. */
 	trim(d);
+	enlist(job);
 	return job;
 }
 
@@ -330,8 +331,8 @@ struct job *job_succeed(struct vm *vm, enum job_type type, struct failure *f)
 		return NULL;
 	settle(job, JOB_COMPLETED, NULL);
 	record(job);
+	trim(vm->daemon); /* ORDER: as in job_refuse() */
 	enlist(job);
-	trim(vm->daemon);
 	return job;
 }
 
