@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/macro.h"
 #include "base/realtime.h"
+#include "base/text.h"
 #include "daemon/definitions.h"
 #include "daemon/fence.h"
 #include "daemon/job.h"
@@ -23,6 +24,15 @@
 #include "lib/bus.h"
 #include "lib/devid.h"
 
+/* CRASH: what D-Bus does not take as text would be there after each start, and no VM be shown. */
+static void tidy_last_error(struct relationship_record *r)
+{
+	char raw[sizeof(r->last_error)];
+
+	memcpy(raw, r->last_error, sizeof(raw));
+	text_make_printable(raw, strnlen(raw, sizeof(raw) - 1), r->last_error, sizeof(r->last_error));
+}
+
 static int append(struct daemon *d, struct relationship_record *r, struct failure *f)
 {
 	struct vm **end = &d->vms;
@@ -32,6 +42,7 @@ static int append(struct daemon *d, struct relationship_record *r, struct failur
 		return failure_no_memory(f);
 	vm->daemon = d;
 	vm->r = *r;
+	tidy_last_error(&vm->r);
 	if (r->unreadable) {
 		vm->r.state = STATE_UNKNOWN;
 		vm->r.health = HEALTH_CRITICAL;
@@ -111,6 +122,7 @@ int vm_change(struct vm *vm, const struct relationship_record *next, struct fail
 
 	if (!same_role)
 		dated.role_since_us = realtime_us();
+	tidy_last_error(&dated);
 	rc = store_put_relationship(vm->daemon->store, &dated, f);
 	if (rc)
 		return rc;
