@@ -27,6 +27,7 @@ enum step { STEP_READY, STEP_ASK, STEP_STOP, STEP_AWAIT, STEP_DEFINE, STEP_START
 
 struct vm_control {
 	struct vm *vm;
+	sd_event *event; /* outlives the VM's record */
 	vm_control_done done;
 	void *context;
 	enum step step;
@@ -38,13 +39,23 @@ struct vm_control {
 	sd_event_source *deadline; /* of all that is done */
 };
 
+static int on_exit_of_killed(sd_event_source *source, const siginfo_t *status, void *context)
+{
+	(void)status;
+	(void)context;
+	(void)sd_event_source_set_floating(source, false); /* nobody else holds it */
+	return 0;
+}
+
+/* Nobody waits until it is gone: what hangs in the kernel, on a disk that does not answer, may stay. */
 static void kill_command(struct vm_control *c)
 {
+	c->child_source = sd_event_source_disable_unref(c->child_source);
 	if (!c->pid)
 		return;
 	(void)kill(-c->pid, SIGKILL);
 	(void)kill(c->pid, SIGKILL); /* before it had its own group */
-	(void)waitpid(c->pid, NULL, 0);
+	(void)sd_event_add_child(c->event, NULL, c->pid, WEXITED, on_exit_of_killed, NULL);
 	c->pid = 0;
 }
 
@@ -55,10 +66,9 @@ void vm_control_free_at(struct vm_control **at)
 	*at = NULL;
 	if (!c)
 		return;
-	(void)sd_event_source_disable_unref(c->child_source);
+	kill_command(c);
 	(void)sd_event_source_disable_unref(c->timer);
 	(void)sd_event_source_disable_unref(c->deadline);
-	kill_command(c);
 	(void)close_fd(c->errors);
 	(void)close_fd(c->output);
 	free(c);
@@ -297,7 +307,6 @@ static int on_deadline(sd_event_source *source, uint64_t usec, void *context)
 				  "VM %.64s still runs after %llu s %s.", c->vm->r.name,
 				  limit.seconds, limit.setting);
 	kill_command(c);
-	c->child_source = sd_event_source_disable_unref(c->child_source);
 	c->timer = sd_event_source_disable_unref(c->timer);
 	c->done(c->context, &why);
 	return 0;
@@ -314,6 +323,7 @@ static int begin(struct vm *vm, enum step step, vm_control_done done, void *cont
 	c->errors = -1;
 	c->output = -1;
 	c->vm = vm;
+	c->event = vm->daemon->event;
 	c->done = done;
 	c->context = context;
 	rc = sd_event_add_time_relative(vm->daemon->event, &c->deadline, CLOCK_MONOTONIC,
