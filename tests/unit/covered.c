@@ -46,6 +46,14 @@ static void add(struct covered *out, size_t disk, uint64_t offset, uint64_t leng
 	covered_add(out, disk, &extent, 1);
 }
 
+/* Is any unit of these bytes covered? */
+static bool covered_has(const struct covered *covered, size_t disk, uint64_t offset, uint64_t length)
+{
+	bool is_covered;
+
+	return covered_run(covered, disk, offset, offset + length, &is_covered) < offset + length || is_covered;
+}
+
 TEST_F(covered, an_extent_covers_every_unit_that_it_touches_and_no_other)
 {
 	add(self->out, 1, 3 * UNIT - 512, 1024);
@@ -104,6 +112,16 @@ TEST_F(covered, random_extents_are_as_a_byte_for_each_unit_says)
 		}
 		for (uint64_t i = 0; i < UNITS; i++)
 			ASSERT_EQ(units[i], covered_has(out, 1, i * UNIT, UNIT));
+		for (uint64_t i = 0; i < UNITS; i++) {
+			uint64_t end = i + 1 + next_random(&random) % (UNITS + 3 - i);
+			uint64_t same = i + 1;
+			bool is_covered;
+
+			while (same < end && (same < UNITS ? units[same] : 0) == units[i])
+				same++;
+			ASSERT_EQ(same * UNIT, covered_run(out, 1, i * UNIT, end * UNIT, &is_covered));
+			ASSERT_EQ(units[i], is_covered);
+		}
 		covered_close_at(&out);
 		(void)close(fd);
 	}

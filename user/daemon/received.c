@@ -45,14 +45,14 @@ static void coverage_clear(struct coverage *c)
 	covered_close_at(&c->covered);
 }
 
-static bool is_covered(void *context, size_t disk, uint64_t offset, uint64_t length)
+static uint64_t covered_until(void *context, size_t disk, uint64_t offset, uint64_t end, bool *ret_covered)
 {
 	const struct coverage *c = context;
 	size_t nr = c->nr_of_call[disk];
 
 	/* A disk that was sent whole is covered where nothing had to be written, too. */
-	return c->call->full || c->call->disks[nr].all ||
-	       covered_has(c->covered, nr, offset, length);
+	*ret_covered = c->call->full || c->call->disks[nr].all;
+	return *ret_covered ? end : covered_run(c->covered, nr, offset, end, ret_covered);
 }
 
 static bool find_in_call(const struct call *call, const char *name, size_t *ret)
@@ -140,7 +140,7 @@ void received_note(const struct vm *vm, const struct call *call, int covered,
 	if (!stray || !have_trackers(vm))
 		return;
 	is_known = coverage_init(vm, call, covered, &coverage);
-	if (trackers_note_received(&vm->r, &call->epoch, is_known ? is_covered : NULL, &coverage,
+	if (trackers_note_received(&vm->r, &call->epoch, is_known ? covered_until : NULL, &coverage,
 				   stray, &why))
 		log_warning("VM %s: the trackers of the replica keep what was received as dirty: %s",
 			    vm->r.name, why.text);

@@ -565,12 +565,20 @@ struct strays {
 static int take_strays(void *context, uint64_t first_block, uint64_t nr_blocks)
 {
 	struct strays *strays = context;
+	uint64_t bytes = strays->block_bytes;
+	uint64_t end = (first_block + nr_blocks) * bytes;
+	uint64_t at = first_block * bytes;
+	bool is_covered;
 	int rc = 0;
 
-	for (uint64_t i = first_block; !rc && i < first_block + nr_blocks; i++) {
-		if (!strays->covered(strays->context, strays->disk, i * strays->block_bytes,
-				     strays->block_bytes))
-			rc = extent_push(&strays->list, i, 1);
+	while (!rc && at < end) {
+		uint64_t next = strays->covered(strays->context, strays->disk, at, end, &is_covered);
+		uint64_t whole = round_down_to(next, bytes);
+
+		if (!is_covered && whole > at)
+			rc = extent_push(&strays->list, at / bytes, (whole - at) / bytes);
+		/* A block that is covered in part is covered. */
+		at = round_up_to(next, bytes);
 	}
 	return rc;
 }

@@ -104,8 +104,12 @@ int trackers_check_unwritten(const struct relationship_record *r, struct failure
 void trackers_facts(const struct relationship_record *r, const struct disk_record *disk,
 		    bool *ret_reaches_back, uint64_t *ret_dirty_bytes);
 
-/** trackers_covered_fn - does the delta speak for any of these bytes of r->disks[@disk]? */
-typedef bool (*trackers_covered_fn)(void *context, size_t disk, uint64_t offset, uint64_t length);
+/**
+ * trackers_covered_fn - does the delta speak for the bytes of r->disks[@disk] from @offset on? Return: up to
+ * where that is so, @end at most.
+ */
+typedef uint64_t (*trackers_covered_fn)(void *context, size_t disk, uint64_t offset, uint64_t end,
+					bool *ret_covered);
 
 /**
  * trackers_note_received - the disks were written through their trackers, up to @epoch: it becomes

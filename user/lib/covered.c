@@ -13,6 +13,7 @@
 #include "base/macro.h"
 
 #define WORD_BYTES UINT64_C(8)
+#define WORD_UNITS (8 * WORD_BYTES)
 
 struct map {
 	uint8_t *bits;
@@ -110,16 +111,37 @@ void covered_add(struct covered *covered, size_t disk, const struct extent *exte
 			 nr_units(extents[i].offset + extents[i].length));
 }
 
-bool covered_has(const struct covered *covered, size_t disk, uint64_t offset, uint64_t length)
+static bool is_set(const struct map *map, uint64_t unit)
+{
+	return unit < map->nr && map->bits[unit / 8] >> unit % 8 & 1;
+}
+
+/* Is it so for all units of the word that begins with @unit? */
+static bool is_whole_word(const struct map *map, uint64_t unit, bool set)
+{
+	uint64_t word;
+
+	memcpy(&word, map->bits + unit / 8, sizeof(word));
+	return word == (set ? UINT64_MAX : 0);
+}
+
+uint64_t covered_run(const struct covered *covered, size_t disk, uint64_t offset, uint64_t end,
+		     bool *ret_covered)
 {
 	const struct map *map = &covered->maps[disk];
-	uint64_t end = min_of(nr_units(offset + length), map->nr);
+	uint64_t nr = min_of(nr_units(end), map->nr);
+	uint64_t i = offset / COVERED_UNIT;
+	bool set = is_set(map, i);
 
-	for (uint64_t i = offset / COVERED_UNIT; i < end; i++) {
-		if (map->bits[i / 8] >> i % 8 & 1)
-			return true;
+	*ret_covered = set;
+	for (i++; i < nr; i++) {
+		if (i % WORD_UNITS == 0 && nr - i >= WORD_UNITS && is_whole_word(map, i, set))
+			i += WORD_UNITS - 1;
+		else if (is_set(map, i) != set)
+			break;
 	}
-	return false;
+	/* Past the end of the disk nothing is. */
+	return i < nr || set ? min_of(i * COVERED_UNIT, end) : end;
 }
 
 /* Not by looking: that would take memory for every page. */

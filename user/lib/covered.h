@@ -34,10 +34,15 @@ void covered_close_at(struct covered **covered); /* *@covered may be NULL */
 void covered_add(struct covered *covered, size_t disk, const struct extent *extents,
 		 unsigned int nr);
 
-/** covered_has - is any unit of these bytes covered? */
-bool covered_has(const struct covered *covered, size_t disk, uint64_t offset, uint64_t length);
+/**
+ * covered_run - from @offset on, a multiple of COVERED_UNIT, how far are units alike? Return: where the first one
+ * begins that is not, or @end (which is more than @offset). What is past the end of the disk is not covered.
+ * @ret_covered: what they are
+ */
+uint64_t covered_run(const struct covered *covered, size_t disk, uint64_t offset, uint64_t end,
+		     bool *ret_covered);
 
-/** covered_is_empty - is nothing covered at all? False also when somebody has but looked (covered_has()). */
+/** covered_is_empty - is nothing covered at all? False also when somebody has but looked (covered_run()). */
 bool covered_is_empty(int fd);
 
 #endif
