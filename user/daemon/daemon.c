@@ -33,6 +33,7 @@
 #include "daemon/talk.h"
 #include "daemon/vm.h"
 #include "lib/bus.h"
+#include "lib/dm_request.h"
 
 #define STOP_POLL_US UINT64_C(50000)
 #define STOP_POLLS   160
@@ -306,6 +307,18 @@ static int join_bus(struct daemon *d, struct failure *f)
 	return 0;
 }
 
+/* Each request waits that long: once is enough to say so. */
+static void on_late_udev(void)
+{
+	static bool told;
+
+	if (!told)
+		log_warning("udev did not answer for %u s after a change of device-mapper, and is not waited for any "
+			    "longer: look for hung workers of systemd-udevd and for storage that does not answer.",
+			    DM_UDEV_WAIT_MS / 1000U);
+	told = true;
+}
+
 static int start(struct daemon *d, struct failure *f)
 {
 	int rc = address_parse(d->config.listen, PEER_PORT, &d->listen, f);
@@ -313,6 +326,7 @@ static int start(struct daemon *d, struct failure *f)
 	if (rc)
 		return rc;
 	find_libexec(d);
+	dm_request_tell_late(on_late_udev);
 	rc = sd_event_new(&d->event);
 	if (rc < 0)
 		return failure_set(f, CODE_FAILED, rc, "Cannot make an event loop: %s.",

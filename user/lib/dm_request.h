@@ -19,8 +19,14 @@ void dm_request_free_at(struct dm_task **request);
 
 /**
  * dm_request_run_with_udev - run what makes, renames or removes a device: its nodes are right when
- * this returns, with udev and without. @flags: DM_UDEV_*. Return: whether device-mapper did it.
+ * this returns, with udev and without; but for a udev that does not answer within DM_UDEV_WAIT_MS, which is
+ * not waited for. @flags: DM_UDEV_*. Return: whether device-mapper did it.
  */
 bool dm_request_run_with_udev(struct dm_task *request, uint16_t flags);
+
+#define DM_UDEV_WAIT_MS 5000
+
+/** dm_request_tell_late - @fn is called when udev was not waited for any longer; NULL: nobody is told. */
+void dm_request_tell_late(void (*fn)(void));
 
 #endif
