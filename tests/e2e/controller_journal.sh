@@ -59,11 +59,11 @@ check_equal "makes it one" "$(vm_property b Consistent)" true
 
 # --- a record of before `apply` minded the journal: it names a file, and no epoch ---
 
-# set_record <SQL>: of b, which is down
+# set_record <SQL> [<host>]: of b, or that one, which is down
 set_record()
 {
 	python3 -c 'import sqlite3, sys; sqlite3.connect(sys.argv[1], isolation_level=None).execute("UPDATE relationships SET " + sys.argv[2])' \
-		"$TMPDIR/b.state/failback.db" "$1"
+		"$TMPDIR/${2:-b}.state/failback.db" "$1"
 }
 down
 truncate -s 64K "$TMPDIR/b.state/$vm.journal"
@@ -74,7 +74,10 @@ check_fails "a journal that nothing was written to proves nothing of the disks" 
 check_equal "and is gone then" "$(ls "$TMPDIR/b.state" | grep -c journal)" 0
 stop_daemon b
 set_record "inconsistent = 0"
+set_record 'last_replication_us = 9000000000000000' a
 up a
+write_on a vm1-disk0 15 1
+check_equal "after a clock that was set back, what is dirty is not older than the replica" "$(vm_property a Lag)" 0
 up b --receive-mode direct
 
 # --- no room ---

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/macro.h"
 #include "base/realtime.h"
 #include "daemon/split_brain.h"
 #include "daemon/trackers.h"
@@ -149,12 +150,14 @@ BUS_GETTER(get_peer_name)
 /* How old is what the replica holds? Nothing is old while nothing was written. */
 static uint64_t lag_us(const struct vm *vm)
 {
+	uint64_t now = realtime_us();
 	uint64_t dirty = 0;
 
 	if (vm->r.mode != MODE_PRIMARY || !vm->r.last_replication_us ||
 	    trackers_dirty_bytes(&vm->r, &dirty, NULL))
 		return UNKNOWN;
-	return dirty ? realtime_us() - vm->r.last_replication_us : 0;
+	/* The clock may have been set back since. */
+	return dirty ? now - min_of(now, vm->r.last_replication_us) : 0;
 }
 
 static uint64_t seconds_to_catch_up(const struct vm *vm)
