@@ -77,7 +77,7 @@ set_record "inconsistent = 0"
 set_record 'last_replication_us = 9000000000000000' a
 up a
 write_on a vm1-disk0 15 1
-check_equal "after a clock that was set back, what is dirty is not older than the replica" "$(vm_property a Lag)" 0
+check_equal "what is dirty has no age yet after a clock was set back" "$(vm_property a Lag)" 0
 up b --receive-mode direct
 
 # --- no room ---
@@ -264,22 +264,87 @@ check "which nothing was written to" cmp -n $size "$TMPDIR/b.other" /dev/zero
 check_equal "and which holds no instant" "$(vm_property b Consistent)" false
 stop_daemon b
 
+# --- a journal on a file system that is mounted later than the daemon starts ---
+
+late=$TMPDIR/late
+# leave_complete: a journal there that was acknowledged; both are down
+leave_complete()
+{
+	restore before
+	up b --journal-dir "$late"
+	up a
+	echo "2 failback-receive both journal_file_commit" >"$TMPDIR/b.cut"
+	on a timeout 30 failback resume vm1 >/dev/null 2>&1 || true
+	down KILL
+}
+unmounted() { mv "$late" "$late.away" && mkdir "$late"; }
+mounted() { rmdir "$late" && mv "$late.away" "$late"; }
+
+mkdir "$late"
+leave_complete
+check "a cut leaves a complete journal elsewhere, and a mark beside it" test -s "$late/$vm.journal" -a -s "$late/$vm.journal.here"
+rm "$late/$vm.journal.here"
+mv "$b0" "$b0.away"
+up b --journal-dir "$late"
+wait_for 60 idle b || true
+check "where a version before made no mark, it is made at the start" test -s "$late/$vm.journal.here"
+stop_daemon b
+mv "$b0.away" "$b0"
+cp "$TMPDIR/b.state/failback.db" "$TMPDIR/good.db"
+set_record "base = 'nonsense'"
+up b --journal-dir "$late"
+check "a VM whose record cannot be read keeps its journal" test -s "$late/$vm.journal"
+stop_daemon b
+rm -f "$TMPDIR"/b.state/failback.db-*
+cat "$TMPDIR/good.db" >"$TMPDIR/b.state/failback.db"
+unmounted
+up b --journal-dir "$late"
+wait_for 60 idle b || true
+check_fails "where it is not mounted yet, a failover says so" 21 'is not there: is its file system mounted' \
+	on b failback failover --force vm1
+check "... and so does the VM" grep -q 'is its file system mounted' <(vm_property b LastError)
+mounted
+check "once it is, nothing is lost" fail_over
+check_equal "... of what was acknowledged" "$(holds)" new
+check_equal "... and no file is left" "$(ls -A "$late")" ""
+stop_daemon b
+
+leave_complete
+unmounted
+up b --journal-dir "$late"
+up a
+check_fails "no delta comes before it" 10 'is its file system mounted' on a failback resume vm1
+on a failback suspend vm1 >/dev/null
+check "but all of the disk does, if it is lost" on a failback resync vm1
+check "... and the disks are identical" wait_for 60 cmp -s "$a0" "$b0"
+# a delta of an instant follows by itself
+settled() { idle a && idle b && [ "$(vm_property b Consistent)" = true ] && [ -z "$(ls -A "$late")" ]; }
+check "... and an instant of the VM" wait_for 60 settled
+check_equal "... which both know" "$(vm_property b Base)" "$(vm_property a Base)"
+stop_daemon b
+mounted
+up b --journal-dir "$late"
+check_equal "what is mounted then is not wanted any more" "$(ls -A "$late")" ""
+check "... and nothing of it is written" cmp "$a0" "$b0"
+down
+
 # --- a journal that is gone, or damaged in both of its headers ---
 
-for harm in rm "dd if=/dev/urandom bs=64K count=1 conv=notrunc status=none of"; do
-	[ "$harm" = rm ] || down
+for way in "b.state rm" "late rm" "b.state dd if=/dev/urandom bs=64K count=1 conv=notrunc status=none of"; do
+	dir=$TMPDIR/${way%% *} harm=${way#* }
+	down
 	restore before
-	up b
+	up b --journal-dir "$dir"
 	up a
 	echo "15 failback-receive" >"$TMPDIR/b.cut"
 	on a timeout 30 failback resume vm1 >/dev/null 2>&1 || true
 	down KILL
-	journal=$(echo "$TMPDIR"/b.state/*.journal)
+	journal=$(echo "$dir"/*.journal)
 	case $harm in
 	rm) check "a cut leaves a journal" rm "$journal" ;;
 	*) check "a cut leaves a journal, which is damaged" $harm="$journal" ;;
 	esac
-	up b
+	up b --journal-dir "$dir"
 	wait_for 60 idle b || true
 	check_fails "without it, nobody knows what the disks hold" 17 'hold no instant' on b failback failover --force vm1
 	up a

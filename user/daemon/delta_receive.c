@@ -438,7 +438,8 @@ static int take_what_is_left(struct receive *receive, struct failure *f)
 {
 	struct vm *vm = receive->vm;
 
-	if (!vm->r.journal[0])
+	/* Whole disks need nothing of what it holds: that is the way on when it does not come back. */
+	if (!vm->r.journal[0] || (receive->call.full && journal_is_away(vm)))
 		return 0;
 	if (journal_is_partial(vm)) {
 		receive->resumes = journal_reopen(vm, &receive->call,
@@ -446,6 +447,8 @@ static int take_what_is_left(struct receive *receive, struct failure *f)
 		return receive->resumes ? 0 : journal_drop(vm, f);
 	}
 	receive_settle(vm);
+	if (!vm->job && vm->r.last_error[0])
+		return failure_set(f, CODE_FAILED, -EIO, "%s", vm->r.last_error);
 	return failure_set(f, CODE_IN_USE, -EBUSY,
 			   "The delta before is still in its journal on the replica of VM %.64s, and "
 			   "is applied first.",
@@ -472,6 +475,13 @@ static int record_incoming(struct receive *receive, const char *journal, struct 
 	if (!uuid_is_nil(&vm->r.epoch) && uuid_equal(&vm->r.epoch, &call->base)) {
 		next.base = call->base;
 		next.inconsistent = !vm->r.instant;
+	}
+	/* A journal that is away is given up, and with it what the disks hold. */
+	if (vm->r.journal[0] && !receive->resumes) {
+		log_warning("VM %s: the journal %s is given up: the disks come whole", vm->r.name, vm->r.journal);
+		next.inconsistent = true;
+		if (uuid_new(&next.base))
+			return failure_set(f, CODE_FAILED, -EIO, "Cannot make a UUID.");
 	}
 	next.epoch = call->epoch;
 	next.instant = call->instant;

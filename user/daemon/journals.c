@@ -3,6 +3,10 @@
  * CRASH: the record names the file from before the first byte of the delta until after the last one
  * was applied, and it says nothing about how far the delta came: that is in the file, where the
  * worker that wrote it left it (lib/journal.h).
+ *
+ * A directory of journals may be a file system that is not mounted yet. So a file beside the journal, its mark,
+ * says of which epoch one is here: where there is no journal, it is gone only if the mark is there. In the
+ * state directory none is needed: the database, which names the journal, is there.
  */
 #include "daemon/journals.h"
 
@@ -40,6 +44,51 @@ static void path_of(const struct daemon *d, const struct uuid *vm, char ret[PATH
 	char text[UUID_TEXT_LEN + 1];
 
 	(void)snprintf(ret, PATH_MAX, "%s/%s.journal", directory_of(d), uuid_format(vm, text));
+}
+
+static bool needs_mark(const struct daemon *d, const char *journal)
+{
+	const char *state_dir = d->config.state_dir;
+	size_t len = strlen(state_dir);
+
+	return strncmp(journal, state_dir, len) != 0 || journal[len] != '/' || strchr(journal + len + 1, '/');
+}
+
+struct mark_path {
+	char text[PATH_MAX + sizeof(".here")];
+};
+
+static const char *mark_of(const char *journal, struct mark_path *room)
+{
+	(void)snprintf(room->text, sizeof(room->text), "%s.here", journal);
+	return room->text;
+}
+
+/* The name is not durable yet. A positive errno. */
+static int make_mark(const char *journal, const struct uuid *epoch)
+{
+	char text[UUID_TEXT_LEN + 1];
+	struct mark_path mark;
+	cleanup_fd int fd = open(mark_of(journal, &mark), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC,
+				 0600);
+
+	if (fd < 0)
+		return errno;
+	errno = EIO; /* a short write sets none */
+	if (write(fd, uuid_format(epoch, text), UUID_TEXT_LEN) != UUID_TEXT_LEN || fsync(fd) < 0)
+		return errno;
+	return 0;
+}
+
+static bool has_mark(const char *journal, const struct uuid *epoch)
+{
+	char text[UUID_TEXT_LEN + 1];
+	char found[UUID_TEXT_LEN];
+	struct mark_path mark;
+	cleanup_fd int fd = open(mark_of(journal, &mark), O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+
+	return fd >= 0 && read(fd, found, sizeof(found)) == (ssize_t)sizeof(found) &&
+	       memcmp(found, uuid_format(epoch, text), sizeof(found)) == 0;
 }
 
 static int explain(const char *directory, int error, struct failure *f)
@@ -103,12 +152,14 @@ int journal_make(struct daemon *d, const struct call *call, char ret_path[PATH_M
 	if (fd < 0)
 		return explain(directory, errno, f);
 	dir_fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	/* CRASH: a name that is lost would take a complete delta with it. */
 	rc = reserve(fd, bytes);
+	if (!rc && needs_mark(d, ret_path))
+		rc = make_mark(ret_path, &call->epoch);
+	/* CRASH: a name that is lost would take a complete delta with it. */
 	if (!rc && (dir_fd < 0 || fsync(fd) < 0 || fsync(dir_fd) < 0))
 		rc = errno;
 	if (rc) {
-		(void)unlink(ret_path);
+		journal_remove(ret_path);
 		return explain(directory, rc, f);
 	}
 	*ret_fd = steal_fd(&fd);
@@ -141,16 +192,49 @@ int journal_check_room(const struct daemon *d, uint64_t bytes, struct failure *f
 
 void journal_remove(const char *path)
 {
-	if (path[0] && unlink(path) < 0 && errno != ENOENT)
+	struct mark_path mark;
+
+	if (!path[0])
+		return;
+	/* ORDER: a mark alone does no harm, a journal alone would be missed. */
+	if (unlink(path) < 0 && errno != ENOENT)
 		log_warning("The journal %s cannot be removed: %s", path, strerror(errno));
+	else if (unlink(mark_of(path, &mark)) < 0 && errno != ENOENT)
+		log_warning("The file %s cannot be removed: %s", mark.text, strerror(errno));
+}
+
+/* One that a version before made, which knew of no marks. */
+static void mark_found(const struct vm *vm)
+{
+	const char *journal = vm->r.journal;
+	cleanup_fd int dir_fd = -1;
+	char directory[PATH_MAX];
+	struct mark_path mark;
+	int rc;
+
+	if (!needs_mark(vm->daemon, journal) || access(journal, F_OK) < 0 ||
+	    access(mark_of(journal, &mark), F_OK) == 0)
+		return;
+	(void)snprintf(directory, sizeof(directory), "%.*s", (int)(strrchr(journal, '/') - journal), journal);
+	dir_fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	rc = make_mark(journal, &vm->r.epoch);
+	if (!rc && (dir_fd < 0 || fsync(dir_fd) < 0))
+		rc = errno;
+	if (rc)
+		log_warning("The file %s cannot be made: %s", mark.text, strerror(rc));
 }
 
 void journal_sweep(const struct vm *vm)
 {
 	char path[PATH_MAX];
 
+	/* What a record names that cannot be read, nobody knows. */
+	if (vm->r.unreadable)
+		return;
 	path_of(vm->daemon, &vm->r.vm, path);
-	if (!vm->r.journal[0])
+	if (vm->r.journal[0])
+		mark_found(vm);
+	else
 		journal_remove(path);
 }
 
@@ -219,6 +303,14 @@ bool journal_is_partial(const struct vm *vm)
 	struct uuid held;
 
 	return fd >= 0 && look(&vm->r, fd, &holds, &held, &ignored) == 0 && holds == HOLDS_PART;
+}
+
+bool journal_is_away(const struct vm *vm)
+{
+	const char *journal = vm->r.journal;
+
+	return journal[0] && access(journal, F_OK) < 0 && errno == ENOENT && needs_mark(vm->daemon, journal) &&
+	       !has_mark(journal, &vm->r.epoch);
 }
 
 bool journal_reopen(const struct vm *vm, const struct call *call, int *ret_fd)
@@ -445,6 +537,12 @@ int journal_settle(struct vm *vm, void (*done)(void *context, const struct failu
 	s->done = done;
 	s->context = context;
 	s->holds = HOLDS_UNKNOWN;
+	if (journal < 0 && error == ENOENT && journal_is_away(vm))
+		return failure_set(f, CODE_FILE_NOT_FOUND, -ENOENT,
+				   "The journal %.200s, which may hold a delta that is not on the disks, is not "
+				   "there: is its file system mounted? Mount it, and repeat this. If it is lost, "
+				   "`failback resync %.64s` on the primary compares the disks.",
+				   vm->r.journal, vm->r.name);
 	call_of_relationship(CALL_RECEIVE, &vm->r, &s->call);
 	if (journal >= 0)
 		rc = look(&vm->r, journal, &s->holds, &s->held, &s->begin);

@@ -49,6 +49,12 @@ bool journal_reopen(const struct vm *vm, const struct call *call, int *ret_fd);
 /** journal_drop - forget a partial one: nothing of it is on the disks. */
 int journal_drop(struct vm *vm, struct failure *f);
 
+/**
+ * journal_is_away - does the record name one, and neither it nor what is left beside one that is gone is there? Then
+ * its directory is not: most likely it is not mounted.
+ */
+bool journal_is_away(const struct vm *vm);
+
 /** journal_sweep - at the start: remove a file that a crash kept from being recorded. */
 void journal_sweep(const struct vm *vm);
 
@@ -63,8 +69,8 @@ struct settling;
  * @done: once, in a later turn; @f NULL: it is settled, the record says what the disks hold. The
  *	caller frees *@ret then.
  *
- * A journal that is not there takes the base with it: the VM's disks are inconsistent, until all is
- * sent.
+ * A journal that is gone takes the base with it: the VM's disks are inconsistent, until all is
+ * sent. One that is away (journal_is_away()) fails at once, CODE_FILE_NOT_FOUND.
  */
 int journal_settle(struct vm *vm, void (*done)(void *context, const struct failure *f),
 		   void *context, struct settling **ret, struct failure *f);
