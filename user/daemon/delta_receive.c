@@ -394,6 +394,12 @@ void receive_settle(struct vm *vm)
 
 /* --- the beginning --- */
 
+/* What came last was acknowledged, so it is whole: the sender's base proves it. */
+static bool has_arrived(const struct vm *vm, const struct call *call)
+{
+	return !uuid_is_nil(&vm->r.epoch) && uuid_equal(&vm->r.epoch, &call->base);
+}
+
 /* In state 2: of a disk that is not sent whole, the sender has the map that was kept here. */
 static int check_known(const struct vm *vm, const struct call *call, struct failure *f)
 {
@@ -421,7 +427,7 @@ static int check(struct vm *vm, const struct call *call, struct failure *f)
 	rc = vm_apply_event(vm, EVENT_RECEIVE, &ignored, f);
 	if (!rc)
 		rc = vm_check_idle(vm, f);
-	if (!rc && vm->r.state == STATE_WAITING_INITIAL)
+	if (!rc && vm->r.state == STATE_WAITING_INITIAL && !has_arrived(vm, call))
 		rc = check_known(vm, call, f);
 	if (!rc && !call->full &&
 	    !base_is_covered(&vm->r.base, &vm->r.epoch, &call->base, call->aborted,
@@ -471,8 +477,7 @@ static int record_incoming(struct receive *receive, const char *journal, struct 
 
 	if (rc)
 		return rc;
-	/* What came last was acknowledged, so it is whole. */
-	if (!uuid_is_nil(&vm->r.epoch) && uuid_equal(&vm->r.epoch, &call->base)) {
+	if (has_arrived(vm, call)) {
 		next.base = call->base;
 		next.inconsistent = !vm->r.instant;
 	}
