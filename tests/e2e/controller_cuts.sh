@@ -161,6 +161,17 @@ kill -CONT "${daemon_pid[a]}"
 check "the old primary is told when it is back" wait_for 60 eval 'vm_property b LastError | grep -q "allows no confirm"'
 check_fails "its disk does not appear, though guard-timeout passes: the peer is not silent" any '' \
 	wait_for 6 faces b
+stop_daemon a
+stop_daemon b
+up b --guard-policy start --guard-timeout 3
+check_fails "nor when failbackd was started anew, and the peer is silent by then: what it said is kept" any '' \
+	wait_for 3 faces b
+reboot b
+up b --guard-policy start --guard-timeout 3
+check_fails "nor after another boot" any '' wait_for 3 faces b
+check "how to go on without the peer is told" eval 'on b failback status | grep -q "Held since the boot.*failback start --force vm1"'
+up a
+check "the old primary is told again" wait_for 60 eval 'vm_property b LastError | grep -q "allows no confirm"'
 
 FAKE_KERNEL=$TMPDIR/b.kernel
 echo "3 2" >>"$FAKE_KERNEL/vm1-disk0.replica/active"

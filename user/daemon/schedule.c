@@ -148,6 +148,7 @@ static bool may_start(const struct vm *vm, uint64_t now)
 
 	return strcmp(d->config.guard_policy, "start") == 0 && !vm->peer_may_face &&
 	       !vm->confirming && strcmp(vm->r.boot, BOOT_ADOPTED) != 0 &&
+	       strcmp(vm->r.boot, BOOT_AT_PEER) != 0 &&
 	       now - vm->silent_since_ns > d->config.guard_timeout * second_ns(d);
 }
 

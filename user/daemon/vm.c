@@ -239,6 +239,21 @@ struct history vm_history(const struct vm *vm)
 	return history;
 }
 
+/* Who adopted it waits for an agreement, whatever else the peer says. */
+static void note_held(struct vm *vm)
+{
+	const char *boot = vm->peer_may_face ? BOOT_AT_PEER : "";
+	struct relationship_record next = vm->r;
+	struct failure why;
+
+	if (!vm_is_held(vm) || strcmp(vm->r.boot, BOOT_ADOPTED) == 0 ||
+	    (strcmp(vm->r.boot, BOOT_AT_PEER) == 0) == vm->peer_may_face)
+		return;
+	(void)snprintf(next.boot, sizeof(next.boot), "%s", boot);
+	if (vm_change(vm, &next, &why))
+		log_error("VM %s: what its peer says cannot be recorded: %s", vm->r.name, why.text);
+}
+
 void vm_note_peer(struct vm *vm, const struct reply *reply)
 {
 	vm->silent_since_ns = clock_ns();
@@ -248,6 +263,7 @@ void vm_note_peer(struct vm *vm, const struct reply *reply)
 	vm->peer_mode = reply->mode;
 	vm->peer_state = reply->state;
 	vm->peer_seen_us = realtime_us();
+	note_held(vm);
 	split_brain_look(vm, &reply->history);
 	relationship_object_changed(vm);
 }

@@ -17,6 +17,8 @@ struct written_label;
 
 /* As relationship_record.boot: adopted (adopt.h), and the peer has not agreed since that the VM may run here. */
 #define BOOT_ADOPTED "adopted"
+/* The same: held, and by the peer's last word the VM may run there. */
+#define BOOT_AT_PEER "at peer"
 
 struct vm {
 	struct vm *next;
@@ -128,7 +130,10 @@ void vm_put_swap(const struct vm *vm, const struct swap_host *host,
 /** vm_history - what the VM did here. */
 struct history vm_history(const struct vm *vm);
 
-/** vm_note_peer - the peer has just said how it stands; mode 0: it did not. */
+/**
+ * vm_note_peer - the peer has just said how it stands; mode 0: it did not. What keeps a held VM from being
+ * started without it is durable then.
+ */
 void vm_note_peer(struct vm *vm, const struct reply *reply);
 
 /** vm_is_held - it may run here, as far as its role goes, but was not released since the boot. */
