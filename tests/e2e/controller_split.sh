@@ -82,7 +82,7 @@ check "the primary is chosen as the loser" eval 'on a failback yield vm1 >"$TMPD
 check_equal "... and told what it gives up" "$(given_up)" $'8 KiB ... would be given up\n8 KiB ... are given up'
 check_equal "the VM does not find its disk there any more" "$(faces a || echo none)" none
 check_equal "there is one host then" "$(on a failback status --json | jq -c .split_brain)" null
-check_fails "it cannot go on by itself" 17 'yielded' on a failback resume vm1
+check_fails "it cannot go on while the VM is failed over" 17 'allows no resume' on a failback resume vm1
 check_fails "nor send all of its disks" 17 'yielded' on a failback resync vm1
 plan=$(on b failback plan --json vm1)
 check_equal "the winner's plan says what is lost" "$(jq .lost_bytes <<<"$plan")" 8192
@@ -108,6 +108,25 @@ check_fails "no delta makes it equal" 17 'resync' on a failback resume vm1
 check "a comparison does" on a failback resync vm1
 check "the disks are identical" wait_for 60 cmp -s "$a0" "$b0"
 check "and nothing of the winner's is lost" cmp "$a0" "$TMPDIR/kept"
+check_equal "and the roles are settled" "$(role a), $(role b)" "1 3, 2 3"
+
+# --- both of them lose ---
+
+down
+restore split
+up a
+up b
+on a failback resume vm1 >/dev/null 2>&1 || true
+cp "$TMPDIR/a.disk0" "$TMPDIR/kept"
+check "the primary yields" on a failback yield vm1
+check "and the replica is reverted" on b failback revert vm1
+check_equal "the VM does not find its disk anywhere" "$(faces a || faces b || echo none)" none
+check_fails "who has yielded sends nothing, and is told how to go on" 17 'yielded.*failback resume vm1' on a failback resync vm1
+check "it goes on, with the word of its peer" on a failback resume vm1
+check "... and shows the VM its disk" faces a
+check "a comparison makes both equal" on a failback resync vm1
+check "the disks are identical" wait_for 60 cmp -s "$a0" "$b0"
+check "and nothing that the primary had is lost" cmp "$a0" "$TMPDIR/kept"
 check_equal "and the roles are settled" "$(role a), $(role b)" "1 3, 2 3"
 
 # --- neither ever had a base ---

@@ -676,7 +676,9 @@ static int check(struct delta *delta, enum job_type type, struct failure *f)
 	rc = vm_apply_event(vm, event_of_type(type), &next, f);
 	if (!rc && vm->r.ceded && vm->r.state == STATE_CRITICAL)
 		rc = failure_set(f, CODE_INVALID_STATE, -EBADE,
-				 "VM %.64s has yielded to its peer: reverse it there.", vm->r.name);
+				 "VM %.64s has yielded to its peer: reverse it there, or, if it was reverted "
+				 "there, `failback resume %.64s` here.",
+				 vm->r.name, vm->r.name);
 	else if (!rc && vm->r.ceded)
 		rc = failure_set(f, CODE_INVALID_STATE, -EBADE,
 				 "VM %.64s was given to its peer, which may have failed it over: reverse "

@@ -267,8 +267,7 @@ static struct job *replicate(struct vm *vm, enum job_type *ret_type, struct fail
 			 vm->r.state == STATE_RESYNCHRONIZE_SUSPENDED;
 	struct relationship_record next = vm->r;
 
-	/* One that has yielded (state 8) does not go on by itself. */
-	if (vm->r.state == STATE_PREPARED || (vm->r.ceded && vm->r.state != STATE_CRITICAL)) {
+	if (vm->r.state == STATE_PREPARED || vm->r.ceded) {
 		*ret_type = JOB_CANCEL_PREPARED;
 		return takeover_cancel(vm, f);
 	}
@@ -276,11 +275,6 @@ static struct job *replicate(struct vm *vm, enum job_type *ret_type, struct fail
 	if (vm->r.mode == MODE_REPLICA)
 		return change_at_once(vm, EVENT_RESUME, f);
 	*ret_type = JOB_SEND;
-	if (vm->r.ceded) {
-		(void)failure_set(f, CODE_INVALID_STATE, -EBADE,
-				  "VM %.64s has yielded to its peer: reverse it there.", vm->r.name);
-		return NULL;
-	}
 	if (suspended && (vm_apply_event(vm, EVENT_RESUME, &next, f) || vm_check_idle(vm, f) ||
 			  vm_change(vm, &next, f)))
 		return NULL;
