@@ -90,7 +90,7 @@ wait_for 60 on a failback remove vm2
 wait_for 60 on b failback remove vm2
 rm -r "$TMPDIR/b.kernel/later"
 
-check_fails "what was never sent cannot be failed over to" 17 'needs Replica in state 3' on b failback failover vm1
+check_fails "what was never sent cannot be failed over to" 17 'hold nothing to run from' on b failback failover vm1
 check_fails "no delta goes before the initial replication" 17 'Primary in state 1' on a failback resume vm1
 
 # --- the initial replication, and deltas by themselves ---

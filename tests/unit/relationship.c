@@ -112,9 +112,33 @@ TEST(every_number_has_a_name)
 }
 
 static const struct uuid nil;
+static const struct relationship_role waits = { MODE_REPLICA, STATE_WAITING_INITIAL };
 static const struct uuid e0 = { { 0xe0 } };
 static const struct uuid e1 = { { 0xe1 } };
 static const struct uuid e2 = { { 0xe2 } };
+
+TEST(a_replica_that_was_converted_can_be_failed_over_while_its_disks_have_a_base)
+{
+	EXPECT_TRUE(failover_has_source(waits, &e0, waits, &nil));
+	EXPECT_TRUE(failover_has_source(waits, &e0, ROLE_NONE, &nil));
+}
+
+TEST(a_replica_that_was_never_sent_anything_cannot)
+{
+	struct relationship_role primary = { MODE_PRIMARY, STATE_WAITING_INITIAL };
+
+	EXPECT_FALSE(failover_has_source(waits, &nil, primary, &nil));
+	EXPECT_FALSE(failover_has_source(waits, &nil, ROLE_NONE, &nil));
+}
+
+TEST(what_was_given_up_is_run_from_only_where_both_hosts_gave_theirs_up)
+{
+	struct relationship_role replica = { MODE_REPLICA, STATE_REPLICATING };
+
+	EXPECT_TRUE(failover_has_source(waits, &nil, waits, &nil));
+	EXPECT_FALSE(failover_has_source(waits, &nil, waits, &e0));
+	EXPECT_FALSE(failover_has_source(waits, &nil, replica, &nil));
+}
 
 TEST(a_delta_fits_a_receiver_that_holds_its_base)
 {

@@ -13,7 +13,10 @@
  *     who faces the VM is in no role in which it would take deltas;
  *   - who was started by force cedes to no failover from before that;
  *   - out of every state, power back and messages delivered, there is a way to one primary that
- *     faces the VM and one replica, without forcing anything once more;
+ *     faces the VM and one replica, without forcing anything once more, and though no replica's disks
+ *     have a base any more (failover_has_source());
+ *   - two replicas, which there are only after a revert, need no other order for it, whichever of them
+ *     has a base;
  *   - where one host is failed over and the other one does not face the VM, nothing but the reverse,
  *     repeated, is needed for it.
  */
@@ -22,6 +25,7 @@
 #include <string.h>
 
 #include "base/macro.h"
+#include "daemon/relationship.h"
 #include "daemon/role_swap.h"
 
 #include "kselftest_harness.h"
@@ -438,6 +442,7 @@ static void print_trace(const struct exploration *e, uint32_t at)
 
 struct core {
 	struct swap_host hosts[2];
+	unsigned int based; /* bit N: the disks of host N have a base; of a replica, that is */
 };
 
 /* Terms count only by their order. */
@@ -460,6 +465,20 @@ static bool core_is_settled(const struct core *c)
 	return false;
 }
 
+/* As the daemon sees it. A replica is taken to be in state 2, where most is refused. */
+static bool core_has_source(const struct core *c, unsigned int i)
+{
+	static const struct uuid bases[2] = { { { 0 } }, { { 0xe0 } } };
+	struct relationship_role roles[2];
+
+	for (unsigned int j = 0; j < 2; j++)
+		roles[j] = (struct relationship_role){
+			c->hosts[j].role == SWAP_REPLICA ? MODE_REPLICA : MODE_PRIMARY,
+			STATE_WAITING_INITIAL };
+	return failover_has_source(roles[i], &bases[c->based >> i & 1], roles[!i],
+				   &bases[c->based >> !i & 1]);
+}
+
 /* Asked, answered and taken, with nothing lost. */
 static bool core_ask(const struct core *c, unsigned int i, enum swap_ask ask, unsigned int guards,
 		     struct core *ret)
@@ -469,6 +488,7 @@ static bool core_ask(const struct core *c, unsigned int i, enum swap_ask ask, un
 
 	*ret = *c;
 	return (ask != SWAP_CONFIRM || !c->hosts[i].facing) &&
+	       (ask != SWAP_FAILOVER || core_has_source(c, i)) &&
 	       swap_ask(&c->hosts[i], ask, &c->hosts[!i], &call) == SWAP_AGREED &&
 	       swap_answer(&c->hosts[!i], &call, guards, &ret->hosts[!i], &reply) == SWAP_AGREED &&
 	       swap_take(&c->hosts[i], &call, &reply, guards, &ret->hosts[i]) == SWAP_AGREED;
@@ -520,7 +540,7 @@ static bool finds_way(const struct core *from, unsigned int guards, unsigned int
 
 static struct core core_of(const struct world *w, unsigned int guards)
 {
-	struct core c;
+	struct core c = { .based = 0 };
 
 	for (unsigned int i = 0; i < 2; i++) {
 		c.hosts[i] = host_of(&w->hosts[i]);
@@ -570,6 +590,28 @@ static uint32_t find_unrepeatable(const struct exploration *e, size_t *ret_nr)
 	return i;
 }
 
+/* Two replicas: one is failed over, and reversed. */
+static uint32_t find_stuck_replicas(const struct exploration *e, size_t *ret_nr)
+{
+	uint32_t i;
+
+	*ret_nr = 0;
+	for (i = 0; i < e->nr; i++) {
+		struct core c = core_of(&e->nodes[i].world, e->scope.guards);
+		bool stuck = false;
+
+		if (c.hosts[0].role != SWAP_REPLICA || c.hosts[1].role != SWAP_REPLICA)
+			continue;
+		++*ret_nr;
+		for (c.based = 0; c.based < 4; c.based++)
+			stuck |= !finds_way(&c, e->scope.guards,
+					    1U << SWAP_FAILOVER | 1U << SWAP_REVERSE, 0);
+		if (stuck)
+			break;
+	}
+	return i;
+}
+
 static void report(const struct exploration *e, uint32_t at, const char *what)
 {
 	if (at < e->nr) {
@@ -593,23 +635,30 @@ TEST_F_TIMEOUT(long_test, two_hosts_never_face_the_vm_and_every_state_leads_to_a
 	size_t nr_repeated;
 	uint32_t dead_end;
 	uint32_t unrepeatable;
+	size_t nr_replicas;
+	uint32_t stuck;
 
 	exploration_init(&e, &scope);
 	explore(&e);
 	dead_end = find_dead_end(&e, &nr_cores);
 	unrepeatable = find_unrepeatable(&e, &nr_repeated);
+	stuck = find_stuck_replicas(&e, &nr_replicas);
 	printf("# %u states; a way on from each of %zu pairs of records; "
-	       "one reverse, repeated, ends it from %zu states\n",
-	       e.nr, nr_cores, nr_repeated);
+	       "one reverse, repeated, ends it from %zu states; "
+	       "%zu states of two replicas, of which either goes on\n",
+	       e.nr, nr_cores, nr_repeated, nr_replicas);
 	report(&e, e.broken ? e.broken_at : UINT32_MAX, e.broken);
 	report(&e, dead_end, "no way on");
 	report(&e, unrepeatable, "a reverse does not end it");
+	report(&e, stuck, "two replicas, and no way on");
 	(void)fflush(stdout);
 	EXPECT_EQ(NULL, e.broken);
 	EXPECT_GT(scope.states_max, e.nr);
 	EXPECT_LT(100000, e.nr);
 	EXPECT_EQ(e.nr, dead_end);
 	EXPECT_EQ(e.nr, unrepeatable);
+	EXPECT_LT(0, nr_replicas);
+	EXPECT_EQ(e.nr, stuck);
 	exploration_free(&e);
 }
 

@@ -50,6 +50,7 @@ static const struct step steps[NR_STATES][NR_EVENTS] = {
 		[EVENT_RECEIVE] = { R(REPLICA, WAITING_INITIAL) },
 		[EVENT_RECEIVED] = { R(REPLICA, REPLICATING) },
 		[EVENT_RECEIVE_FAILED] = { R(REPLICA, WAITING_INITIAL) },
+		[EVENT_FAILOVER] = { R(REPLICA, RECOVERED) },
 		[EVENT_REVERSED_BY_PEER] = { R(REPLICA, WAITING_INITIAL) },
 		[EVENT_CONVERTED_BY_PEER] = { P(REPLICA, WAITING_INITIAL),
 					      R(REPLICA, WAITING_INITIAL) },
@@ -319,6 +320,15 @@ const char *health_name(unsigned int health)
 const char *event_name(enum relationship_event event)
 {
 	return (unsigned int)event < NR_EVENTS ? event_names[event] : "unknown";
+}
+
+bool failover_has_source(struct relationship_role own, const struct uuid *base,
+			 struct relationship_role peer, const struct uuid *peer_base)
+{
+	if (own.state != STATE_WAITING_INITIAL || !uuid_is_nil(base))
+		return true;
+	return peer.mode == MODE_REPLICA && peer.state == STATE_WAITING_INITIAL &&
+	       uuid_is_nil(peer_base);
 }
 
 bool base_is_covered(const struct uuid *own, const struct uuid *incoming, const struct uuid *base,

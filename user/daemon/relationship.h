@@ -128,6 +128,18 @@ const char *health_name(unsigned int health);
 const char *event_name(enum relationship_event event);
 
 /**
+ * failover_has_source - do the disks of a replica in role @own hold something to run the VM from?
+ * @base: its own; nil in state 2: nothing was sent yet, or what was written here was given up
+ * @peer, @peer_base: as it answered; ROLE_NONE: it did not
+ *
+ * A replica in state 2 was a primary that an unplanned reverse has converted: until something is sent,
+ * its disks are as they were. What was given up counts only where the peer has given up its own as well:
+ * there is nothing better then.
+ */
+bool failover_has_source(struct relationship_role own, const struct uuid *base,
+			 struct relationship_role peer, const struct uuid *peer_base);
+
+/**
  * base_is_covered - does a delta bring a receiver to its epoch?
  * @own: what the receiver's disks hold, whole epochs only
  * @incoming: the epoch that was being received last and may have been acknowledged without a

@@ -13,7 +13,8 @@
  *
  * A plan that is all deltas leads to (primary, 3), where what differs is in the caller's maps. Any
  * other leads to (primary, 2), with what is to be sent recorded for each disk: it is sent now, or after
- * a crash by the schedule, and until that is done the peer is in state 2 and is not failed over to.
+ * a crash by the schedule, and until that is done the peer is in state 2: its disks are as they were
+ * then, or between that and what is sent, which is no state to fail over to.
  */
 #include "daemon/reverse.h"
 

@@ -54,13 +54,24 @@ static int explain_verdict(const struct vm *vm, enum swap_verdict verdict, const
 			   verdict == SWAP_STALE ? "; something changed meanwhile, repeat it" : "");
 }
 
-/* Whose map starts at what the disks hold now: the VM writes here from now on. */
+static bool is_same_map(const struct disk_record *a, const struct disk_record *b)
+{
+	return uuid_equal(&a->tracker_uuid, &b->tracker_uuid) &&
+	       a->tracker_generation == b->tracker_generation;
+}
+
+/* Whose map starts at the base, which the disks hold but for it: the VM writes here from now on. */
 static int note_trackers(struct vm *vm, bool force, struct relationship_record *next,
 			 struct failure *f)
 {
 	int rc = vm_copy_disks(vm, &next->disks, f);
 
-	return rc ? rc : trackers_note_here(&vm->r, force, next->disks, f);
+	if (!rc)
+		rc = trackers_note_here(&vm->r, force, next->disks, f);
+	/* A map that was not kept since the conversion begins elsewhere than at the base. */
+	for (size_t i = 0; !rc && vm->r.state == STATE_WAITING_INITIAL && i < next->nr_disks; i++)
+		next->disks[i].map_lost |= !is_same_map(&vm->r.disks[i], &next->disks[i]);
+	return rc;
 }
 
 /* Nothing leads from what the disks hold now to any base. */
@@ -204,6 +215,24 @@ static int check_consistent(const struct vm *vm, struct failure *f)
 		vm->r.name, vm->r.name, vm->r.name);
 }
 
+/* @reply: NULL: the peer is silent. */
+static int check_source(const struct vm *vm, const struct reply *reply, struct failure *f)
+{
+	static const struct uuid nil;
+	struct relationship_role peer = ROLE_NONE;
+
+	if (reply)
+		peer = (struct relationship_role){ reply->mode, reply->state };
+	if (failover_has_source(vm_role(vm), &vm->r.base, peer, reply ? &reply->base : &nil))
+		return 0;
+	return failure_set(
+		f, CODE_INVALID_STATE, -EBADE,
+		"The disks of VM %.64s hold nothing to run from here: all of them is still to be sent, or "
+		"was given up by a revert. If peer %s is a replica as well, fail over there (`failback "
+		"failover %.64s`); if it is the primary, let it send (`failback resync %.64s`).",
+		vm->r.name, vm->r.peer, vm->r.name, vm->r.name);
+}
+
 /* Does nobody answer? A refusal is an answer, whatever its code. */
 static bool is_silent(const struct failure *why, const struct reply *reply)
 {
@@ -319,6 +348,8 @@ static void on_end(void *context, const struct failure *why, const struct reply 
 		log_warning("VM %s is failed over by force: %s", t->vm->r.name, why->text);
 		rc = check_consistent(t->vm, &failure);
 		if (!rc)
+			rc = check_source(t->vm, NULL, &failure);
+		if (!rc)
 			rc = obey(t->vm, SWAP_FORCE_FAILOVER, EVENT_FAILOVER, NULL, &failure);
 	} else if (why) {
 		failure = *why;
@@ -360,6 +391,8 @@ static int check_failover(const struct takeover *t, const struct reply *reply, s
 	bool is_primary = reply->mode == MODE_PRIMARY;
 	int rc = is_same(r, reply) ? 0 : check_consistent(t->vm, f);
 
+	if (!rc)
+		rc = check_source(t->vm, reply, f);
 	if (reply->host.facing)
 		return failure_set(
 			f, CODE_INVALID_STATE, -EBADE,
@@ -585,7 +618,7 @@ void takeover_forget(struct vm *vm)
 
 /* --- orders --- */
 
-/* Did the VM write since the failover? Nobody knows without a tracker, or with one that began anew. */
+/* Do the disks hold anything but the base? Without a map that reaches back to it nobody knows. */
 static bool is_written(const struct vm *vm)
 {
 	uint64_t bytes;
