@@ -250,18 +250,20 @@ static bool may_force(const struct takeover *t, const struct failure *why, const
 static void record_unconfirmed(struct vm *vm, const struct failure *why)
 {
 	struct relationship_record next = vm->r;
+	struct failure held;
 
 	if (!says_held(&vm->r)) {
 		memcpy(vm->error_before_hold, vm->r.last_error, sizeof(vm->error_before_hold));
 		vm->health_before_hold = vm->r.health;
 	}
-	(void)snprintf(next.last_error, sizeof(next.last_error),
-		       "Held since the boot, until the peer confirms that it did not take over "
-		       "(`failback start --force %.64s` releases the VM): %.300s",
-		       vm->r.name, why->text);
-	next.health = HEALTH_CRITICAL;
-	if (strcmp(next.last_error, vm->r.last_error) == 0)
+	(void)failure_set(&held, CODE_NOT_AVAILABLE, 0,
+			  "Held since the boot, until the peer confirms that it did not take over "
+			  "(`failback start --force %.64s` releases the VM): %.300s",
+			  vm->r.name, why->text);
+	if (strcmp(held.text, vm->r.last_error) == 0)
 		return;
+	memcpy(next.last_error, held.text, sizeof(next.last_error));
+	next.health = HEALTH_CRITICAL;
 	log_warning("VM %s: %s", vm->r.name, next.last_error);
 	(void)vm_change(vm, &next, NULL);
 }
