@@ -3,7 +3,7 @@
 # Either host is cut at each step of a failover, of its cancelling and of a reverse: at no moment do
 # both hosts show the VM its devices, and the command, repeated, completes.
 #
-# e2e: timeout=600
+# e2e: timeout=900
 . "$(dirname "$0")/../lib.sh"
 . "$(dirname "$0")/controller.bash"
 . "$(dirname "$0")/controller_fake.bash"

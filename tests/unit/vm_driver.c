@@ -100,7 +100,7 @@ TEST(libvirt_can_be_asked_everything)
 
 	config_init(&host_config_table, &config);
 	(void)strcpy(config.vm_driver, "libvirt");
-	EXPECT_EQ(63, answers(&config));
+	EXPECT_EQ(127, answers(&config));
 	EXPECT_STREQ("failback-libvirt define", vm_driver_of(&config)->command(&config, VM_DEFINE));
 	EXPECT_STREQ("failback-libvirt stop", vm_driver_of(&config)->command(&config, VM_STOP));
 }
