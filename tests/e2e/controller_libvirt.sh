@@ -119,6 +119,14 @@ echo "boot without b" >"$TMPDIR/a.boot"
 up_at a "${libvirt_uri[a]}" --guard-policy start --guard-timeout 1
 check "also by a policy that does without the peer" wait_for 30 runs_at_a
 up_at b "${libvirt_uri[b]}"
+kill -s STOP "${libvirt_pid[a]}"
+stop_daemon a
+echo "boot without libvirt" >"$TMPDIR/a.boot"
+up_at a "${libvirt_uri[a]}" --vm-timeout 3
+not_started() { vm_property a LastError | grep -q 'was held, and may run here, but it was not started: .*did not end within 3 s'; }
+check "that it cannot be started is told" wait_for 30 not_started
+check_equal "... as a warning" "$(vm_property a ReplicationHealth)" 2
+kill -s CONT "${libvirt_pid[a]}"
 
 stop_libvirt a
 check_fails "a libvirt that is not there keeps a failover from being prepared" 19 'VM vm1: Libvirt does not answer at ' on a failback prepare vm1

@@ -12,6 +12,7 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "base/macro.h"
 #include "daemon/fence.h"
 #include "daemon/journals.h"
 #include "daemon/talk.h"
@@ -268,6 +269,17 @@ static void record_unconfirmed(struct vm *vm, const struct failure *why)
 	(void)vm_change(vm, &next, NULL);
 }
 
+/* Nobody waits for a job that could say so. */
+static void record_not_started(struct vm *vm, const struct failure *why)
+{
+	struct relationship_record next = vm->r;
+
+	log_error("%s", why->text);
+	next.health = max_of(vm->r.health, (unsigned int)HEALTH_WARNING);
+	memcpy(next.last_error, why->text, sizeof(next.last_error));
+	(void)vm_change(vm, &next, NULL);
+}
+
 static void finish(struct takeover *t, const struct failure *why)
 {
 	_cleanup_(takeover_free_at) struct takeover *owned = t;
@@ -280,7 +292,7 @@ static void finish(struct takeover *t, const struct failure *why)
 	if (why && vm_is_held(owned->vm))
 		record_unconfirmed(owned->vm, why);
 	else if (why)
-		log_error("VM %s may run here: %s", owned->vm->r.name, why->text);
+		record_not_started(owned->vm, why);
 }
 
 static void on_vm_started(void *context, const struct failure *why)
