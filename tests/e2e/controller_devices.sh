@@ -128,3 +128,27 @@ plain=127.0.0.9
 up b
 check_fails "who cannot ask, for a fault of his own, is told of it" any 'host init|identity|certificate|key' on b failback failover vm1
 check "and may go on by force" on b failback failover --force vm1
+stop_daemon b
+
+# --- a state directory that is full ---
+
+restore good
+mkdir "$TMPDIR/full"
+if ! mount -t tmpfs -o size=512k tmpfs "$TMPDIR/full" 2>/dev/null; then
+	skip "a change that cannot be recorded is told" "no tmpfs"
+	exit 0
+fi
+cleanup_fn umount "$TMPDIR/full"
+cp -a "$TMPDIR"/a.state/. "$TMPDIR/full"
+rm -r "$TMPDIR/a.state"
+mkdir "$TMPDIR/a.state"
+mount --bind "$TMPDIR/full" "$TMPDIR/a.state"
+cleanup_fn eval "stop_daemons; umount $TMPDIR/a.state"
+up a
+dd if=/dev/zero of="$TMPDIR/a.state/fill" bs=4k status=none 2>/dev/null || true
+check_fails "a change that cannot be recorded is refused" 10 'full; make room' on a failback suspend vm1
+check "who looks later sees it, too" grep -q 'full; make room' <(vm_property a LastError)
+check_equal "... as a warning" "$(vm_property a ReplicationHealth)" 2
+rm "$TMPDIR/a.state/fill"
+check "with room it works" on a failback suspend vm1
+check_fails "... and nothing of it is told any more" any '' grep -q 'make room' <(vm_property a LastError)

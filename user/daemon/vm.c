@@ -114,18 +114,29 @@ static enum swap_role swap_role_of(const struct relationship_record *r)
 	return swap_role(r->mode, r->state, r->ceded);
 }
 
+/* Who looks later is not the one who was told. */
+static void set_unstored(struct vm *vm, const char *text)
+{
+	if (strcmp(vm->unstored, text) == 0)
+		return;
+	(void)snprintf(vm->unstored, sizeof(vm->unstored), "%s", text);
+	relationship_object_changed(vm);
+}
+
 int vm_change(struct vm *vm, const struct relationship_record *next, struct failure *f)
 {
 	struct relationship_record dated = *next;
 	bool same_role = swap_role_of(next) == swap_role_of(&vm->r);
+	struct failure why;
 	int rc;
 
 	if (!same_role)
 		dated.role_since_us = realtime_us();
 	tidy_last_error(&dated);
-	rc = store_put_relationship(vm->daemon->store, &dated, f);
+	rc = store_put_relationship(vm->daemon->store, &dated, &why);
+	set_unstored(vm, rc ? why.text : "");
 	if (rc)
-		return rc;
+		return failure_set(f, (enum code)why.code, rc, "%s", why.text);
 	vm->is_split &= same_role;
 	if (next->settings != vm->r.settings)
 		free(vm->r.settings);
@@ -306,13 +317,15 @@ unsigned int vm_health(const struct vm *vm)
 {
 	if (vm->unrecorded[0])
 		return HEALTH_CRITICAL;
-	return vm->not_ready[0] ? max_of(vm->r.health, (unsigned int)HEALTH_WARNING) : vm->r.health;
+	return vm->not_ready[0] || vm->unstored[0] ? max_of(vm->r.health, (unsigned int)HEALTH_WARNING) : vm->r.health;
 }
 
 const char *vm_last_error(const struct vm *vm)
 {
 	if (vm->unrecorded[0] && vm->r.health < HEALTH_CRITICAL)
 		return vm->unrecorded;
+	if (vm->unstored[0])
+		return vm->unstored;
 	return vm->r.last_error[0] ? vm->r.last_error : vm->not_ready;
 }
 

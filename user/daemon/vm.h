@@ -48,6 +48,7 @@ struct vm {
 	uint64_t ready_due_ns; /* when the schedule asks next whether it is ready (ready.h); 0: not known yet */
 	char not_ready[512]; /* what it found the last time; "": nothing */
 	char unrecorded[512]; /* why what the VM writes is not recorded (watch.h); "": it is, or the VM is off */
+	char unstored[512]; /* why the last change of the record is not in the database; "": it is */
 	char fence_trouble[512]; /* that was logged; "": the fence stands where it should */
 	struct ready *asking; /* that by itself, now; NULL: nobody asks */
 	struct ready_answer *answering; /* the peer's question whether it is; NULL: none */
@@ -109,8 +110,8 @@ void vm_forget_guesses(struct vm *vm);
 int vm_remove(struct vm *vm, struct failure *f);
 
 /**
- * vm_health, vm_last_error - of the record, but that a VM of which nothing is recorded is Critical; and
- * where neither has anything to say, what `not_ready` says.
+ * vm_health, vm_last_error - of the record, but that a VM of which nothing is recorded is Critical, and that a
+ * record that cannot be written is told first; and where none of them has anything to say, what `not_ready` says.
  */
 unsigned int vm_health(const struct vm *vm);
 const char *vm_last_error(const struct vm *vm);
