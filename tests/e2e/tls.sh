@@ -47,6 +47,9 @@ b_key=$(host_init b | jq -r .fingerprint)
 check_equal "host init makes an identity" "$(host_init a | jq -c '[.fingerprint, .changed]')" "[\"$a_key\",false]"
 check_equal "whose key is for its owner alone" "$(stat -c %a "$TMPDIR/a.key")" 600
 before=$(sha256sum <"$TMPDIR/a.pem")
+cp "$TMPDIR/a.key" "$TMPDIR/a.key.away" && cp "$TMPDIR/a.pem" "$TMPDIR/a.pem.away" && rm "$TMPDIR/a.key"
+check_equal "host init makes another key where that is gone" "$(host_init a | jq -c '[.fingerprint != "'"$a_key"'", .changed]')" '[true,true]'
+mv "$TMPDIR/a.key.away" "$TMPDIR/a.key" && mv "$TMPDIR/a.pem.away" "$TMPDIR/a.pem"
 check_equal "host init --force renews it, and the key stays" \
 	"$(host_init a --force | jq -c '[.fingerprint, .changed]')" "[\"$a_key\",true]"
 check "with another certificate" [ "$(sha256sum <"$TMPDIR/a.pem")" != "$before" ]

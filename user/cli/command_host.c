@@ -116,7 +116,7 @@ int command_host_init(struct client *client, const struct options *o, struct fai
 	(void)client;
 	if (rc)
 		return rc;
-	make = o->force || access(config.tls_certificate, F_OK) < 0;
+	make = o->force || access(config.tls_certificate, F_OK) < 0 || access(config.tls_key, F_OK) < 0;
 	if (make)
 		rc = make_identity(&config, f);
 	if (!rc)

@@ -604,13 +604,16 @@ static int make_disk(const struct protect *p, struct nl *nl, struct protect_disk
  * It finds the trackers active. But only a service that was started is stopped: else the host's first
  * orderly end would be a crash for their maps.
  */
-static int start_service(const struct protect *p, struct failure *f)
+static void start_service(const struct protect *p)
 {
 	static const char *const argv[] = { "systemctl", "start", "failback-activate.service", NULL };
+	struct failure why;
 
 	if (strcmp(p->table, TRACKER_TABLE_FILE) != 0 || access("/run/systemd/system", F_OK))
-		return 0;
-	return run_program(argv, "systemd", true, NULL, f);
+		return;
+	/* It may fail for another disk of the host. */
+	if (run_program(argv, "systemd", true, NULL, &why))
+		(void)fprintf(stderr, "failback: warning: %s See `systemctl status failback-activate`.\n", why.text);
 }
 
 int protect_make(struct protect *p, struct failure *f)
@@ -620,7 +623,9 @@ int protect_make(struct protect *p, struct failure *f)
 
 	for (size_t i = 0; !rc && i < p->nr_disks; i++)
 		rc = make_disk(p, nl, &p->disks[i], f);
-	return rc ? rc : start_service(p, f);
+	if (!rc)
+		start_service(p);
+	return rc;
 }
 
 void protect_clear(struct protect *p)
