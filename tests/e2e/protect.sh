@@ -131,6 +131,10 @@ check_equal "what the store's place held before counts for nothing" \
 check_fails "a second time it is the same" 21 "^failback: .*Disk .*/vm1 cannot be used: No such file" on_a "${disks[@]}"
 check_equal "and nothing is made" "$(grep -c lvcreate "$FAKE_LVM/.log")" 4
 
+exec 3<>/dev/$ga/vm1
+refused "nor is anything replicated of which a VM writes the volume itself" 16 \
+	'written below its tracker, .* it: .*has it open for writing. Shut VM vm1 down' on_a "${disks[@]}"
+exec 3>&-
 mv "$TMPDIR/a.kernel" "$TMPDIR/a.away"
 mkdir "$TMPDIR/a.kernel"
 exec 3<>/dev/$ga/vm1

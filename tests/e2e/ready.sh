@@ -90,6 +90,9 @@ cp "$TMPDIR/a.kernel/vm1-disk0/uuid" "$TMPDIR/own-uuid"
 cat /proc/sys/kernel/random/uuid >"$TMPDIR/a.kernel/vm1-disk0/uuid"
 both_find "the primary's tracker is another one than that of the base" a maps 'does not reach back'
 cp "$TMPDIR/own-uuid" "$TMPDIR/a.kernel/vm1-disk0/uuid"
+exec 3<>"$a0"
+both_find "the primary's disk is written below its tracker" a disks 'written below its tracker'
+exec 3>&-
 mv "$a0" "$a0.away"
 on b failback ready vm1 --json >"$TMPDIR/ready" || true
 mv "$a0.away" "$a0"

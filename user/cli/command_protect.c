@@ -355,6 +355,7 @@ static int protect_primary(const struct options *o, struct protect *p, struct fa
 	if (rc)
 		return rc;
 	if (!is_created) {
+		tell_devices(o, p);
 		rc = create(client, o, p, f);
 		if (rc && !o->json)
 			tell_peer_command(stderr, o, p);
@@ -362,7 +363,6 @@ static int protect_primary(const struct options *o, struct protect *p, struct fa
 			rc = find_vm(client, o->operand, &vm, f);
 		if (rc < 0)
 			return rc;
-		tell_devices(o, p);
 	}
 	return begin(client, o, &vm, f);
 }

@@ -22,6 +22,7 @@
 #include "lib/contents.h"
 #include "lib/devid.h"
 #include "lib/dm.h"
+#include "lib/holder.h"
 #include "lib/nl.h"
 #include "lib/run.h"
 
@@ -274,6 +275,19 @@ static int check_unused(const struct protect *p, const struct protect_disk *d, b
 			   d->path, *what ? what : "something");
 }
 
+/* The device is there, and who writes to the volume itself goes by it. */
+static int check_not_bypassed(const struct protect *p, const struct protect_disk *d, struct failure *f)
+{
+	char who[HOLDER_TEXT_MAX];
+
+	if (!holder_writer(d->path, who))
+		return 0;
+	return failure_set(f, CODE_IN_USE, -EBUSY,
+			   "Disk %s (%s) is written below its tracker, which does not see it: %s. Shut VM %.64s down, "
+			   "and have it use /dev/mapper/%s.",
+			   d->name, d->path, who, p->vm, d->entry.name);
+}
+
 static int wrong_size(const struct protect_disk *d, uint64_t bytes, struct failure *f)
 {
 	return failure_set(f, CODE_IN_USE, -EEXIST,
@@ -333,7 +347,7 @@ static int look_at_volume(struct protect *p, struct protect_disk *d, struct fail
 				   "There is no volume %s in volume group %s: `lvs` shows those that there are.",
 				   d->volume.volume, d->volume.group);
 	d->bytes = volume->bytes;
-	return gets_device(d) ? check_unused(p, d, false, f) : 0;
+	return gets_device(d) ? check_unused(p, d, false, f) : check_not_bypassed(p, d, f);
 }
 
 /* --- its store --- */

@@ -13,6 +13,7 @@
 #include "daemon/relationship.h"
 #include "daemon/trackers.h"
 #include "lib/devid.h"
+#include "lib/holder.h"
 
 #define NOT_ASKED 1 /* another point has said why, or there is nothing to be asked */
 
@@ -66,6 +67,20 @@ static int check_base(struct check *c, struct failure *f)
 
 /* --- disks and trackers --- */
 
+/* Below its tracker, where nobody sees it. */
+static int check_not_bypassed(const struct disk_record *disk, struct failure *f)
+{
+	char who[HOLDER_TEXT_MAX];
+
+	if (!disk->tracker[0] || !disk->path[0] || !holder_writer(disk->path, who))
+		return 0;
+	return failure_set(f, CODE_IN_USE, -EBUSY,
+			   "Disk %s (%.128s) is written below its tracker, which does not see it: %s. Only "
+			   "/dev/mapper/%s is the VM's; once it has that, `failback suspend` and `failback resync` "
+			   "find what was missed.",
+			   disk->name, disk->path, who, disk->tracker);
+}
+
 static int check_disks(struct check *c, struct failure *f)
 {
 	const struct relationship_record *r = &c->vm->r;
@@ -82,6 +97,8 @@ static int check_disks(struct check *c, struct failure *f)
 					 "Disk %s, %.200s, has %llu bytes, and needs %llu: make it larger.",
 					 disk->name, disk->path, (unsigned long long)size_bytes,
 					 (unsigned long long)disk->size_bytes);
+		if (!rc)
+			rc = check_not_bypassed(disk, f);
 	}
 	return rc;
 }

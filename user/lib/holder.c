@@ -189,6 +189,17 @@ static bool find_writer(const struct stat *disk, char who[HOLDER_TEXT_MAX])
 	return false;
 }
 
+bool holder_writer(const char *path, char ret[HOLDER_TEXT_MAX])
+{
+	char who[HOLDER_TEXT_MAX];
+	struct stat disk;
+
+	if (stat(path, &disk) < 0 || !find_writer(&disk, who))
+		return false;
+	text_make_printable(who, strlen(who), ret, HOLDER_TEXT_MAX);
+	return true;
+}
+
 static bool find_any(const char *path, const struct stat *disk, char who[HOLDER_TEXT_MAX])
 {
 	if (S_ISBLK(disk->st_mode) &&

@@ -21,4 +21,10 @@
  */
 bool holder_describe(const char *path, const struct stat *disk, char ret[HOLDER_TEXT_MAX]);
 
+/**
+ * holder_writer - does a program have the disk at @path open for writing? That is below its tracker where it
+ * has one, which does not see it. @ret: as above; only where it is so.
+ */
+bool holder_writer(const char *path, char ret[HOLDER_TEXT_MAX]);
+
 #endif
