@@ -403,10 +403,11 @@ static int check_failover(const struct takeover *t, const struct reply *reply, s
 {
 	const struct relationship_record *r = &t->vm->r;
 	bool is_primary = reply->mode == MODE_PRIMARY;
-	int rc = is_same(r, reply) ? 0 : check_consistent(t->vm, f);
+	int rc = check_source(t->vm, reply, f);
 
-	if (!rc)
-		rc = check_source(t->vm, reply, f);
+	if (rc)
+		return rc;
+	rc = is_same(r, reply) ? 0 : check_consistent(t->vm, f);
 	if (reply->host.facing)
 		return failure_set(
 			f, CODE_INVALID_STATE, -EBADE,

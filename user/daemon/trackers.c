@@ -2,6 +2,7 @@
 #include "daemon/trackers.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -389,6 +390,26 @@ int trackers_check_all_own(const struct relationship_record *r, struct failure *
 	for (size_t i = 0; !rc && i < r->nr_disks; i++)
 		rc = check_own(&r->disks[i], f);
 	return rc;
+}
+
+/* What is no tracker may be a linear one in its place. */
+static bool is_over_disk(const struct disk_record *disk)
+{
+	char path[sizeof("/dev/mapper/") + FENCE_NAME_MAX];
+	char name[FENCE_NAME_MAX];
+	bool same = false;
+
+	(void)snprintf(path, sizeof(path), "/dev/mapper/%s", fence_name(disk, name));
+	return !devid_overlap(disk->path, path, &same, NULL) && same;
+}
+
+bool trackers_has_strange(const struct relationship_record *r)
+{
+	for (size_t i = 0; i < r->nr_disks; i++) {
+		if (check_own(&r->disks[i], NULL) == -EEXIST && !is_over_disk(&r->disks[i]))
+			return true;
+	}
+	return false;
 }
 
 int trackers_check_closed(const struct relationship_record *r, struct failure *f)

@@ -88,6 +88,12 @@ bool trackers_broken(const struct relationship_record *r, char ret[NL_REASON_LEN
  */
 int trackers_check_all_own(const struct relationship_record *r, struct failure *f);
 
+/**
+ * trackers_has_strange - is there a mapped device with the name of a disk's tracker that is neither that nor made of
+ * the disk? Somebody else uses it under that name.
+ */
+bool trackers_has_strange(const struct relationship_record *r);
+
 /** trackers_check_closed - CODE_IN_USE names the first tracker that something has open. */
 int trackers_check_closed(const struct relationship_record *r, struct failure *f);
 

@@ -29,8 +29,8 @@ static void look(struct vm *vm)
 	struct failure why = { .text = "" };
 	struct failure text = { .text = "" };
 
-	/* Who asks the peer moves the fence himself, before and after. */
-	if (!vm->job && !vm->confirming)
+	/* Who asks the peer moves the fence himself, before and after. What others made under the name is theirs. */
+	if (!vm->job && !vm->confirming && !trackers_has_strange(&vm->r))
 		vm_sync_fence(vm);
 	if (vm_swap_host(vm).facing && trackers_check_recording(&vm->r, &why))
 		(void)failure_set(&text, CODE_NOT_AVAILABLE, 0, "What the VM writes is not recorded. %.450s",
