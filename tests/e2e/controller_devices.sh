@@ -29,6 +29,7 @@ up a
 up b
 relate
 check "a delta gives both a base" on a failback resume vm1
+check_fails "where all is well, nothing is said of the fence" any '' grep 'run here, but:' "$TMPDIR/a.log" "$TMPDIR/b.log"
 
 # --- the fence follows devices that come ---
 

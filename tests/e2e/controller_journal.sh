@@ -328,6 +328,36 @@ check_equal "what is mounted then is not wanted any more" "$(ls -A "$late")" ""
 check "... and nothing of it is written" cmp "$a0" "$b0"
 down
 
+# an older one, from before the disks came whole, in the place of one that was acknowledged
+leave_complete
+unmounted
+up b --journal-dir "$late"
+up a
+on a failback suspend vm1 >/dev/null
+on a failback resync vm1 >/dev/null
+wait_for 60 settled || true
+write_on a vm1-disk0 60 4
+echo "2 failback-receive both journal_file_commit" >"$TMPDIR/b.cut"
+on a timeout 30 failback resume vm1 >/dev/null 2>&1 || true
+down KILL
+check "another complete journal is left where it was not mounted" test -s "$late/$vm.journal"
+mv "$late" "$late.below"
+mv "$late.away" "$late"
+cp "$b0" "$TMPDIR/b.was"
+up b --journal-dir "$late"
+wait_for 60 idle b || true
+check_fails "an older one in its place is not taken for it" 21 'is not there: is its file system mounted, as it was then' \
+	on b failback failover --force vm1
+check "... and nothing of it is written" cmp "$b0" "$TMPDIR/b.was"
+stop_daemon b
+mv "$late" "$late.away"
+mv "$late.below" "$late"
+up b --journal-dir "$late"
+check "where the right one is, the VM is failed over" fail_over
+check "... with all that was acknowledged" cmp "$a0" "$b0"
+down
+rm -r "$late.away"
+
 # --- a journal that is gone, or damaged in both of its headers ---
 
 for way in "b.state rm" "late rm" "b.state dd if=/dev/urandom bs=64K count=1 conv=notrunc status=none of"; do

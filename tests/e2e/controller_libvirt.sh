@@ -123,6 +123,8 @@ kill -s STOP "${libvirt_pid[a]}"
 stop_daemon a
 echo "boot without libvirt" >"$TMPDIR/a.boot"
 up_at a "${libvirt_uri[a]}" --vm-timeout 3
+wait_for 30 may_run
+check_fails "while a VM is being started, nobody gives it away" 16 'VM vm1 is just being started' on a failback prepare vm1
 not_started() { vm_property a LastError | grep -q 'was held, and may run here, but it was not started: .*did not end within 3 s'; }
 check "that it cannot be started is told" wait_for 30 not_started
 check_equal "... as a warning" "$(vm_property a ReplicationHealth)" 2

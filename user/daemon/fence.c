@@ -107,6 +107,15 @@ static int hide(const struct relationship_record *r, const struct disk_record *d
 			   disk->name, r->name, disk->tracker);
 }
 
+static int check_not_open(const struct relationship_record *r, const struct disk_record *disk,
+			  struct failure *f)
+{
+	bool in_sight;
+	int rc = look(disk->tracker, &in_sight, f);
+
+	return rc || !in_sight ? rc : check_closed(r, disk, f);
+}
+
 /* @ret_hid: whether it was in sight. */
 static int raise(const struct relationship_record *r, const struct disk_record *disk, bool *ret_hid,
 		 struct failure *f)
@@ -136,6 +145,11 @@ int fence_raise(const struct relationship_record *r, struct failure *f)
 
 	if (!hid)
 		return failure_no_memory(f);
+	/* All or none, and none for a moment: whoever looks again and again would take them away as often. */
+	for (i = 0; !rc && i < r->nr_disks; i++) {
+		if (r->disks[i].tracker[0])
+			rc = check_not_open(r, &r->disks[i], f);
+	}
 	for (i = 0; !rc && i < r->nr_disks; i++) {
 		if (r->disks[i].tracker[0])
 			rc = raise(r, &r->disks[i], &hid[i], f);

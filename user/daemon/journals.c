@@ -80,15 +80,21 @@ static int make_mark(const char *journal, const struct uuid *epoch)
 	return 0;
 }
 
-static bool has_mark(const char *journal, const struct uuid *epoch)
+enum mark { MARK_NONE, MARK_FITS, MARK_OTHER };
+
+static enum mark read_mark(const char *journal, const struct uuid *epoch)
 {
 	char text[UUID_TEXT_LEN + 1];
 	char found[UUID_TEXT_LEN];
 	struct mark_path mark;
 	cleanup_fd int fd = open(mark_of(journal, &mark), O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 
-	return fd >= 0 && read(fd, found, sizeof(found)) == (ssize_t)sizeof(found) &&
-	       memcmp(found, uuid_format(epoch, text), sizeof(found)) == 0;
+	if (fd < 0)
+		return MARK_NONE;
+	return read(fd, found, sizeof(found)) == (ssize_t)sizeof(found) &&
+			       memcmp(found, uuid_format(epoch, text), sizeof(found)) == 0 ?
+		       MARK_FITS :
+		       MARK_OTHER;
 }
 
 static int explain(const char *directory, int error, struct failure *f)
@@ -284,6 +290,9 @@ static int look(const struct relationship_record *r, int fd, enum holds *ret, st
 		return -errno;
 	memset(ret_held, 0, sizeof(*ret_held));
 	*ret = read_headers(slots, (size_t)got, ret_held, ret_begin);
+	/* Another delta's may be older than what the disks hold. */
+	if (*ret == HOLDS_ALL && !uuid_equal(&ret_begin->epoch, &r->epoch))
+		*ret = HOLDS_UNKNOWN;
 	/* What was acknowledged is in it, or was. */
 	if (*ret != HOLDS_ALL && uuid_equal(&r->base, &r->epoch) && !uuid_equal(ret_held, &r->epoch))
 		*ret = HOLDS_UNKNOWN;
@@ -302,15 +311,19 @@ bool journal_is_partial(const struct vm *vm)
 	enum holds holds;
 	struct uuid held;
 
-	return fd >= 0 && look(&vm->r, fd, &holds, &held, &ignored) == 0 && holds == HOLDS_PART;
+	return fd >= 0 && !journal_is_away(vm) && look(&vm->r, fd, &holds, &held, &ignored) == 0 &&
+	       holds == HOLDS_PART;
 }
 
 bool journal_is_away(const struct vm *vm)
 {
 	const char *journal = vm->r.journal;
+	enum mark mark;
 
-	return journal[0] && access(journal, F_OK) < 0 && errno == ENOENT && needs_mark(vm->daemon, journal) &&
-	       !has_mark(journal, &vm->r.epoch);
+	if (!journal[0] || !needs_mark(vm->daemon, journal))
+		return false;
+	mark = read_mark(journal, &vm->r.epoch);
+	return mark == MARK_OTHER || (mark == MARK_NONE && access(journal, F_OK) < 0 && errno == ENOENT);
 }
 
 bool journal_reopen(const struct vm *vm, const struct call *call, int *ret_fd)
@@ -537,11 +550,11 @@ int journal_settle(struct vm *vm, void (*done)(void *context, const struct failu
 	s->done = done;
 	s->context = context;
 	s->holds = HOLDS_UNKNOWN;
-	if (journal < 0 && error == ENOENT && journal_is_away(vm))
+	if (journal_is_away(vm))
 		return failure_set(f, CODE_FILE_NOT_FOUND, -ENOENT,
 				   "The journal %.200s, which may hold a delta that is not on the disks, is not "
-				   "there: is its file system mounted? Mount it, and repeat this. If it is lost, "
-				   "`failback resync %.64s` on the primary compares the disks.",
+				   "there: is its file system mounted, as it was then? See to that, and repeat "
+				   "this. If it is lost, `failback resync %.64s` on the primary compares the disks.",
 				   vm->r.journal, vm->r.name);
 	call_of_relationship(CALL_RECEIVE, &vm->r, &s->call);
 	if (journal >= 0)

@@ -50,8 +50,8 @@ bool journal_reopen(const struct vm *vm, const struct call *call, int *ret_fd);
 int journal_drop(struct vm *vm, struct failure *f);
 
 /**
- * journal_is_away - does the record name one, and neither it nor what is left beside one that is gone is there? Then
- * its directory is not: most likely it is not mounted.
+ * journal_is_away - does the record name one, and neither it nor what is left beside one that is gone is there, or
+ * another delta's is? Then its directory is not: most likely it is not mounted, or something else is.
  */
 bool journal_is_away(const struct vm *vm);
 

@@ -12,9 +12,9 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
-#include "base/macro.h"
 #include "daemon/fence.h"
 #include "daemon/journals.h"
+#include "daemon/objects.h"
 #include "daemon/talk.h"
 #include "daemon/trackers.h"
 #include "daemon/vm_control.h"
@@ -230,7 +230,7 @@ static int check_source(const struct vm *vm, const struct reply *reply, struct f
 		f, CODE_INVALID_STATE, -EBADE,
 		"The disks of VM %.64s hold nothing to run from here: all of them is still to be sent, or "
 		"was given up by a revert. If peer %s is a replica as well, fail over there (`failback "
-		"failover %.64s`); if it is the primary, let it send (`failback resync %.64s`).",
+		"failover %.64s`); if it is the primary, let it send (`failback initial %.64s`, or `resync`).",
 		vm->r.name, vm->r.peer, vm->r.name, vm->r.name);
 }
 
@@ -241,11 +241,18 @@ static bool is_silent(const struct failure *why, const struct reply *reply)
 	       (!reply || reply->code == CODE_COMPLETED);
 }
 
+/* No key, or one that is of no use: repeating it does not help. */
+static bool is_own_identity(const struct failure *why)
+{
+	return why->code == CODE_FILE_NOT_FOUND || why->code == CODE_ACCESS_DENIED ||
+	       why->code == CODE_INVALID_PARAMETER;
+}
+
 /* The primary is dead, says the operator; and it does not say otherwise, or cannot be asked from here. */
 static bool may_force(const struct takeover *t, const struct failure *why, const struct reply *reply,
 		      bool asked)
 {
-	return t->force && !asked && (is_silent(why, reply) || !t->talk);
+	return t->force && !asked && (is_silent(why, reply) || (!t->talk && is_own_identity(why)));
 }
 
 static void record_unconfirmed(struct vm *vm, const struct failure *why)
@@ -272,12 +279,9 @@ static void record_unconfirmed(struct vm *vm, const struct failure *why)
 /* Nobody waits for a job that could say so. */
 static void record_not_started(struct vm *vm, const struct failure *why)
 {
-	struct relationship_record next = vm->r;
-
 	log_error("%s", why->text);
-	next.health = max_of(vm->r.health, (unsigned int)HEALTH_WARNING);
-	memcpy(next.last_error, why->text, sizeof(next.last_error));
-	(void)vm_change(vm, &next, NULL);
+	(void)snprintf(vm->not_started, sizeof(vm->not_started), "%s", why->text);
+	relationship_object_changed(vm);
 }
 
 static void finish(struct takeover *t, const struct failure *why)
@@ -289,6 +293,7 @@ static void finish(struct takeover *t, const struct failure *why)
 		return;
 	}
 	owned->vm->confirming = NULL;
+	owned->vm->autostarting = false;
 	if (why && vm_is_held(owned->vm))
 		record_unconfirmed(owned->vm, why);
 	else if (why)
@@ -317,6 +322,7 @@ static void start_vm(struct takeover *t)
 		rc = vm_control_start(t->vm, on_vm_started, t, &t->starting, &why);
 	else if (t->ask == SWAP_CONFIRM)
 		rc = vm_control_autostart(t->vm, on_vm_started, t, &t->starting, &why);
+	t->vm->autostarting = !rc && t->ask == SWAP_CONFIRM;
 	if (rc < 0)
 		on_vm_started(t, &why);
 	else if (rc)
@@ -628,6 +634,7 @@ void takeover_autostart(struct vm *vm)
 
 void takeover_forget(struct vm *vm)
 {
+	vm->autostarting = false;
 	takeover_free_at(&vm->confirming);
 }
 

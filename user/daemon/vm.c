@@ -171,13 +171,12 @@ int vm_change_role(struct vm *vm, const struct relationship_record *next, struct
 void vm_sync_fence(struct vm *vm)
 {
 	bool facing = vm_swap_host(vm).facing;
-	struct failure why = { 0 };
+	struct failure why;
+	int rc = facing ? fence_lower(&vm->r, &why) : fence_raise(&vm->r, &why);
 
-	if (facing)
-		(void)fence_lower(&vm->r, &why);
-	else
-		(void)fence_raise(&vm->r, &why);
-	if (why.text[0] && strcmp(why.text, vm->fence_trouble) != 0)
+	if (!rc)
+		why.text[0] = '\0'; /* that some device is not there, perhaps */
+	if (rc && strcmp(why.text, vm->fence_trouble) != 0)
 		log_error("VM %s %s run here, but: %s", vm->r.name, facing ? "may" : "must not", why.text);
 	memcpy(vm->fence_trouble, why.text, sizeof(vm->fence_trouble));
 }
@@ -317,7 +316,7 @@ unsigned int vm_health(const struct vm *vm)
 {
 	if (vm->unrecorded[0])
 		return HEALTH_CRITICAL;
-	return vm->not_ready[0] || vm->unstored[0] ? max_of(vm->r.health, (unsigned int)HEALTH_WARNING) : vm->r.health;
+	return vm->not_ready[0] || vm->unstored[0] || vm->not_started[0] ? max_of(vm->r.health, (unsigned int)HEALTH_WARNING) : vm->r.health;
 }
 
 const char *vm_last_error(const struct vm *vm)
@@ -326,6 +325,8 @@ const char *vm_last_error(const struct vm *vm)
 		return vm->unrecorded;
 	if (vm->unstored[0])
 		return vm->unstored;
+	if (vm->not_started[0])
+		return vm->not_started;
 	return vm->r.last_error[0] ? vm->r.last_error : vm->not_ready;
 }
 
@@ -418,6 +419,12 @@ int vm_find_by_name(struct daemon *d, const char *name, struct vm **ret, struct 
 
 int vm_check_idle(const struct vm *vm, struct failure *f)
 {
+	/* Its hypervisor may have the disks open at any moment, under whatever name they have then. */
+	if (vm->autostarting)
+		return failure_set(f, CODE_IN_USE, -EBUSY,
+				   "VM %.64s is just being started, for it is to run when this host does: repeat it "
+				   "in a moment.",
+				   vm->r.name);
 	if (!vm->job)
 		return 0;
 	return failure_set(

@@ -49,6 +49,8 @@ struct vm {
 	char not_ready[512]; /* what it found the last time; "": nothing */
 	char unrecorded[512]; /* why what the VM writes is not recorded (watch.h); "": it is, or the VM is off */
 	char unstored[512]; /* why the last change of the record is not in the database; "": it is */
+	char not_started[512]; /* why it was not started when it was released after a boot; "": it was, or runs by now */
+	bool autostarting; /* that is under way */
 	char fence_trouble[512]; /* that was logged; "": the fence stands where it should */
 	struct ready *asking; /* that by itself, now; NULL: nobody asks */
 	struct ready_answer *answering; /* the peer's question whether it is; NULL: none */
@@ -111,7 +113,7 @@ int vm_remove(struct vm *vm, struct failure *f);
 
 /**
  * vm_health, vm_last_error - of the record, but that a VM of which nothing is recorded is Critical, and that a
- * record that cannot be written is told first; and where none of them has anything to say, what `not_ready` says.
+ * record that cannot be written and a start that failed are told first; and where none of them has anything to say, what `not_ready` says.
  */
 unsigned int vm_health(const struct vm *vm);
 const char *vm_last_error(const struct vm *vm);

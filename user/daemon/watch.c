@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "daemon/watch.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -32,6 +33,10 @@ static void look(struct vm *vm)
 	/* Who asks the peer moves the fence himself, before and after. What others made under the name is theirs. */
 	if (!vm->job && !vm->confirming && !trackers_has_strange(&vm->r))
 		vm_sync_fence(vm);
+	if (vm->not_started[0] && (!vm_swap_host(vm).facing || trackers_check_closed(&vm->r, NULL) == -EBUSY)) {
+		vm->not_started[0] = '\0';
+		relationship_object_changed(vm);
+	}
 	if (vm_swap_host(vm).facing && trackers_check_recording(&vm->r, &why))
 		(void)failure_set(&text, CODE_NOT_AVAILABLE, 0, "What the VM writes is not recorded. %.450s",
 				  why.text);

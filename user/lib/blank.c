@@ -175,7 +175,8 @@ static bool find_waited_for(const struct blank *disks, size_t nr, size_t *ret)
 
 int blank_disks_within(struct blank *disks, size_t nr, unsigned int timeout_ms, size_t *ret_slow)
 {
-	const struct timespec end = after_ms(timeout_ms);
+	struct timespec end = after_ms(timeout_ms);
+	size_t nr_done = 0;
 	struct look *look;
 	pthread_t thread;
 	bool is_last;
@@ -196,8 +197,14 @@ int blank_disks_within(struct blank *disks, size_t nr, unsigned int timeout_ms, 
 	}
 	(void)pthread_detach(thread);
 	(void)pthread_mutex_lock(&lock);
-	while (look->nr_done < nr && rc != ETIMEDOUT)
+	while (look->nr_done < nr && rc != ETIMEDOUT) {
 		rc = pthread_cond_clockwait(&look->step, &lock, CLOCK_MONOTONIC, &end);
+		if (look->nr_done == nr_done)
+			continue;
+		nr_done = look->nr_done;
+		end = after_ms(timeout_ms);
+		rc = 0;
+	}
 	*ret_slow = look->nr_done;
 	rc = look->nr_done < nr ? -ETIMEDOUT : 0;
 	for (size_t i = 0; i < nr; i++)

@@ -22,7 +22,7 @@ struct blank {
 };
 
 /**
- * blank_disks_within - ask of @disks what blank_disk() tells, and wait at most @timeout_ms for all
+ * blank_disks_within - ask of @disks what blank_disk() tells, and wait at most @timeout_ms for each
  * of them.
  *
  * -ETIMEDOUT: the first disk that has not answered is @ret_slow; a thread waits on until it does, with

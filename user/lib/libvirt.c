@@ -318,13 +318,20 @@ int libvirt_off(struct libvirt *l, const char *uuid, struct failure *f)
 int libvirt_start(struct libvirt *l, const char *uuid, struct failure *f)
 {
 	_cleanup_(domain_release) struct domain d = { 0 };
+	struct failure why;
 	int rc = domain_get(l, uuid, &d, f);
 
 	if (!rc)
 		rc = check_start(&d, uuid, f);
 	if (rc)
 		return rc < 0 ? rc : 0;
-	return l->call.virDomainCreate(d.handle) ? explain(l, uuid, "start", f) : 0;
+	if (!l->call.virDomainCreate(d.handle))
+		return 0;
+	rc = explain(l, uuid, "start", &why);
+	/* libvirt may have started it itself between the two. */
+	if (libvirt_running(l, uuid, NULL) == 1)
+		return 0;
+	return failure_set(f, (enum code)why.code, rc, "%s", why.text);
 }
 
 int libvirt_autostart(struct libvirt *l, const char *uuid, struct failure *f)
