@@ -106,14 +106,14 @@ class Proxy:
                     sources.remove(source)
 
 
-def start(name, socks, plan, inherited=()):
+def start(name, socks, plan, inherited=(), **options):
     env = dict(os.environ)
     if name == "receive" and "RECORDER_PRELOAD" in env:
         env["LD_PRELOAD"] = env["RECORDER_PRELOAD"]
     with open(plan, encoding="utf-8") as text:
         fds = [sock.fileno() for sock in socks]
         return subprocess.Popen([f"failback-{name}"] + [f"--connection={fd}" for fd in fds], stdin=text,
-                                stdout=subprocess.PIPE, pass_fds=fds + list(inherited), text=True, env=env)
+                                stdout=subprocess.PIPE, pass_fds=fds + list(inherited), text=True, env=env, **options)
 
 
 def flip(proxy, data, at):
