@@ -66,16 +66,18 @@ static int get_one(struct nl *nl, const struct relationship_record *r,
 	char name[FENCE_NAME_MAX];
 	struct failure why;
 	int rc = nl_tracker_get(nl, fence_name(disk, name), ret, &why);
-	bool is_hidden = strcmp(name, disk->tracker) != 0;
 
 	/* Where a VM may not run, nobody is told to put its device in sight. */
-	is_hidden |= r->mode == MODE_REPLICA && !dm_exists(disk->tracker);
 	if (rc == -ENODEV)
 		return failure_set(f, CODE_NOT_AVAILABLE, rc,
 				   "Disk %s of VM %.64s has no tracker %s%s: put the disk under a cbt target "
 				   "of that name (`cbtctl activate`, or dmsetup), or name another one with "
 				   "`failback apply`.",
-				   disk->name, r->name, disk->tracker, is_hidden ? FENCE_SUFFIX : "");
+				   disk->name, r->name, disk->tracker,
+				   strcmp(name, disk->tracker) != 0 ||
+						   (r->mode == MODE_REPLICA && !dm_exists(name)) ?
+					   FENCE_SUFFIX :
+					   "");
 	if (rc)
 		return failure_set(f, (enum code)why.code, rc, "%s", why.text);
 	return 0;

@@ -316,7 +316,9 @@ unsigned int vm_health(const struct vm *vm)
 {
 	if (vm->unrecorded[0])
 		return HEALTH_CRITICAL;
-	return vm->not_ready[0] || vm->unstored[0] || vm->not_started[0] ? max_of(vm->r.health, (unsigned int)HEALTH_WARNING) : vm->r.health;
+	if (vm->not_ready[0] || vm->unstored[0] || vm->not_started[0])
+		return max_of(vm->r.health, (unsigned int)HEALTH_WARNING);
+	return vm->r.health;
 }
 
 const char *vm_last_error(const struct vm *vm)
