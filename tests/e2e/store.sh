@@ -121,6 +121,11 @@ check_fails "a file system is not overwritten" 16 'holds a file system \(ext4\);
 	cbtctl format "$origin" "$store"
 mkswap "$store" >/dev/null 2>&1
 check_fails "nor is what else is known" 16 'holds swap data' cbtctl format "$origin" "$store"
+truncate -s 0 "$store"
+truncate -s 64M "$store"
+printf 'a disk of a database' | dd of="$store" bs=1 seek=20000 conv=notrunc status=none
+check_fails "nor what nothing here knows" 16 'is not blank.* --force' cbtctl format "$origin" "$store"
+check_equal "... which is still there" "$(dd if="$store" bs=1 skip=20000 count=20 status=none)" "a disk of a database"
 check "--force overwrites it" cbtctl format --force "$origin" "$store"
 check_equal "... and all that it was known by" "$(blkid -p "$store")" ""
 

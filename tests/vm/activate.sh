@@ -4,6 +4,7 @@
 # device where the module or the store is missing, after which no map is taken for complete.
 #
 # vm: disk=64M disk=32M disk=64M timeout=300 quick=6.12
+# vm-allow: blk_update_request|I/O error, dev|Buffer I/O error on dev|cannot start
 . "$(dirname "$0")/../lib.sh"
 requires root dmsetup jq udevadm /lib/systemd/systemd-udevd
 
@@ -83,6 +84,53 @@ touch "$TMPDIR/waits"
 check "a store that comes late is waited for" activate --wait 30
 check_equal "and its map goes on" "$(field generation)" $generation
 deactivate
+
+# --- a store that fails under its tracker ---
+
+store_sectors=$(blockdev --getsz /dev/vdb)
+good="0 $store_sectors linear /dev/vdb 0"
+set_store() { dmsetup load store --table "$1" && dmsetup resume store; }
+
+dmsetup create store --table "$good"
+dmsetup mknodes
+ln -sf /dev/mapper/store "$TMPDIR/store"
+activate
+generation=$(field generation)
+set_store "0 $store_sectors error"
+dd if=/dev/urandom of=/dev/mapper/vm1-disk0.replica bs=4k count=1 seek=7000 oflag=direct status=none
+is_lost() { [ "$(field state)" = lost ]; }
+check "a tracker whose store fails is lost" wait_for 20 is_lost
+check_fails "... which cannot be mended while it fails, and that is said" 10 'vm1-disk0: .*cannot be read' activate
+check_equal "... the disk is there" "$(target vm1-disk0.replica)" linear
+set_store "$good"
+check "... and is tracked when the store is back" activate
+check_equal "... in a new generation" "$([ "$(field generation)" -gt "$generation" ] && field state)" active
+set_store "0 $store_sectors error"
+dd if=/dev/urandom of=/dev/mapper/vm1-disk0.replica bs=4k count=1 seek=7000 oflag=direct status=none
+check "it is lost again" wait_for 20 is_lost
+set_store "$good"
+generation=$(field generation)
+check "what is lost is put back at once when its store is good" activate
+check_equal "... in a new generation, too" "$([ "$(field generation)" -gt "$generation" ] && field state)" active
+deactivate
+
+# --- a store that hangs ---
+
+echo "later /dev/vdc -" >>"$table"
+dmsetup suspend --nolockfs store
+check_fails "a store that hangs is given up" 10 '1 of 2 disks are not tracked' timeout 60 cbtctl activate --table "$table" --notes "$notes"
+check_equal "... its disk is there" "$(target vm1-disk0.replica)" linear
+check "... a note waits for it" test -e "$notes/vm1-disk0"
+check_equal "... and the disk of the next line is tracked" "$(target later.replica)" cbt
+check_fails "... asked again, too" 10 'does not answer' timeout 60 cbtctl activate --table "$table" --notes "$notes"
+dmsetup resume store
+check "when it answers it is tracked" wait_for 20 activate
+check_equal "... in a new generation" "$([ "$(field generation)" -gt "$generation" ] && field base)" null
+check "... and the note is gone" test ! -e "$notes/vm1-disk0"
+deactivate
+dmsetup remove store
+ln -sf /dev/vdb "$TMPDIR/store"
+sed -i /later/d "$table"
 
 # --- a table that is wrong, and others ---
 

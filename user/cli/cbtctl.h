@@ -97,7 +97,13 @@ extern const struct cbtctl_command cbtctl_control_commands[];
 extern const struct cbtctl_command cbtctl_store_commands[];
 extern const struct cbtctl_command cbtctl_boot_commands[];
 
-/** cbtctl_restore - put the tracker with @store under the mapped device @name, which was bypassed. */
+/** cbtctl_bypass - take the tracker @name out from under its mapped device, also one that is lost. */
+int cbtctl_bypass(struct nl *nl, const char *name, struct failure *f);
+
+/**
+ * cbtctl_restore - put the tracker with @store under the mapped device @name, which is linear. Its map
+ * begins anew: the store is told first, also where the device was made linear by others.
+ */
 int cbtctl_restore(const char *name, const char *store, struct failure *f);
 
 #endif

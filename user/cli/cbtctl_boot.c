@@ -24,6 +24,7 @@
 #include "lib/devid.h"
 #include "lib/dm.h"
 #include "lib/dm_table.h"
+#include "lib/store_bypass.h"
 #include "lib/tracker_table.h"
 
 #define POLL_MS	     100
@@ -35,7 +36,7 @@
 struct activation {
 	const struct tracker_entry *entry;
 	const char *notes;
-	bool has_module;
+	struct nl *nl; /* NULL: there is no module */
 	struct failure why;
 };
 
@@ -91,7 +92,8 @@ static bool note_exists(const struct activation *a)
 static int note_settle(const struct activation *a, struct failure *f)
 {
 	char path[PATH_MAX];
-	int err = strcmp(a->entry->store, "-") == 0 ? 0 : cbt_store_note_bypass(a->entry->store, f);
+	int err = strcmp(a->entry->store, "-") == 0 ?
+			  0 : store_bypass_note(a->entry->store, STORE_BYPASS_MS, f);
 
 	if (!err && unlink(note_path(a, path)) < 0)
 		err = failure_set(f, code_of_errno(-errno), -errno, "%s cannot be removed: %s", path,
@@ -105,7 +107,7 @@ static int note_untracked(const struct activation *a, struct failure *f)
 	struct failure ignored;
 
 	if (strcmp(a->entry->store, "-") == 0 || note_exists(a) ||
-	    !cbt_store_note_bypass(a->entry->store, &ignored))
+	    !store_bypass_note(a->entry->store, STORE_BYPASS_MS, &ignored))
 		return 0;
 	return note_write(a, f);
 }
@@ -172,19 +174,34 @@ static int make_linear(const struct activation *a, uint64_t sectors, struct fail
 	return err ? err : make_device(a->entry, &table, f);
 }
 
+/* One that does not track, but holds its store: it is taken out first. */
+static int take_out(const struct activation *a, const char *name, bool *ret_is_out, struct failure *f)
+{
+	struct tracker_info info;
+	int err = nl_tracker_get(a->nl, name, &info, f);
+
+	*ret_is_out = !err && (info.state == CBT_STATE_LOST || info.state == CBT_STATE_BYPASSED);
+	return *ret_is_out ? cbtctl_bypass(a->nl, name, f) : err;
+}
+
 /* A device that is there already: the tracker, or one without it, which may have to be put back. */
 static int take_up(const struct activation *a, const char *name, struct failure *f)
 {
 	struct dm_table table;
+	bool is_out = true;
 	int err = dm_table_read(name, &table, f);
 
-	if (err || strcmp(table.type, "cbt") == 0)
+	if (err)
 		return err;
-	if (!a->has_module)
-		return -ENODEV;
-	if (strcmp(table.type, "linear") != 0)
-		return failure_set(f, CODE_INVALID_STATE, -EINVAL,
-				   "its mapped device is neither a tracker nor one without it");
+	if (!a->nl)
+		return strcmp(table.type, "cbt") == 0 ? 0 : -ENODEV;
+	if (strcmp(table.type, "cbt") == 0)
+		err = take_out(a, name, &is_out, f);
+	else if (strcmp(table.type, "linear") != 0)
+		err = failure_set(f, CODE_INVALID_STATE, -EINVAL,
+				  "its mapped device is neither a tracker nor one without it");
+	if (err || !is_out)
+		return err;
 	err = note_untracked(a, f);
 	if (!err && note_exists(a))
 		err = note_settle(a, f);
@@ -212,7 +229,7 @@ static int activate(struct activation *a, uint64_t deadline_ns)
 		say(a, f.text);
 		return err;
 	}
-	err = a->has_module ? make_tracker(a, bytes >> 9, deadline_ns, &a->why) : -ENODEV;
+	err = a->nl ? make_tracker(a, bytes >> 9, deadline_ns, &a->why) : -ENODEV;
 	if (!err)
 		return 0;
 	say(a, a->why.text);
@@ -268,23 +285,24 @@ static void close_nl_at(struct nl **nl)
 static int run_activate(const struct cbtctl_command *c, const struct cbtctl_options *o,
 			struct nl *nl, struct failure *f)
 {
-	_cleanup_(close_nl_at) struct nl *probe = NULL;
+	_cleanup_(close_nl_at) struct nl *module = NULL;
 	cleanup_free struct tracker_entry *entries = NULL;
 	uint64_t deadline_ns = deadline_in_ms(o->wait_s * 1000);
 	struct failure no_module;
 	size_t nr_failed = 0;
 	size_t nr = 0;
 	int err = read_table(o, &entries, &nr, f);
-	bool has_module = !err && !nl_open(&probe, &no_module);
 
 	(void)c;
 	(void)nl;
+	if (!err)
+		(void)nl_open(&module, &no_module);
 	for (size_t i = 0; !err && i < nr; i++) {
 		struct activation a = { .entry = &entries[i],
 					.notes = o->notes ? o->notes : CBTCTL_NOTES,
-					.has_module = has_module };
+					.nl = module };
 
-		if (!has_module)
+		if (!module)
 			a.why = no_module;
 		nr_failed += activate(&a, deadline_ns) != 0;
 	}

@@ -2,6 +2,7 @@
 /* What cbtctl does to one tracker beside its epochs; its statistics; events. */
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +17,7 @@
 #include "lib/json.h"
 #include "lib/nl_control.h"
 #include "lib/output.h"
+#include "lib/store_bypass.h"
 #include "lib/stats_print.h"
 
 /* ---- ranges ---- */
@@ -118,15 +120,12 @@ static int run_label(const struct cbtctl_command *c, const struct cbtctl_options
  * ORDER: the new table is loaded first, so that what can be wrong with it is known before the store
  * says that writes go past the tracker; and it says so before they do.
  */
-static int run_bypass(const struct cbtctl_command *c, const struct cbtctl_options *o,
-		      struct nl *nl, struct failure *f)
+int cbtctl_bypass(struct nl *nl, const char *name, struct failure *f)
 {
-	const char *name = o->operands[0];
 	struct dm_table table = { .type = "linear" };
 	struct tracker_info info;
 	int err = nl_tracker_get(nl, name, &info, f);
 
-	(void)c;
 	if (err < 0)
 		return err;
 	table.sectors = info.size_sectors;
@@ -149,11 +148,31 @@ static int run_bypass(const struct cbtctl_command *c, const struct cbtctl_option
 	return dm_table_swap(info.name, f);
 }
 
+static int run_bypass(const struct cbtctl_command *c, const struct cbtctl_options *o,
+		      struct nl *nl, struct failure *f)
+{
+	(void)c;
+	return cbtctl_bypass(nl, o->operands[0], f);
+}
+
+/* As a path, or as a table of device-mapper has it. */
+static int store_of_operand(const char *text, char buf[PATH_MAX], struct failure *f)
+{
+	unsigned int numbers[2];
+	char rest;
+
+	if (sscanf(text, "%u:%u%c", &numbers[0], &numbers[1], &rest) == 2)
+		return devid_path(makedev(numbers[0], numbers[1]), buf, f);
+	(void)snprintf(buf, PATH_MAX, "%s", text);
+	return 0;
+}
+
 /* The new table reads the store when it is swapped in; where that fails, the old one must go on. */
 int cbtctl_restore(const char *name, const char *store, struct failure *f)
 {
 	struct dm_table old;
 	struct dm_table new = { .type = "cbt" };
+	char path[PATH_MAX];
 	char origin[64];
 	unsigned long long offset;
 	struct failure ignored;
@@ -167,7 +186,12 @@ int cbtctl_restore(const char *name, const char *store, struct failure *f)
 				   "mapped device %s is not one that was bypassed", name);
 	new.sectors = old.sectors;
 	(void)snprintf(new.params, sizeof(new.params), "%s %.400s", origin, store);
-	err = dm_table_load(name, &new, f);
+	/* It was not the module that made it linear, perhaps. */
+	err = store_of_operand(store, path, f);
+	if (!err && strcmp(path, "-") != 0)
+		err = store_bypass_note(path, STORE_BYPASS_MS, f);
+	if (!err)
+		err = dm_table_load(name, &new, f);
 	if (err < 0)
 		return err;
 	err = dm_table_swap(name, f);

@@ -49,7 +49,8 @@ int cbt_store_open(struct cbt_store *ret, const char *path, enum cbt_store_use u
 		   struct failure *f)
 {
 	cleanup_cbt_store struct cbt_store store = { .path = path, .fd = -1 };
-	int flags = O_CLOEXEC | (use == CBT_STORE_FORMAT ? O_RDWR : O_RDONLY);
+	bool is_written = use == CBT_STORE_FORMAT || use == CBT_STORE_CHANGE;
+	int flags = O_CLOEXEC | (is_written ? O_RDWR : O_RDONLY);
 	char who[HOLDER_TEXT_MAX];
 	struct stat st;
 	int err = devid_exists(path, f);

@@ -23,7 +23,8 @@ struct cbt_store {
 enum cbt_store_use {
 	CBT_STORE_LOOK, /* read only; it may be in use, and what is read is of no one instant */
 	CBT_STORE_CHECK, /* read only; nobody else may use it */
-	CBT_STORE_FORMAT, /* written; nobody else may use it */
+	CBT_STORE_FORMAT, /* written, through the page cache; nobody else may use it */
+	CBT_STORE_CHANGE, /* read and written as the module does; nobody else may use it */
 };
 
 /** cbt_store_open - CODE_IN_USE names who uses it. */

@@ -17,6 +17,7 @@
 
 #include "base/size.h"
 #include "base/uuid.h"
+#include "lib/blank.h"
 #include "lib/contents.h"
 #include "lib/devid.h"
 
@@ -162,6 +163,10 @@ static int check_store_is_blank(struct cbt_store *store, struct failure *f)
 	if (*what)
 		return failure_set(f, CODE_IN_USE, -EEXIST,
 				   "store %s holds %s; --force destroys it", store->path, what);
+	if (!blank_disk(store->fd, store->nr_blocks * CBT_DISK_BLOCK))
+		return failure_set(f, CODE_IN_USE, -EEXIST,
+				   "store %s is not blank: what it holds is not known here; --force "
+				   "destroys it", store->path);
 	return 0;
 }
 
@@ -268,32 +273,5 @@ int cbt_store_format(const char *origin, const char *path, const struct cbt_stor
 		return failure_set(f, code_of_errno(err), err, "store %s cannot be written: %s",
 				   path, strerror(-err));
 	*ret = super;
-	return 0;
-}
-
-/* The slot that does not count is written, so that a crash leaves one of the two. */
-int cbt_store_note_bypass(const char *path, struct failure *f)
-{
-	cleanup_cbt_store struct cbt_store store = CBT_STORE_CLOSED;
-	cleanup_free void *block = cbt_store_buffer(1);
-	struct cbt_super super;
-	int err;
-
-	if (!block)
-		return failure_no_memory(f);
-	err = cbt_store_open(&store, path, CBT_STORE_FORMAT, f);
-	if (!err)
-		err = cbt_store_super(&store, &super, f);
-	if (err < 0 || super.flags & CBT_DISK_BYPASSED)
-		return err;
-	super.flags |= CBT_DISK_BYPASSED;
-	super.sequence++;
-	cbt_super_encode(&super, block);
-	err = cbt_store_write(&store, cbt_super_slot(super.sequence), block);
-	if (!err)
-		err = cbt_store_flush(&store);
-	if (err < 0)
-		return failure_set(f, code_of_errno(err), err, "store %s cannot be written: %s",
-				   path, strerror(-err));
 	return 0;
 }

@@ -44,11 +44,4 @@ int cbt_store_disk_bytes(const char *path, uint64_t *ret, struct failure *f);
 int cbt_store_format(const char *origin, const char *store, const struct cbt_store_sizes *sizes,
 		     bool force, struct cbt_super *ret, struct failure *f);
 
-/**
- * cbt_store_note_bypass - its disk is about to be written without its tracker, and the module is not
- * there to note it: durably, the next attach begins a new generation. Repeating it is harmless.
- * CODE_IN_USE: something has the store; others as cbt_store_super().
- */
-int cbt_store_note_bypass(const char *store, struct failure *f);
-
 #endif
