@@ -21,15 +21,12 @@ mount -t overlay overlay -o "lowerdir=/lib/modules/$(uname -r),upperdir=$TMPDIR/
 cleanup_fn umount "$TMPDIR/modules"
 cleanup_fn umount -l "/lib/modules/$(uname -r)"
 mkdir -p "/lib/modules/$(uname -r)/updates"
-# install_module [faults]: its two flavours have different sources.
-install_module()
-{
-	cp "$(cbt_module "${1:-}")" "/lib/modules/$(uname -r)/updates/dm-cbt.ko"
-	depmod -a
-}
+# install_module [faults]: its two flavours have different sources, and need the same.
+install_module() { cp "$(cbt_module "${1:-}")" "/lib/modules/$(uname -r)/updates/dm-cbt.ko"; }
 
 check "without a running module there is nothing to do" "$reload"
 install_module
+depmod -a
 modprobe dm-cbt
 cleanup_fn eval "rmmod dm_cbt 2>/dev/null || true"
 cbtctl format /dev/vda /dev/vdb >/dev/null
@@ -71,20 +68,39 @@ dmsetup remove --retry image
 cbtctl abort --epoch "$epoch" vm1 >/dev/null
 
 : >"/lib/modules/$(uname -r)/updates/dm-cbt.ko"
-depmod -a 2>/dev/null
 check_fails "a module that is none is noticed before anything is touched" 1 'the module that runs goes on' "$reload"
 check_equal "and the tracker is there" "$(target vm1)" cbt
 install_module
 # one that has a source, and that no kernel takes
 strip --strip-all "/lib/modules/$(uname -r)/updates/dm-cbt.ko"
-check_fails "a module that the kernel refuses: what to do is said" 1 "'cbtctl restore NAME STORE' for: vm1 [0-9]+:[0-9]+, vm2.replica -" "$reload"
+check_fails "a module that the kernel refuses: what to do is said" 1 "run $reload again: it puts back vm1, vm2.replica" "$reload"
 check_equal "the disks are there without it" "$(target vm1) $(target vm2.replica)" "linear linear"
 check "fio goes on" goes_on
+check_fails "run again too early, it says so" 1 'cannot be loaded.* guests go on untracked' "$reload"
 install_module
-modprobe dm-cbt
-cbtctl restore vm1 /dev/vdb
-check_equal "and doing that puts the tracker back" "$(field state)" active
-cbtctl restore vm2.replica -
+check "and doing that puts the trackers back" "$reload"
+check_equal "with the module" "$(field state) $(target vm2.replica)" "active cbt"
+
+# cut_off <signal>: the reload, when it is about to unload the module
+mkdir "$TMPDIR/bin"
+cut_off()
+{
+	printf '#!/bin/sh\n[ "$1" != -r ] || { kill -%s $PPID; exit 1; }\nexec %s "$@"\n' "$1" "$(command -v modprobe)" \
+		>"$TMPDIR/bin/modprobe"
+	chmod +x "$TMPDIR/bin/modprobe"
+	PATH="$TMPDIR/bin:$PATH" "$reload"
+}
+
+install_module faults
+old=$(running)
+check_fails "one that is stopped in the middle ends" any '' cut_off TERM
+check_equal "with the module that ran, and the trackers" "$(running) $(field state) $(target vm2.replica)" "$old active cbt"
+check_fails "one that is killed in the middle ends" any '' cut_off KILL
+check_equal "with the disks without trackers" "$(target vm1) $(target vm2.replica)" "linear linear"
+check "fio goes on" goes_on
+check "run again, it goes on from there" "$reload"
+check_equal "with the module that is installed, and the trackers" "$(running) $(field state) $(target vm2.replica)" \
+	"$(modinfo -F srcversion dm-cbt) active cbt"
 kill -INT $fio
 wait $fio || true
 check_equal "fio finds all that it wrote and sees no error" \
