@@ -21,6 +21,7 @@ done
 cat >"$TMPDIR/bin/failback-libvirt" <<SH
 #!/bin/sh
 case \$2 in *a.libvirt*) host=a ;; *) host=b ;; esac
+while [ -e "$TMPDIR/hold.\$1" ]; do sleep 0.1; done
 exec unshare -m sh -c 'mount --bind "\$0" /var/lib && exec "\$@"' "$TMPDIR/\$host.lib" "$top/build/bin/failback-libvirt" "\$@"
 SH
 chmod +x "$TMPDIR/bin/failback-libvirt"
@@ -182,6 +183,53 @@ on b failback revert vm1 >/dev/null
 define_machine a
 up_at a
 wait_for 30 goes || bail "no delta goes"
+
+# --- a start that is cut off ---
+
+# cut_off <verb>: b's failover, when that has been begun
+cut_off()
+{
+	touch "$TMPDIR/hold.$1"
+	fail_over >/dev/null 2>&1 &
+	wait_for 30 pgrep -f "failback-libvirt $1" >/dev/null || bail "there is no $1"
+	stop_daemon b KILL
+	pkill -KILL -f "failback-libvirt $1" || true
+	rm "$TMPDIR/hold.$1"
+	up_at b
+}
+forget() { on_libvirt b destroy $vm >/dev/null 2>&1 || true; on_libvirt b undefine $vm >/dev/null; }
+
+wait_for 30 in_place
+stop_daemon a
+on_libvirt b list --all --uuid | grep -q $vm && forget
+cut_off define
+check_equal "a failover that is cut off at the VM's definition is one" "$(role b)" "2 5"
+check_equal "... the VM is not there" "$(on_libvirt b list --all --uuid | grep -c $vm)" 0
+check "... and is started by an order" on b failback start --force vm1
+check_equal "... it runs" "$(domain_state b)" running
+check "... from what came" cmp -s "${nvram[a]}" "${nvram[b]}"
+on_libvirt b destroy $vm >/dev/null
+echo own >"${nvram[b]}"
+check "started by an order again" on b failback start --force vm1
+check_equal "... it keeps what it wrote" "$(domain_state b) $(<"${nvram[b]}")" "running own"
+check "what runs is left alone" on b failback start --force vm1
+give_back
+forget
+up_at a
+wait_for 30 goes || bail "no delta goes"
+wait_for 30 in_place
+stop_daemon a
+cut_off define
+up_at a
+on a failback yield vm1 >/dev/null
+check "the other way round, before the VM was defined" on b failback reverse vm1
+check "... deltas go" on b failback resume vm1
+finds "... and it is known that its definition does not" b hypervisor 'here .*'
+check "it is defined and started then" on b failback start --force vm1
+check_equal "... it runs" "$(domain_state b)" running
+check "... from what came" cmp -s "${nvram[a]}" "${nvram[b]}"
+check "its definition goes with the next delta" on b failback resume vm1
+check "... and it comes home" eval 'on b failback prepare vm1 && on a failback failover vm1 && on a failback reverse vm1'
 
 # --- a stranger's words ---
 

@@ -315,7 +315,7 @@ static const struct command table[] = {
 	{ "yield", "VM", OPTION_NO_WAIT, false, run_yield,
 	  "with the VM off: this primary gives it up to the host that failed over" },
 	{ "start", "VM", OPTION_NO_WAIT | OPTION_FORCE, false, run_start,
-	  "--force: let the VM run here, whatever the peer says" },
+	  "--force: let the VM run here, whatever the peer says; and start it, if a failover here did not" },
 
 	{ "send", "SOURCE", OPTION_TO | OPTION_SOURCE | OPTION_PLAIN | OPTION_CONFIG, true, command_send,
 	  "by hand: a disk, or what differs of it, --to where `failback receive` listens" },

@@ -182,10 +182,13 @@ static void on_dumped(void *context, const struct failure *why)
 		finish(s, ""); /* `failback ready` says of the hypervisor that it knows no such VM */
 		return;
 	}
-	if (why)
+	if (why) {
 		failure = *why; /* goes with the dump */
-	else
+	} else {
+		/* What came when this host was the replica, and was not used then, is older. */
+		definition_remove(s->vm);
 		rc = pack(s, &failure);
+	}
 	vm_control_free_at(&s->dump);
 	if (!rc)
 		rc = say(s, &failure);
@@ -200,8 +203,8 @@ bool definition_send_start(struct vm *vm, struct conn *conn, conn_fn done, void 
 	struct failure why;
 	int rc;
 
-	/* What came here when this host was the replica is older than what the hypervisor has. */
-	definition_remove(vm);
+	if (!definition_is_sent(vm))
+		definition_remove(vm); /* nothing here uses it */
 	if (!definition_is_sent(vm) || clock_ns() < vm->definition_due_ns)
 		return false;
 	s = calloc(1, sizeof(*s));

@@ -10,6 +10,9 @@
  * - from then on the pending one is. That it takes the other's name is for tidiness, and only so that the next
  *   one does not take its place: that is done, and durable, before the next one is put there.
  *
+ * Once the hypervisor has it, it is removed, so that one that is there was never used: also where the VM was failed
+ * over, and is the primary by now.
+ *
  * Each is replaced as a whole. An epoch that the primary names as its base was acknowledged, though the record
  * here may not say so yet: a pending one of it is kept as well.
  */
@@ -102,8 +105,6 @@ int definition_open(const struct vm *vm)
 	struct uuid epoch;
 	int fd;
 
-	if (vm->r.mode != MODE_REPLICA)
-		return -1;
 	fd = open_slot(vm, PENDING, &epoch);
 	if (fd >= 0 && uuid_equal(&epoch, &vm->r.base))
 		return fd;
@@ -129,6 +130,7 @@ void definition_remove(struct vm *vm)
 		if (unlink(path) < 0 && errno != ENOENT)
 			log_warning("%s cannot be removed: %s", path, strerror(errno));
 	}
+	(void)sync_directory(vm);
 }
 
 /* --- arriving --- */

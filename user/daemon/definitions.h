@@ -23,12 +23,15 @@ int definition_take(struct vm *vm, const struct call *call, struct failure *f);
 /** definition_settle - the base is another one: nothing depends on it, but that there is room for the next. */
 void definition_settle(const struct vm *vm);
 
-/** definition_open - the one that goes with the disks of a replica, for reading; the caller's. -1: there is none. */
+/**
+ * definition_open - the one that goes with the disks and was not used yet, for reading; the caller's. -1: there is
+ * none.
+ */
 int definition_open(const struct vm *vm);
 
 bool definition_is_there(const struct vm *vm);
 
-/** definition_remove - all that came for @vm. */
+/** definition_remove - all that came for @vm, durably: it is used, or of no use. */
 void definition_remove(struct vm *vm);
 
 /** definition_drop - what came in part. */

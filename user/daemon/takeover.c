@@ -12,6 +12,7 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "daemon/definitions.h"
 #include "daemon/fence.h"
 #include "daemon/journals.h"
 #include "daemon/objects.h"
@@ -305,10 +306,15 @@ static void on_vm_started(void *context, const struct failure *why)
 	struct takeover *t = context;
 	struct failure told;
 
-	if (why)
+	if (why && t->job)
 		(void)failure_set(&told, (enum code)why->code, 0,
-				  "VM %.64s %s may run here, but it was not started: %.300s",
-				  t->vm->r.name, t->job ? "is failed over and" : "was held, and", why->text);
+				  "VM %.64s is failed over and may run here, but it was not started: %.280s Repeat "
+				  "that with `failback start --force %.64s`.",
+				  t->vm->r.name, why->text, t->vm->r.name);
+	else if (why)
+		(void)failure_set(&told, (enum code)why->code, 0,
+				  "VM %.64s was held, and may run here, but it was not started: %.300s",
+				  t->vm->r.name, why->text);
 	finish(t, why ? &told : NULL);
 }
 
@@ -318,9 +324,11 @@ static void start_vm(struct takeover *t)
 	struct failure why;
 	int rc = 1;
 
-	if (t->ask == SWAP_FAILOVER)
+	if (t->ask == SWAP_FAILOVER) {
+		/* From here on it is known by its name alone: its epoch is not always the base. */
+		definition_settle(t->vm);
 		rc = vm_control_start(t->vm, on_vm_started, t, &t->starting, &why);
-	else if (t->ask == SWAP_CONFIRM)
+	} else if (t->ask == SWAP_CONFIRM)
 		rc = vm_control_autostart(t->vm, on_vm_started, t, &t->starting, &why);
 	t->vm->autostarting = !rc && t->ask == SWAP_CONFIRM;
 	if (rc < 0)
@@ -702,6 +710,26 @@ static enum relationship_event event_of_start(const struct vm *vm)
 		       NR_EVENTS;
 }
 
+/* What a failover that was cut off, or could not, has left to do. */
+static struct job *start_again(struct vm *vm, struct failure *f)
+{
+	_cleanup_(takeover_free_at) struct takeover *t = NULL;
+	struct job *job;
+
+	if (fence_lower(&vm->r, f))
+		return NULL;
+	if (vm->r.mode != MODE_REPLICA && !definition_is_there(vm))
+		return job_succeed(vm, JOB_STATE_CHANGE, f);
+	t = takeover_new(vm, SWAP_FAILOVER, true, f);
+	job = t ? job_start(vm, JOB_STATE_CHANGE, f) : NULL;
+	if (!job)
+		return NULL;
+	t->job = job;
+	job->operation = t;
+	start_vm(steal_ptr(t));
+	return job;
+}
+
 struct job *takeover_start(struct vm *vm, struct failure *f)
 {
 	enum relationship_event event = event_of_start(vm);
@@ -709,7 +737,7 @@ struct job *takeover_start(struct vm *vm, struct failure *f)
 	if (vm_check_idle(vm, f))
 		return NULL;
 	if (vm_swap_host(vm).facing)
-		return fence_lower(&vm->r, f) ? NULL : job_succeed(vm, JOB_STATE_CHANGE, f);
+		return start_again(vm, f);
 	if (obey(vm, SWAP_FORCE_START, event, NULL, f))
 		return NULL;
 	log_warning("VM %s was released by force", vm->r.name);

@@ -31,7 +31,10 @@ struct job *takeover_commit(struct vm *vm, struct failure *f);
 /** takeover_yield - this primary lost the VM to the other host; the VM is off here. */
 struct job *takeover_yield(struct vm *vm, struct failure *f);
 
-/** takeover_start - let the VM run here whatever the peer says: the operator knows better. */
+/**
+ * takeover_start - let the VM run here whatever the peer says: the operator knows better. One that may run
+ * here since a failover is started, if it was not.
+ */
 struct job *takeover_start(struct vm *vm, struct failure *f);
 
 /**

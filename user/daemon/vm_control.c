@@ -23,7 +23,17 @@
 
 /* --- one command --- */
 
-enum step { STEP_READY, STEP_ASK, STEP_STOP, STEP_AWAIT, STEP_DEFINE, STEP_START, STEP_AUTOSTART, STEP_DUMP };
+enum step {
+	STEP_READY,
+	STEP_ASK,
+	STEP_STOP,
+	STEP_AWAIT,
+	STEP_LOOK, /* before it is started */
+	STEP_DEFINE,
+	STEP_START,
+	STEP_AUTOSTART,
+	STEP_DUMP,
+};
 
 struct vm_control {
 	struct vm *vm;
@@ -95,8 +105,8 @@ static enum vm_question question_of(enum step step)
 {
 	static const enum vm_question questions[] = {
 		[STEP_READY] = VM_READY,   [STEP_ASK] = VM_RUNNING, [STEP_STOP] = VM_STOP,
-		[STEP_AWAIT] = VM_RUNNING, [STEP_DEFINE] = VM_DEFINE, [STEP_START] = VM_START,
-		[STEP_AUTOSTART] = VM_AUTOSTART, [STEP_DUMP] = VM_DUMP,
+		[STEP_AWAIT] = VM_RUNNING, [STEP_LOOK] = VM_RUNNING, [STEP_DEFINE] = VM_DEFINE,
+		[STEP_START] = VM_START, [STEP_AUTOSTART] = VM_AUTOSTART, [STEP_DUMP] = VM_DUMP,
 	};
 
 	return questions[step];
@@ -209,6 +219,12 @@ static int ask_later(struct vm_control *c, struct failure *f)
 			0;
 }
 
+/* What came with the disks first. */
+static enum step first_of_start(const struct vm *vm)
+{
+	return can(vm, VM_DEFINE) && definition_is_there(vm) ? STEP_DEFINE : STEP_START;
+}
+
 /* 0: something follows; 1: it is so. */
 static int answer(struct vm_control *c, bool runs, struct failure *f)
 {
@@ -242,10 +258,18 @@ static int go_on(struct vm_control *c, const siginfo_t *status, struct failure *
 		if (number == 0)
 			return run(c, STEP_AWAIT, f);
 		break;
-	case STEP_DEFINE:
-		if (number == 0)
-			return run(c, STEP_START, f);
+	case STEP_LOOK:
+		if (number == EXIT_RUNS)
+			return 1;
+		if (number == EXIT_RUNS_NOT)
+			return run(c, first_of_start(c->vm), f);
 		break;
+	case STEP_DEFINE:
+		if (number != 0)
+			break;
+		/* ORDER: from the start on the VM's own are newer, and what came is not to take their place again. */
+		definition_remove(c->vm);
+		return run(c, STEP_START, f);
 	case STEP_START:
 	case STEP_AUTOSTART:
 	case STEP_DUMP:
@@ -348,11 +372,9 @@ int vm_control_stop(struct vm *vm, vm_control_done done, void *context, struct v
 int vm_control_start(struct vm *vm, vm_control_done done, void *context, struct vm_control **ret,
 		     struct failure *f)
 {
-	bool came = can(vm, VM_DEFINE) && definition_is_there(vm);
-
 	if (!can(vm, VM_START))
 		return 1;
-	return begin(vm, came ? STEP_DEFINE : STEP_START, done, context, ret, f);
+	return begin(vm, vm_control_can_tell(vm) ? STEP_LOOK : first_of_start(vm), done, context, ret, f);
 }
 
 int vm_control_autostart(struct vm *vm, vm_control_done done, void *context, struct vm_control **ret,

@@ -31,8 +31,8 @@ int vm_control_stop(struct vm *vm, vm_control_done done, void *context, struct v
 		    struct failure *f);
 
 /**
- * vm_control_start - @vm is to run, from the definition that came with its disks, if one did (definitions.h).
- * 1, and no done(): nothing starts it.
+ * vm_control_start - @vm is to run, from the definition that came with its disks, if one did (definitions.h),
+ * and was not used before. 1, and no done(): nothing starts it.
  */
 int vm_control_start(struct vm *vm, vm_control_done done, void *context, struct vm_control **ret,
 		     struct failure *f);
