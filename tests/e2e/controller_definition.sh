@@ -219,6 +219,8 @@ up_at a
 wait_for 30 goes || bail "no delta goes"
 wait_for 30 in_place
 stop_daemon a
+mv "$current" "$pending"
+cp "$TMPDIR/two" "$current"
 cut_off define
 up_at a
 on a failback yield vm1 >/dev/null

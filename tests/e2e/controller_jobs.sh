@@ -144,6 +144,10 @@ check_equal "with their roles swapped" "$(role a), $(role b)" "2 3, 1 3"
 
 # --- the end ---
 
-check "a relationship is removed" wait_for 60 on a failback remove vm1
+check "a relationship is removed" wait_for 60 eval 'on a failback remove vm1 2>"$TMPDIR/removed"'
+check_equal "... of a VM that does not run here, which needs no care" "$(<"$TMPDIR/removed")" ""
 check_signalled "... and its object" InterfacesRemoved \
 	'.payload.data[0] == $vm and (.payload.data[1] | index("org.failback1.ReplicationRelationship"))'
+wait_for 60 eval 'on b failback remove vm1 2>"$TMPDIR/removed"' || bail "$(<"$TMPDIR/removed")"
+check "where the VM runs, it is told what gives its devices their names from then on" \
+	grep -q 'VM vm1 runs on here.*write `start` behind the lines of its disks in /etc/failback/trackers' "$TMPDIR/removed"

@@ -132,6 +132,18 @@ dmsetup remove store
 ln -sf /dev/vdb "$TMPDIR/store"
 sed -i /later/d "$table"
 
+# --- a line that says later that the VM may see its device ---
+
+activate
+echo "vm1-disk0 /dev/vda $TMPDIR/store start" >"$table"
+generation=$(field generation)
+check "a device whose line got the word start is shown" activate
+check_equal "... by its name, and with its map" "$(dmsetup ls | cut -f1) $(cbtctl show vm1-disk0 --json | jq -r .tracker.generation)" \
+	"vm1-disk0 $generation"
+check "... once" activate
+deactivate
+echo "vm1-disk0 /dev/vda $TMPDIR/store" >"$table"
+
 # --- a table that is wrong, and others ---
 
 echo "vm1-disk0 /dev/vda" >"$TMPDIR/wrong"

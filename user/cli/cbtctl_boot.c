@@ -208,6 +208,16 @@ static int take_up(const struct activation *a, const char *name, struct failure 
 	return err ? err : cbtctl_restore(name, a->entry->store, f);
 }
 
+/* Made when its line did not say yet that the VM may see it at once. */
+static int show(const struct tracker_entry *e, char name[FENCE_NAME_MAX], struct failure *f)
+{
+	int err = e->start && strcmp(name, e->name) != 0 ? dm_rename(name, e->name, f) : 0;
+
+	if (!err && e->start)
+		(void)snprintf(name, FENCE_NAME_MAX, "%s", e->name);
+	return err;
+}
+
 /* 0: it is tracked; else @a->why, after whatever could be done. */
 static int activate(struct activation *a, uint64_t deadline_ns)
 {
@@ -217,7 +227,9 @@ static int activate(struct activation *a, uint64_t deadline_ns)
 	int err;
 
 	if (find_device(a->entry, name)) {
-		err = take_up(a, name, &a->why);
+		err = show(a->entry, name, &a->why);
+		if (!err)
+			err = take_up(a, name, &a->why);
 		if (err)
 			say(a, a->why.text);
 		return err;

@@ -12,6 +12,7 @@
 #include "cli/follow.h"
 #include "cli/print.h"
 #include "lib/output.h"
+#include "lib/tracker_table.h"
 
 #define EXIT_USAGE 2
 
@@ -200,7 +201,20 @@ static int run_yield(struct client *client, const struct options *o, struct fail
 
 static int run_remove(struct client *client, const struct options *o, struct failure *f)
 {
-	return act(client, o, "RemoveReplicationRelationship", f);
+	char path[BUS_PATH_MAX];
+	struct client_vm vm;
+	int rc = client_find_vm(client, o->operand, path, f);
+
+	if (!rc)
+		rc = client_get_vm(client, path, &vm, f);
+	if (!rc)
+		rc = act(client, o, "RemoveReplicationRelationship", f);
+	if (!rc && vm.may_run)
+		(void)fprintf(stderr, "VM %s runs on here, and no failbackd gives its devices their names at the next boot: "
+				      "write `start` behind the lines of its disks in " TRACKER_TABLE_FILE
+				      " (failback-trackers(5)), or take them out and give the VM its disks themselves.\n",
+			      vm.name);
+	return rc;
 }
 
 static int run_start(struct client *client, const struct options *o, struct failure *f)

@@ -46,6 +46,8 @@ struct client_vm {
 	char split_brain[1024]; /* JSON; "": none (daemon/split_brain.h) */
 };
 
+#define CLIENT_RESULT_MAX (256 * 512) /* the longest is a plan, with less than 512 bytes for each of 256 disks */
+
 struct client_job {
 	char path[BUS_PATH_MAX];
 	char id[64];
@@ -63,7 +65,7 @@ struct client_job {
 	uint64_t bytes_sent;
 	uint64_t bytes_per_second;
 	uint64_t seconds_left;
-	char result[16384]; /* JSON; "": none */
+	char result[CLIENT_RESULT_MAX]; /* JSON; "": none */
 	char vm_path[BUS_PATH_MAX];
 	char follow_up[BUS_PATH_MAX]; /* "/": none */
 };
