@@ -150,4 +150,4 @@ check_signalled "... and its object" InterfacesRemoved \
 	'.payload.data[0] == $vm and (.payload.data[1] | index("org.failback1.ReplicationRelationship"))'
 wait_for 60 eval 'on b failback remove vm1 2>"$TMPDIR/removed"' || bail "$(<"$TMPDIR/removed")"
 check "where the VM runs, it is told what gives its devices their names from then on" \
-	grep -q 'VM vm1 runs on here.*write `start` behind the lines of its disks in /etc/failback/trackers' "$TMPDIR/removed"
+	grep -q 'Where VM vm1 runs on, .*write `start` behind the lines of its disks in /etc/failback/trackers' "$TMPDIR/removed"

@@ -127,6 +127,17 @@ dmsetup resume store
 check "when it answers it is tracked" wait_for 20 activate
 check_equal "... in a new generation" "$([ "$(field generation)" -gt "$generation" ] && field base)" null
 check "... and the note is gone" test ! -e "$notes/vm1-disk0"
+dmsetup suspend --nolockfs store
+dd if=/dev/urandom of=/dev/mapper/vm1-disk0.replica bs=4k count=1 seek=9000 oflag=direct status=none
+check "a tracker whose store hangs is lost" wait_for 30 is_lost
+check_fails "... which is told" 10 'its tracker is lost, and its store .* does not answer' timeout 60 cbtctl activate --table "$table" --notes "$notes"
+check "... and noted" test -e "$notes/vm1-disk0"
+check_equal "... its device is there" "$(target vm1-disk0.replica)" cbt
+dmsetup resume store
+generation=$(field generation)
+check "when it answers it is tracked again" wait_for 20 activate
+check_equal "... in a new generation" "$([ "$(field generation)" -gt "$generation" ] && field base)" null
+check "... and the note is gone" test ! -e "$notes/vm1-disk0"
 deactivate
 dmsetup remove store
 ln -sf /dev/vdb "$TMPDIR/store"
@@ -137,7 +148,11 @@ sed -i /later/d "$table"
 activate
 echo "vm1-disk0 /dev/vda $TMPDIR/store start" >"$table"
 generation=$(field generation)
-check "a device whose line got the word start is shown" activate
+exec 3</dev/mapper/vm1-disk0.replica
+check "a device whose line got the word start is not shown while somebody has it open" activate
+check_equal "... as a transfer" "$(dmsetup ls | cut -f1)" vm1-disk0.replica
+exec 3<&-
+check "else it is" activate
 check_equal "... by its name, and with its map" "$(dmsetup ls | cut -f1) $(cbtctl show vm1-disk0 --json | jq -r .tracker.generation)" \
 	"vm1-disk0 $generation"
 check "... once" activate

@@ -101,15 +101,16 @@ static int note_settle(const struct activation *a, struct failure *f)
 	return err;
 }
 
-/* Either the store or a note says from here on that its disk is written without it. */
-static int note_untracked(const struct activation *a, struct failure *f)
+/* Either the store or a note says from here on that its disk is written without it. @ret_store: what the store said. */
+static int note_untracked(const struct activation *a, int *ret_store, struct failure *f)
 {
 	struct failure ignored;
 
-	if (strcmp(a->entry->store, "-") == 0 || note_exists(a) ||
-	    !store_bypass_note(a->entry->store, STORE_BYPASS_MS, &ignored))
+	*ret_store = 0;
+	if (strcmp(a->entry->store, "-") == 0 || note_exists(a))
 		return 0;
-	return note_write(a, f);
+	*ret_store = store_bypass_note(a->entry->store, STORE_BYPASS_MS, &ignored);
+	return *ret_store ? note_write(a, f) : 0;
 }
 
 /* ---- devices ---- */
@@ -168,20 +169,30 @@ static int make_tracker(const struct activation *a, uint64_t sectors, uint64_t d
 static int make_linear(const struct activation *a, uint64_t sectors, struct failure *f)
 {
 	struct dm_table table = { .sectors = sectors, .type = "linear" };
-	int err = note_untracked(a, f);
+	int ignored;
+	int err = note_untracked(a, &ignored, f);
 
 	(void)snprintf(table.params, sizeof(table.params), "%.240s 0", a->entry->origin);
 	return err ? err : make_device(a->entry, &table, f);
 }
 
-/* One that does not track, but holds its store: it is taken out first. */
+/*
+ * One that does not track, but holds its store: it is taken out, after it was noted what goes past it. With a store that
+ * hangs it cannot be.
+ */
 static int take_out(const struct activation *a, const char *name, bool *ret_is_out, struct failure *f)
 {
 	struct tracker_info info;
+	int store = 0;
 	int err = nl_tracker_get(a->nl, name, &info, f);
 
 	*ret_is_out = !err && (info.state == CBT_STATE_LOST || info.state == CBT_STATE_BYPASSED);
-	return *ret_is_out ? cbtctl_bypass(a->nl, name, f) : err;
+	if (*ret_is_out)
+		err = note_untracked(a, &store, f);
+	if (!err && store == -ETIMEDOUT)
+		err = failure_set(f, CODE_TIMEOUT, store, "its tracker is lost, and its store %s does not answer",
+				  a->entry->store);
+	return err || !*ret_is_out ? err : cbtctl_bypass(a->nl, name, f);
 }
 
 /* A device that is there already: the tracker, or one without it, which may have to be put back. */
@@ -189,6 +200,7 @@ static int take_up(const struct activation *a, const char *name, struct failure 
 {
 	struct dm_table table;
 	bool is_out = true;
+	int ignored;
 	int err = dm_table_read(name, &table, f);
 
 	if (err)
@@ -202,18 +214,26 @@ static int take_up(const struct activation *a, const char *name, struct failure 
 				  "its mapped device is neither a tracker nor one without it");
 	if (err || !is_out)
 		return err;
-	err = note_untracked(a, f);
+	err = note_untracked(a, &ignored, f);
 	if (!err && note_exists(a))
 		err = note_settle(a, f);
 	return err ? err : cbtctl_restore(name, a->entry->store, f);
 }
 
-/* Made when its line did not say yet that the VM may see it at once. */
+/* Made when its line did not say yet that the VM may see it at once. What has it open is no VM. */
 static int show(const struct tracker_entry *e, char name[FENCE_NAME_MAX], struct failure *f)
 {
-	int err = e->start && strcmp(name, e->name) != 0 ? dm_rename(name, e->name, f) : 0;
+	unsigned int nr_open;
+	int err;
 
-	if (!err && e->start)
+	if (!e->start || strcmp(name, e->name) == 0)
+		return 0;
+	err = dm_open_count(name, &nr_open, f);
+	if (!err && nr_open)
+		err = failure_set(f, CODE_IN_USE, -EBUSY, "%s is open, and is not given the name %s", name, e->name);
+	if (!err)
+		err = dm_rename(name, e->name, f);
+	if (!err)
 		(void)snprintf(name, FENCE_NAME_MAX, "%s", e->name);
 	return err;
 }
@@ -227,9 +247,9 @@ static int activate(struct activation *a, uint64_t deadline_ns)
 	int err;
 
 	if (find_device(a->entry, name)) {
-		err = show(a->entry, name, &a->why);
-		if (!err)
-			err = take_up(a, name, &a->why);
+		if (show(a->entry, name, &f))
+			say(a, f.text);
+		err = take_up(a, name, &a->why);
 		if (err)
 			say(a, a->why.text);
 		return err;

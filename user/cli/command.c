@@ -18,10 +18,14 @@
 
 #define JOB_STATE_TERMINATED 8
 
-/* RequestReplicationStateChange */
+#define MODE_PRIMARY 1
+
+/* RequestReplicationStateChange, the first of them */
 enum {
 	STATE_REPLICATE = 3,
 	STATE_PREPARED = 4,
+	STATE_RECOVERED = 5,
+	STATE_COMMITTED = 6,
 	STATE_SUSPENDED = 7,
 };
 
@@ -209,10 +213,11 @@ static int run_remove(struct client *client, const struct options *o, struct fai
 		rc = client_get_vm(client, path, &vm, f);
 	if (!rc)
 		rc = act(client, o, "RemoveReplicationRelationship", f);
-	if (!rc && vm.may_run)
-		(void)fprintf(stderr, "VM %s runs on here, and no failbackd gives its devices their names at the next boot: "
-				      "write `start` behind the lines of its disks in " TRACKER_TABLE_FILE
-				      " (failback-trackers(5)), or take them out and give the VM its disks themselves.\n",
+	/* Where it runs, or was held. */
+	if (!rc && (vm.mode == MODE_PRIMARY || vm.state == STATE_RECOVERED || vm.state == STATE_COMMITTED))
+		(void)fprintf(stderr, "Where VM %s runs on, no failbackd gives its devices their names any more: write `start` "
+				      "behind the lines of its disks in " TRACKER_TABLE_FILE " (failback-trackers(5)), then `cbtctl "
+				      "activate`; or take them out, and give the VM its disks themselves.\n",
 			      vm.name);
 	return rc;
 }

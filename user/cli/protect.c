@@ -207,6 +207,11 @@ static int check_line(const struct protect *p, const struct protect_disk *d, str
 				   "%s stands in %s as tracker %s, and would have to be %s for VM %.64s: is it another "
 				   "VM's? Take another volume, or correct the line.",
 				   d->path, p->table, e->name, d->tracker, p->vm);
+	if (e->start)
+		return failure_set(f, CODE_INVALID_STATE, -EINVAL,
+				   "The line of tracker %s in %s says `start`, by which VM %.64s would see its disk on both "
+				   "hosts: take that word out.",
+				   e->name, p->table, p->vm);
 	if (strcmp(e->store, "-") == 0)
 		return failure_set(f, CODE_INVALID_STATE, -ENODEV,
 				   "Tracker %s has no store in %s, and its map ends with the next boot: give it one "

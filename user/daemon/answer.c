@@ -142,6 +142,9 @@ static int become_replica(struct vm *vm, const struct call *call, const struct s
 		next.nr_aborted = 0; /* else a repeated reverse still finds what the caller may hold */
 	next.health = call->convert ? HEALTH_WARNING : HEALTH_OK;
 	next.last_error[0] = '\0';
+	/* ORDER: as long as the record says that the VM may run here, they are no replica's. */
+	if (vm_swap_host(vm).role != SWAP_REPLICA)
+		definition_remove(vm);
 	rc = vm_change_role(vm, &next, f);
 	if (rc)
 		free(next.disks);

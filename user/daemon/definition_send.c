@@ -185,8 +185,7 @@ static void on_dumped(void *context, const struct failure *why)
 	if (why) {
 		failure = *why; /* goes with the dump */
 	} else {
-		/* What came when this host was the replica, and was not used then, is older. */
-		definition_remove(s->vm);
+		definition_remove(s->vm); /* it is older */
 		rc = pack(s, &failure);
 	}
 	vm_control_free_at(&s->dump);
@@ -205,6 +204,12 @@ bool definition_send_start(struct vm *vm, struct conn *conn, conn_fn done, void 
 
 	if (!definition_is_sent(vm))
 		definition_remove(vm); /* nothing here uses it */
+	/* What the hypervisor has is older, or none. */
+	if (definition_is_owed(vm)) {
+		note_trouble(vm, "What came here with the VM's disks was not used yet: `failback start --force` does that, and "
+				 "starts the VM.");
+		return false;
+	}
 	if (!definition_is_sent(vm) || clock_ns() < vm->definition_due_ns)
 		return false;
 	s = calloc(1, sizeof(*s));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Two files of a VM, UUID.definition and UUID.definition.pending; the first line of each is the epoch that it
+ * Two files of a replica, UUID.definition and UUID.definition.pending; the first line of each is the epoch that it
  * came with. CRASH: which of them goes with the disks is not written down anywhere, but follows from the record,
  * whenever it is asked: the pending one if its epoch is the base, else the other. So it changes in the very moment
  * in which the base does, and in no other:
@@ -10,11 +10,12 @@
  * - from then on the pending one is. That it takes the other's name is for tidiness, and only so that the next
  *   one does not take its place: that is done, and durable, before the next one is put there.
  *
- * Once the hypervisor has it, it is removed, so that one that is there was never used: also where the VM was failed
- * over, and is the primary by now.
- *
  * Each is replaced as a whole. An epoch that the primary names as its base was acknowledged, though the record
  * here may not say so yet: a pending one of it is kept as well.
+ *
+ * With the failover, from when on the VM's own are newer, the one that goes with the disks becomes .owed: it is still
+ * to be used; and .used, when it was. CRASH: owed before the record says that the VM is failed over; what a replica
+ * has by these names, because that came to nothing or was reverted, goes with its disks as before.
  */
 #include "daemon/definitions.h"
 
@@ -23,6 +24,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -32,6 +34,8 @@
 #include "lib/put_file.h"
 
 #define PENDING	   ".pending"
+#define OWED	   ".owed"
+#define USED	   ".used"
 #define LINE_BYTES (UUID_TEXT_LEN + 1)
 
 struct definition_arriving {
@@ -100,28 +104,75 @@ void definition_settle(const struct vm *vm)
 		log_warning("VM %s: %s", vm->r.name, why.text);
 }
 
+static bool is_replica(const struct vm *vm)
+{
+	return vm_swap_host(vm).role == SWAP_REPLICA;
+}
+
 int definition_open(const struct vm *vm)
 {
+	static const char *const slots[] = { "", OWED, USED };
 	struct uuid epoch;
 	int fd;
 
+	if (!is_replica(vm))
+		return open_slot(vm, OWED, &epoch);
 	fd = open_slot(vm, PENDING, &epoch);
 	if (fd >= 0 && uuid_equal(&epoch, &vm->r.base))
 		return fd;
-	(void)close_fd(fd);
-	return open_slot(vm, "", &epoch);
+	fd = close_fd(fd);
+	for (size_t i = 0; fd < 0 && i < ARRAY_SIZE(slots); i++)
+		fd = open_slot(vm, slots[i], &epoch);
+	return fd;
 }
 
-bool definition_is_there(const struct vm *vm)
+bool definition_is_owed(const struct vm *vm)
 {
-	cleanup_fd int fd = definition_open(vm);
+	cleanup_fd int fd = is_replica(vm) ? -1 : definition_open(vm);
 
 	return fd >= 0;
 }
 
+/* True also when there is none of the name @from. */
+static bool rename_slot(const struct vm *vm, const char *from, const char *to)
+{
+	char old[PATH_MAX];
+	char new[PATH_MAX];
+
+	path_of(vm, from, old);
+	path_of(vm, to, new);
+	if ((rename(old, new) < 0 && errno != ENOENT) || sync_directory(vm) < 0) {
+		log_warning("VM %s: %s cannot be renamed: %s", vm->r.name, old, strerror(errno));
+		return false;
+	}
+	return true;
+}
+
+/* ORDER: what was used in an earlier failover takes no place from what came since. */
+void definition_owe(const struct vm *vm, const struct uuid *base)
+{
+	struct failure why;
+	char path[PATH_MAX];
+
+	if (settle(vm, base, &why)) {
+		log_warning("VM %s: %s", vm->r.name, why.text);
+		return;
+	}
+	path_of(vm, OWED, path);
+	if (access(path, F_OK) < 0 && !rename_slot(vm, USED, OWED))
+		return;
+	if (rename_slot(vm, "", OWED))
+		(void)utimensat(AT_FDCWD, path, NULL, AT_SYMLINK_NOFOLLOW); /* what is written later is newer */
+}
+
+void definition_used(const struct vm *vm)
+{
+	(void)rename_slot(vm, OWED, USED);
+}
+
 void definition_remove(struct vm *vm)
 {
-	static const char *const slots[] = { "", PENDING, PENDING ".new" };
+	static const char *const slots[] = { "", OWED, USED, PENDING, PENDING ".new" };
 	char path[PATH_MAX];
 
 	definition_drop(vm);
@@ -195,7 +246,7 @@ int definition_take(struct vm *vm, const struct call *call, struct failure *f)
 {
 	int rc = 0;
 
-	if (vm_swap_host(vm).role != SWAP_REPLICA)
+	if (!is_replica(vm))
 		return failure_set(f, CODE_INVALID_STATE, -EBADE,
 				   "VM %.64s is no replica here: its definition is this host's.", vm->r.name);
 	if (!call->offset)

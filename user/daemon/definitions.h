@@ -23,13 +23,20 @@ int definition_take(struct vm *vm, const struct call *call, struct failure *f);
 /** definition_settle - the base is another one: nothing depends on it, but that there is room for the next. */
 void definition_settle(const struct vm *vm);
 
-/**
- * definition_open - the one that goes with the disks and was not used yet, for reading; the caller's. -1: there is
- * none.
- */
+/** definition_open - that of the disks of a replica, or the owed one; for reading, the caller's. -1: there is none. */
 int definition_open(const struct vm *vm);
 
-bool definition_is_there(const struct vm *vm);
+/**
+ * definition_owe - the VM is about to be failed over here, from an instant whose epoch is @base: what goes with its
+ * disks is owed to the hypervisor from now on. Trouble is logged: a failover is not held up by it.
+ */
+void definition_owe(const struct vm *vm, const struct uuid *base);
+
+/** definition_is_owed - the VM was failed over here, and what came with its disks was not used since. */
+bool definition_is_owed(const struct vm *vm);
+
+/** definition_used - the hypervisor has it, durably: it is not owed any more. A revert makes it the replica's again. */
+void definition_used(const struct vm *vm);
 
 /** definition_remove - all that came for @vm, durably: it is used, or of no use. */
 void definition_remove(struct vm *vm);

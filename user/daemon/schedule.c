@@ -163,10 +163,10 @@ static void guard(struct vm *vm)
 	if (may_start(vm, now)) {
 		log_warning("VM %s: the peer kept silent for %llu s, and guard-policy is start",
 			    vm->r.name, (unsigned long long)d->config.guard_timeout);
-		if (takeover_start(vm, &why))
-			takeover_autostart(vm);
-		else
+		if (takeover_release(vm, &why))
 			log_error("VM %s cannot be released: %s", vm->r.name, why.text);
+		else
+			takeover_autostart(vm);
 		return;
 	}
 	if (now < vm->due_ns)

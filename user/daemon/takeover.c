@@ -150,6 +150,8 @@ static int become(struct vm *vm, enum relationship_event event, const struct swa
 		next.last_error[0] = '\0';
 		next.health = health_of(next.state);
 	}
+	if (event == EVENT_FAILOVER)
+		definition_owe(vm, &next.base);
 	rc = vm_change_role(vm, &next, f);
 	if (rc && next.disks != vm->r.disks)
 		free(next.disks);
@@ -304,33 +306,31 @@ static void finish(struct takeover *t, const struct failure *why)
 static void on_vm_started(void *context, const struct failure *why)
 {
 	struct takeover *t = context;
+	const char *name = t->vm->r.name;
 	struct failure told;
 
-	if (why && t->job)
+	if (why)
 		(void)failure_set(&told, (enum code)why->code, 0,
-				  "VM %.64s is failed over and may run here, but it was not started: %.280s Repeat "
-				  "that with `failback start --force %.64s`.",
-				  t->vm->r.name, why->text, t->vm->r.name);
-	else if (why)
-		(void)failure_set(&told, (enum code)why->code, 0,
-				  "VM %.64s was held, and may run here, but it was not started: %.300s",
-				  t->vm->r.name, why->text);
+				  "VM %.64s %s may run here, but it was not started: %.280s Repeat that with "
+				  "`failback start --force %.64s`.",
+				  name, t->ask == SWAP_FAILOVER ? "is failed over and" : "was held, and", why->text, name);
 	finish(t, why ? &told : NULL);
 }
 
-/* Its device is there; who configured it wants the VM too. */
-static void start_vm(struct takeover *t)
+/*
+ * Its device is there; who configured it wants the VM too. One that was held is started where its hypervisor should
+ * have done it, or a failover that was cut off.
+ */
+static void start_vm(struct takeover *t, bool again)
 {
 	struct failure why;
 	int rc = 1;
 
-	if (t->ask == SWAP_FAILOVER) {
-		/* From here on it is known by its name alone: its epoch is not always the base. */
-		definition_settle(t->vm);
-		rc = vm_control_start(t->vm, on_vm_started, t, &t->starting, &why);
-	} else if (t->ask == SWAP_CONFIRM)
+	if (t->ask == SWAP_FAILOVER || (t->ask == SWAP_CONFIRM && definition_is_owed(t->vm)))
+		rc = vm_control_start(t->vm, again, on_vm_started, t, &t->starting, &why);
+	else if (t->ask == SWAP_CONFIRM)
 		rc = vm_control_autostart(t->vm, on_vm_started, t, &t->starting, &why);
-	t->vm->autostarting = !rc && t->ask == SWAP_CONFIRM;
+	t->vm->autostarting = !rc && !t->job;
 	if (rc < 0)
 		on_vm_started(t, &why);
 	else if (rc)
@@ -395,7 +395,7 @@ static void on_end(void *context, const struct failure *why, const struct reply 
 	}
 	if (t->ask == SWAP_CONFIRM)
 		log_notice("VM %s: the peer confirms that it may run here", t->vm->r.name);
-	start_vm(t);
+	start_vm(t, false);
 }
 
 /* --- the question --- */
@@ -635,7 +635,7 @@ void takeover_autostart(struct vm *vm)
 		return;
 	vm->confirming = takeover_new(vm, SWAP_CONFIRM, false, &why);
 	if (vm->confirming)
-		start_vm(vm->confirming);
+		start_vm(vm->confirming, false);
 	else
 		log_error("VM %s may run here: %s", vm->r.name, why.text);
 }
@@ -710,36 +710,35 @@ static enum relationship_event event_of_start(const struct vm *vm)
 		       NR_EVENTS;
 }
 
-/* What a failover that was cut off, or could not, has left to do. */
-static struct job *start_again(struct vm *vm, struct failure *f)
+/* Of one that is released: @ask is SWAP_CONFIRM. Else what a failover has left to do. */
+static struct job *start_job(struct vm *vm, enum swap_ask ask, struct failure *f)
 {
-	_cleanup_(takeover_free_at) struct takeover *t = NULL;
-	struct job *job;
+	_cleanup_(takeover_free_at) struct takeover *t = takeover_new(vm, ask, true, f);
+	struct job *job = t ? job_start(vm, JOB_STATE_CHANGE, f) : NULL;
 
-	if (fence_lower(&vm->r, f))
-		return NULL;
-	if (vm->r.mode != MODE_REPLICA && !definition_is_there(vm))
-		return job_succeed(vm, JOB_STATE_CHANGE, f);
-	t = takeover_new(vm, SWAP_FAILOVER, true, f);
-	job = t ? job_start(vm, JOB_STATE_CHANGE, f) : NULL;
 	if (!job)
 		return NULL;
 	t->job = job;
 	job->operation = t;
-	start_vm(steal_ptr(t));
+	start_vm(steal_ptr(t), true);
 	return job;
+}
+
+int takeover_release(struct vm *vm, struct failure *f)
+{
+	enum relationship_event event = event_of_start(vm);
+	int rc = vm_check_idle(vm, f);
+
+	if (!rc)
+		rc = obey(vm, SWAP_FORCE_START, event, NULL, f);
+	if (!rc)
+		log_warning("VM %s was released by force", vm->r.name);
+	return rc;
 }
 
 struct job *takeover_start(struct vm *vm, struct failure *f)
 {
-	enum relationship_event event = event_of_start(vm);
-
-	if (vm_check_idle(vm, f))
-		return NULL;
-	if (vm_swap_host(vm).facing)
-		return start_again(vm, f);
-	if (obey(vm, SWAP_FORCE_START, event, NULL, f))
-		return NULL;
-	log_warning("VM %s was released by force", vm->r.name);
-	return job_succeed(vm, JOB_STATE_CHANGE, f);
+	if (!vm_swap_host(vm).facing)
+		return takeover_release(vm, f) ? NULL : start_job(vm, SWAP_CONFIRM, f);
+	return vm_check_idle(vm, f) || fence_lower(&vm->r, f) ? NULL : start_job(vm, SWAP_FAILOVER, f);
 }

@@ -32,10 +32,13 @@ struct job *takeover_commit(struct vm *vm, struct failure *f);
 struct job *takeover_yield(struct vm *vm, struct failure *f);
 
 /**
- * takeover_start - let the VM run here whatever the peer says: the operator knows better. One that may run
- * here since a failover is started, if it was not.
+ * takeover_start - let the VM run here whatever the peer says, the operator knows better; and start it: one that was
+ * held if it should have started with the host, one that may run here already in any case.
  */
 struct job *takeover_start(struct vm *vm, struct failure *f);
+
+/** takeover_release - the first half of that, for a VM that is held. */
+int takeover_release(struct vm *vm, struct failure *f);
 
 /**
  * takeover_confirm - after a boot: ask the peer whether the VM may run here still, unless that is

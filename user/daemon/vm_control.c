@@ -222,7 +222,7 @@ static int ask_later(struct vm_control *c, struct failure *f)
 /* What came with the disks first. */
 static enum step first_of_start(const struct vm *vm)
 {
-	return can(vm, VM_DEFINE) && definition_is_there(vm) ? STEP_DEFINE : STEP_START;
+	return can(vm, VM_DEFINE) && definition_is_owed(vm) ? STEP_DEFINE : STEP_START;
 }
 
 /* 0: something follows; 1: it is so. */
@@ -267,8 +267,8 @@ static int go_on(struct vm_control *c, const siginfo_t *status, struct failure *
 	case STEP_DEFINE:
 		if (number != 0)
 			break;
-		/* ORDER: from the start on the VM's own are newer, and what came is not to take their place again. */
-		definition_remove(c->vm);
+		/* ORDER: from the start on the VM's own are newer. */
+		definition_used(c->vm);
 		return run(c, STEP_START, f);
 	case STEP_START:
 	case STEP_AUTOSTART:
@@ -369,12 +369,15 @@ int vm_control_stop(struct vm *vm, vm_control_done done, void *context, struct v
 	return begin(vm, STEP_ASK, done, context, ret, f);
 }
 
-int vm_control_start(struct vm *vm, vm_control_done done, void *context, struct vm_control **ret,
+int vm_control_start(struct vm *vm, bool again, vm_control_done done, void *context, struct vm_control **ret,
 		     struct failure *f)
 {
+	/* Who defines it looks for himself, and knows more of how it runs. */
+	bool looks = again && vm_control_can_tell(vm) && !can(vm, VM_DEFINE);
+
 	if (!can(vm, VM_START))
 		return 1;
-	return begin(vm, vm_control_can_tell(vm) ? STEP_LOOK : first_of_start(vm), done, context, ret, f);
+	return begin(vm, looks ? STEP_LOOK : first_of_start(vm), done, context, ret, f);
 }
 
 int vm_control_autostart(struct vm *vm, vm_control_done done, void *context, struct vm_control **ret,

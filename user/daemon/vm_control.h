@@ -31,10 +31,10 @@ int vm_control_stop(struct vm *vm, vm_control_done done, void *context, struct v
 		    struct failure *f);
 
 /**
- * vm_control_start - @vm is to run, from the definition that came with its disks, if one did (definitions.h),
- * and was not used before. 1, and no done(): nothing starts it.
+ * vm_control_start - @vm is to run, from the definition that came with its disks, if it is owed (definitions.h).
+ * @again: it may run already. 1, and no done(): nothing starts it.
  */
-int vm_control_start(struct vm *vm, vm_control_done done, void *context, struct vm_control **ret,
+int vm_control_start(struct vm *vm, bool again, vm_control_done done, void *context, struct vm_control **ret,
 		     struct failure *f);
 
 /**

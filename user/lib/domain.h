@@ -3,6 +3,8 @@
 #ifndef FAILBACK_LIB_DOMAIN_H
 #define FAILBACK_LIB_DOMAIN_H
 
+#include <time.h>
+
 #include "lib/definition.h"
 #include "lib/libvirt.h"
 
@@ -14,6 +16,7 @@ struct domain_arrival {
 	struct definition definition; /* its xml NULL: nothing came */
 	const char *const *devices; /* the VM's own, here */
 	size_t nr_devices;
+	struct timespec since; /* what was written here later is the VM's own */
 };
 
 /**
@@ -32,7 +35,7 @@ int domain_ready(struct libvirt *l, const char *uuid, const struct domain_arriva
 /**
  * domain_define - a domain that libvirt does not know is defined, if another host may do that
  * (lib/domain_xml.h); of one that it knows the definition stays as it is. The files go where its definition
- * here has them. One that runs is left alone.
+ * here has them. One that runs is left alone, and so are the files of one that has run here since.
  *
  * CODE_NOT_SUPPORTED: what came cannot be had here, and is to be defined by hand; CODE_IN_USE: a domain has
  * its name.

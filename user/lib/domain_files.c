@@ -253,3 +253,39 @@ int domain_files_put(const char *nvram, const struct definition *d, struct failu
 		rc = put_tpm(&d->uuid, &d->tpm[i], f);
 	return rc;
 }
+
+/* --- what is there --- */
+
+static bool is_newer(const char *path, size_t max, const struct definition_bytes *bytes,
+		     const struct timespec *since)
+{
+	struct definition_bytes there = { 0 };
+	struct failure ignored;
+	struct stat st;
+	mode_t mode;
+	bool differs;
+
+	if (!bytes->data || lstat(path, &st) < 0 || st.st_mtim.tv_sec < since->tv_sec ||
+	    (st.st_mtim.tv_sec == since->tv_sec && st.st_mtim.tv_nsec <= since->tv_nsec))
+		return false;
+	differs = read_at(AT_FDCWD, path, max, &mode, &there, &ignored) || there.len != bytes->len ||
+		  memcmp(there.data, bytes->data, bytes->len) != 0;
+	free(there.data);
+	return differs;
+}
+
+bool domain_files_are_newer(const char *nvram, const struct definition *d, const struct timespec *since)
+{
+	char path[PATH_MAX];
+	char uuid[UUID_TEXT_LEN + 1];
+	bool newer = nvram[0] && is_newer(nvram, DEFINITION_NVRAM_MAX, &d->nvram, since);
+
+	for (size_t i = 0; !newer && i < d->nr_tpm; i++) {
+		const struct definition_file *file = &d->tpm[i];
+
+		(void)snprintf(path, sizeof(path), TPM_PARENT "/" TPM_NAME "/%s/%s/%s", uuid_format(&d->uuid, uuid),
+			       file->directory, file->name);
+		newer = is_newer(path, DEFINITION_TPM_BYTES, &file->bytes, since);
+	}
+	return newer;
+}

@@ -6,6 +6,9 @@
 #ifndef FAILBACK_LIB_DOMAIN_FILES_H
 #define FAILBACK_LIB_DOMAIN_FILES_H
 
+#include <stdbool.h>
+#include <time.h>
+
 #include "lib/definition.h"
 
 /**
@@ -22,5 +25,8 @@ int domain_files_read(const char *nvram, struct definition *d, struct failure *f
  * @nvram: "": the domain here has none
  */
 int domain_files_put(const char *nvram, const struct definition *d, struct failure *f);
+
+/** domain_files_are_newer - was one of those that @d would replace written after @since, and holds something else? */
+bool domain_files_are_newer(const char *nvram, const struct definition *d, const struct timespec *since);
 
 #endif

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -83,8 +84,12 @@ static int run(const struct verb *verb, const char *uri, const char *uuid, struc
 {
 	_cleanup_(libvirt_close_at) struct libvirt *l = NULL;
 	struct failure why;
+	struct stat input;
 	int rc = 0;
 
+	/* When the VM was failed over here, or what came with its disks. */
+	if (arrival->nr_devices && fstat(STDIN_FILENO, &input) == 0)
+		arrival->since = input.st_mtim;
 	if (arrival->nr_devices)
 		rc = domain_read(STDIN_FILENO, uuid, &arrival->definition, &why);
 	if (!rc)
