@@ -190,12 +190,18 @@ wait_for 30 goes || bail "no delta goes"
 cut_off()
 {
 	touch "$TMPDIR/hold.$1"
-	fail_over >/dev/null 2>&1 &
-	wait_for 30 pgrep -f "failback-libvirt $1" >/dev/null || bail "there is no $1"
+	fail_over >"$TMPDIR/failing" 2>&1 &
+	wait_for 30 pgrep -f "failback-libvirt $1" >/dev/null || bail "there is no $1: $(xargs <"$TMPDIR/failing")"
 	stop_daemon b KILL
 	pkill -KILL -f "failback-libvirt $1" || true
 	rm "$TMPDIR/hold.$1"
 	up_at b
+}
+# older: b's NVRAM is one of before
+older()
+{
+	echo older >"${nvram[b]}"
+	touch -d '1 hour ago' "${nvram[b]}"
 }
 forget() { on_libvirt b destroy $vm >/dev/null 2>&1 || true; on_libvirt b undefine $vm >/dev/null; }
 
@@ -204,7 +210,7 @@ came() { cmp -s "${nvram[a]}" "${nvram[b]}"; }
 # next_delta: that brings a definition, with a up
 next_delta()
 {
-	up_at a
+	[ -n "${daemon_pid[a]}" ] || up_at a
 	wait_for 30 goes || bail "no delta goes"
 	wait_for 30 in_place
 	stop_daemon a
@@ -229,10 +235,11 @@ check "... which is used again" came
 give_back
 
 next_delta
-cut_off define
+older
+cut_off start
 echo "boot 2 of b" >"$TMPDIR/b.boot"
 again_at b
-check_equal "after a boot, too" "$(vm_property b MayRun)" false
+check_equal "after a boot, and cut off later" "$(vm_property b MayRun)" false
 check "... it is released by an order, and started" on b failback start --force vm1
 check_equal "... it runs" "$(domain_state b)" running
 check "... from what came" came
@@ -250,6 +257,7 @@ check "... what came is not owed any more" test ! -e "$owed" -a -e "$used"
 give_back
 
 next_delta
+older
 mv "$current" "$pending"
 cp "$TMPDIR/two" "$current"
 cut_off define
@@ -265,6 +273,21 @@ check "the next delta takes its definition along" on b failback resume vm1
 check "... to the other host" wait_for 30 comes_to_a
 check_equal "... and nothing of before is left" "$(ls "$TMPDIR/b.state" | grep -c definition)" 0
 check "... and it comes home" eval 'on b failback prepare vm1 && on a failback failover vm1 && on a failback reverse vm1'
+
+next_delta
+cut_off define
+on_libvirt a destroy $vm >/dev/null
+up_at a
+on a failback yield vm1 >/dev/null
+on b failback reverse vm1 >/dev/null
+: >"$TMPDIR/b.kernel/vm1-disk0/open"
+echo "by hand" >"${nvram[b]}"
+check "what was started by hand sends its definition" on b failback resume vm1
+rm "$TMPDIR/b.kernel/vm1-disk0/open"
+check "... as it is" wait_for 30 comes_to_a
+check "... and it comes home" eval 'on b failback prepare vm1 && on a failback failover vm1'
+check_equal "... with that" "$(<"${nvram[a]}")" "by hand"
+on a failback reverse vm1 >/dev/null
 
 # --- a stranger's words ---
 

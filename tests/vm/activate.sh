@@ -130,7 +130,8 @@ check "... and the note is gone" test ! -e "$notes/vm1-disk0"
 dmsetup suspend --nolockfs store
 dd if=/dev/urandom of=/dev/mapper/vm1-disk0.replica bs=4k count=1 seek=9000 oflag=direct status=none
 check "a tracker whose store hangs is lost" wait_for 30 is_lost
-check_fails "... which is told" 10 'its tracker is lost, and its store .* does not answer' timeout 60 cbtctl activate --table "$table" --notes "$notes"
+check_fails "... which is told" 10 'is lost, and its store .* does not answer' timeout 60 cbtctl activate --table "$table" --notes "$notes"
+check_fails "... as often as it is asked" 10 '1 of 2 disks' timeout 60 cbtctl activate --table "$table" --notes "$notes"
 check "... and noted" test -e "$notes/vm1-disk0"
 check_equal "... its device is there" "$(target vm1-disk0.replica)" cbt
 dmsetup resume store

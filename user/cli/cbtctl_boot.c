@@ -101,16 +101,15 @@ static int note_settle(const struct activation *a, struct failure *f)
 	return err;
 }
 
-/* Either the store or a note says from here on that its disk is written without it. @ret_store: what the store said. */
-static int note_untracked(const struct activation *a, int *ret_store, struct failure *f)
+/* Either the store or a note says from here on that its disk is written without it. */
+static int note_untracked(const struct activation *a, struct failure *f)
 {
 	struct failure ignored;
 
-	*ret_store = 0;
-	if (strcmp(a->entry->store, "-") == 0 || note_exists(a))
+	if (strcmp(a->entry->store, "-") == 0 || note_exists(a) ||
+	    !store_bypass_note(a->entry->store, STORE_BYPASS_MS, &ignored))
 		return 0;
-	*ret_store = store_bypass_note(a->entry->store, STORE_BYPASS_MS, &ignored);
-	return *ret_store ? note_write(a, f) : 0;
+	return note_write(a, f);
 }
 
 /* ---- devices ---- */
@@ -169,29 +168,21 @@ static int make_tracker(const struct activation *a, uint64_t sectors, uint64_t d
 static int make_linear(const struct activation *a, uint64_t sectors, struct failure *f)
 {
 	struct dm_table table = { .sectors = sectors, .type = "linear" };
-	int ignored;
-	int err = note_untracked(a, &ignored, f);
+	int err = note_untracked(a, f);
 
 	(void)snprintf(table.params, sizeof(table.params), "%.240s 0", a->entry->origin);
 	return err ? err : make_device(a->entry, &table, f);
 }
 
-/*
- * One that does not track, but holds its store: it is taken out, after it was noted what goes past it. With a store that
- * hangs it cannot be.
- */
+/* One that does not track, but holds its store: it is taken out, after it was noted what goes past it. */
 static int take_out(const struct activation *a, const char *name, bool *ret_is_out, struct failure *f)
 {
 	struct tracker_info info;
-	int store = 0;
 	int err = nl_tracker_get(a->nl, name, &info, f);
 
 	*ret_is_out = !err && (info.state == CBT_STATE_LOST || info.state == CBT_STATE_BYPASSED);
 	if (*ret_is_out)
-		err = note_untracked(a, &store, f);
-	if (!err && store == -ETIMEDOUT)
-		err = failure_set(f, CODE_TIMEOUT, store, "its tracker is lost, and its store %s does not answer",
-				  a->entry->store);
+		err = note_untracked(a, f);
 	return err || !*ret_is_out ? err : cbtctl_bypass(a->nl, name, f);
 }
 
@@ -200,7 +191,6 @@ static int take_up(const struct activation *a, const char *name, struct failure 
 {
 	struct dm_table table;
 	bool is_out = true;
-	int ignored;
 	int err = dm_table_read(name, &table, f);
 
 	if (err)
@@ -214,7 +204,7 @@ static int take_up(const struct activation *a, const char *name, struct failure 
 				  "its mapped device is neither a tracker nor one without it");
 	if (err || !is_out)
 		return err;
-	err = note_untracked(a, &ignored, f);
+	err = note_untracked(a, f);
 	if (!err && note_exists(a))
 		err = note_settle(a, f);
 	return err ? err : cbtctl_restore(name, a->entry->store, f);

@@ -120,12 +120,29 @@ static int run_label(const struct cbtctl_command *c, const struct cbtctl_options
  * ORDER: the new table is loaded first, so that what can be wrong with it is known before the store
  * says that writes go past the tracker; and it says so before they do.
  */
+/* What a tracker still has under way to its store, its removal waits for, for as long as the store hangs. */
+static int check_answers(const struct tracker_info *info, struct failure *f)
+{
+	char path[PATH_MAX];
+	struct failure ignored;
+
+	if (!info->has_store || info->state != CBT_STATE_LOST ||
+	    devid_path(info->store_dev, path, &ignored) < 0 ||
+	    store_bypass_note(path, STORE_BYPASS_MS, &ignored) != -ETIMEDOUT)
+		return 0;
+	return failure_set(f, CODE_TIMEOUT, -ETIMEDOUT,
+			   "%s is lost, and its store %s does not answer: the tracker cannot be taken out before it does",
+			   info->name, path);
+}
+
 int cbtctl_bypass(struct nl *nl, const char *name, struct failure *f)
 {
 	struct dm_table table = { .type = "linear" };
 	struct tracker_info info;
 	int err = nl_tracker_get(nl, name, &info, f);
 
+	if (!err)
+		err = check_answers(&info, f);
 	if (err < 0)
 		return err;
 	table.sectors = info.size_sectors;

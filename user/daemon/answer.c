@@ -127,6 +127,7 @@ static void forget_trackers(const struct call *call, struct disk_record *disks, 
 static int become_replica(struct vm *vm, const struct call *call, const struct swap_host *host,
 			  struct failure *f)
 {
+	bool was_replica = vm_swap_host(vm).role == SWAP_REPLICA;
 	struct relationship_record next = vm->r;
 	int rc = vm_apply_event(vm, call->convert ? EVENT_CONVERTED_BY_PEER : EVENT_REVERSED_BY_PEER,
 				&next, f);
@@ -142,15 +143,15 @@ static int become_replica(struct vm *vm, const struct call *call, const struct s
 		next.nr_aborted = 0; /* else a repeated reverse still finds what the caller may hold */
 	next.health = call->convert ? HEALTH_WARNING : HEALTH_OK;
 	next.last_error[0] = '\0';
-	/* ORDER: as long as the record says that the VM may run here, they are no replica's. */
-	if (vm_swap_host(vm).role != SWAP_REPLICA)
-		definition_remove(vm);
 	rc = vm_change_role(vm, &next, f);
-	if (rc)
+	if (rc) {
 		free(next.disks);
-	else
-		log_notice("VM %s is now the replica of %s", vm->r.name, vm->r.peer);
-	return rc;
+		return rc;
+	}
+	if (!was_replica)
+		definition_remove(vm); /* it came for other disks */
+	log_notice("VM %s is now the replica of %s", vm->r.name, vm->r.peer);
+	return 0;
 }
 
 /* @reply: NULL, or where to say which of them are blank. */

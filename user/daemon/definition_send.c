@@ -14,6 +14,7 @@
 #include "daemon/calls.h"
 #include "daemon/definitions.h"
 #include "daemon/peer.h"
+#include "daemon/trackers.h"
 #include "daemon/vm_control.h"
 #include "daemon/vm_driver.h"
 #include "lib/base64.h"
@@ -204,6 +205,9 @@ bool definition_send_start(struct vm *vm, struct conn *conn, conn_fn done, void 
 
 	if (!definition_is_sent(vm))
 		definition_remove(vm); /* nothing here uses it */
+	/* Who has its disks open is the VM, that was started by hand. */
+	if (definition_is_owed(vm) && trackers_check_closed(&vm->r, &why) == -EBUSY)
+		definition_used(vm);
 	/* What the hypervisor has is older, or none. */
 	if (definition_is_owed(vm)) {
 		note_trouble(vm, "What came here with the VM's disks was not used yet: `failback start --force` does that, and "

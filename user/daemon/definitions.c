@@ -148,21 +148,30 @@ static bool rename_slot(const struct vm *vm, const char *from, const char *to)
 	return true;
 }
 
+/* What is written later is newer. */
+static void touch(const char *path)
+{
+	cleanup_fd int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+
+	if (fd < 0 || futimens(fd, NULL) < 0 || fsync(fd) < 0)
+		log_warning("The time of %s cannot be set: %s", path, strerror(errno));
+}
+
 /* ORDER: what was used in an earlier failover takes no place from what came since. */
 void definition_owe(const struct vm *vm, const struct uuid *base)
 {
 	struct failure why;
 	char path[PATH_MAX];
 
-	if (settle(vm, base, &why)) {
+	if (settle(vm, &vm->r.base, &why) || settle(vm, base, &why)) {
 		log_warning("VM %s: %s", vm->r.name, why.text);
 		return;
 	}
 	path_of(vm, OWED, path);
 	if (access(path, F_OK) < 0 && !rename_slot(vm, USED, OWED))
 		return;
-	if (rename_slot(vm, "", OWED))
-		(void)utimensat(AT_FDCWD, path, NULL, AT_SYMLINK_NOFOLLOW); /* what is written later is newer */
+	if (rename_slot(vm, "", OWED) && access(path, F_OK) == 0)
+		touch(path);
 }
 
 void definition_used(const struct vm *vm)

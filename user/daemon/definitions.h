@@ -35,7 +35,7 @@ void definition_owe(const struct vm *vm, const struct uuid *base);
 /** definition_is_owed - the VM was failed over here, and what came with its disks was not used since. */
 bool definition_is_owed(const struct vm *vm);
 
-/** definition_used - the hypervisor has it, durably: it is not owed any more. A revert makes it the replica's again. */
+/** definition_used - the VM runs here, or did: nothing is owed any more, durably. A revert makes it the replica's again. */
 void definition_used(const struct vm *vm);
 
 /** definition_remove - all that came for @vm, durably: it is used, or of no use. */

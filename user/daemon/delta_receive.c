@@ -211,6 +211,8 @@ int receive_record(struct vm *vm, const struct call *call, int covered, struct f
 	char stray[RECEIVED_TEXT_LEN];
 	int rc;
 
+	/* One that was not settled when the base became what it is. */
+	definition_settle(vm);
 	/* What was suspended since, stays so. */
 	(void)vm_apply_event(vm, EVENT_RECEIVED, &next, NULL);
 	received_note(vm, call, covered, stray);

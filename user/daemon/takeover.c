@@ -303,6 +303,13 @@ static void finish(struct takeover *t, const struct failure *why)
 		record_not_started(owned->vm, why);
 }
 
+static const char *how_it_may_run(const struct takeover *t)
+{
+	if (t->ask == SWAP_CONFIRM)
+		return "was held, and may";
+	return t->vm->r.mode == MODE_REPLICA ? "is failed over and may" : "may";
+}
+
 static void on_vm_started(void *context, const struct failure *why)
 {
 	struct takeover *t = context;
@@ -311,23 +318,26 @@ static void on_vm_started(void *context, const struct failure *why)
 
 	if (why)
 		(void)failure_set(&told, (enum code)why->code, 0,
-				  "VM %.64s %s may run here, but it was not started: %.280s Repeat that with "
-				  "`failback start --force %.64s`.",
-				  name, t->ask == SWAP_FAILOVER ? "is failed over and" : "was held, and", why->text, name);
+				  "VM %.64s %s run here, but it was not started: %.280s `failback start --force %.64s` "
+				  "repeats that; give it, too, when you have started the VM yourself.",
+				  name, how_it_may_run(t), why->text, name);
 	finish(t, why ? &told : NULL);
 }
 
 /*
  * Its device is there; who configured it wants the VM too. One that was held is started where its hypervisor should
- * have done it, or a failover that was cut off.
+ * have done it; a failover that was cut off is completed by the operator only, who knows what became of the VM since.
  */
 static void start_vm(struct takeover *t, bool again)
 {
+	bool owed = definition_is_owed(t->vm);
 	struct failure why;
 	int rc = 1;
 
-	if (t->ask == SWAP_FAILOVER || (t->ask == SWAP_CONFIRM && definition_is_owed(t->vm)))
+	if (t->ask == SWAP_FAILOVER || (t->ask == SWAP_CONFIRM && t->job && owed))
 		rc = vm_control_start(t->vm, again, on_vm_started, t, &t->starting, &why);
+	else if (t->ask == SWAP_CONFIRM && owed)
+		rc = failure_set(&why, CODE_INVALID_STATE, -EBADE, "its failover was cut off before it was.");
 	else if (t->ask == SWAP_CONFIRM)
 		rc = vm_control_autostart(t->vm, on_vm_started, t, &t->starting, &why);
 	t->vm->autostarting = !rc && !t->job;
@@ -731,9 +741,11 @@ int takeover_release(struct vm *vm, struct failure *f)
 
 	if (!rc)
 		rc = obey(vm, SWAP_FORCE_START, event, NULL, f);
-	if (!rc)
-		log_warning("VM %s was released by force", vm->r.name);
-	return rc;
+	if (rc)
+		return rc;
+	takeover_forget(vm); /* nobody has to agree any more */
+	log_warning("VM %s was released by force", vm->r.name);
+	return 0;
 }
 
 struct job *takeover_start(struct vm *vm, struct failure *f)

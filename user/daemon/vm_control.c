@@ -30,6 +30,7 @@ enum step {
 	STEP_AWAIT,
 	STEP_LOOK, /* before it is started */
 	STEP_DEFINE,
+	STEP_REDEFINE,
 	STEP_START,
 	STEP_AUTOSTART,
 	STEP_DUMP,
@@ -106,6 +107,7 @@ static enum vm_question question_of(enum step step)
 	static const enum vm_question questions[] = {
 		[STEP_READY] = VM_READY,   [STEP_ASK] = VM_RUNNING, [STEP_STOP] = VM_STOP,
 		[STEP_AWAIT] = VM_RUNNING, [STEP_LOOK] = VM_RUNNING, [STEP_DEFINE] = VM_DEFINE,
+		[STEP_REDEFINE] = VM_REDEFINE,
 		[STEP_START] = VM_START, [STEP_AUTOSTART] = VM_AUTOSTART, [STEP_DUMP] = VM_DUMP,
 	};
 
@@ -131,7 +133,7 @@ static int open_file(bool wanted, int *fd, struct failure *f)
 
 static int open_input(const struct vm *vm, enum step step)
 {
-	bool wanted = can(vm, VM_DEFINE) && (step == STEP_READY || step == STEP_DEFINE);
+	bool wanted = can(vm, VM_DEFINE) && (step == STEP_READY || step == STEP_DEFINE || step == STEP_REDEFINE);
 	int fd = wanted ? definition_open(vm) : -1;
 
 	return fd < 0 ? open("/dev/null", O_RDONLY | O_CLOEXEC) : fd;
@@ -219,12 +221,6 @@ static int ask_later(struct vm_control *c, struct failure *f)
 			0;
 }
 
-/* What came with the disks first. */
-static enum step first_of_start(const struct vm *vm)
-{
-	return can(vm, VM_DEFINE) && definition_is_owed(vm) ? STEP_DEFINE : STEP_START;
-}
-
 /* 0: something follows; 1: it is so. */
 static int answer(struct vm_control *c, bool runs, struct failure *f)
 {
@@ -259,18 +255,22 @@ static int go_on(struct vm_control *c, const siginfo_t *status, struct failure *
 			return run(c, STEP_AWAIT, f);
 		break;
 	case STEP_LOOK:
-		if (number == EXIT_RUNS)
-			return 1;
 		if (number == EXIT_RUNS_NOT)
-			return run(c, first_of_start(c->vm), f);
-		break;
+			return run(c, STEP_START, f);
+		if (number != EXIT_RUNS)
+			break;
+		definition_used(c->vm);
+		return 1;
 	case STEP_DEFINE:
+	case STEP_REDEFINE:
+		if (number == 0)
+			return run(c, STEP_START, f);
+		break;
+	case STEP_START:
 		if (number != 0)
 			break;
-		/* ORDER: from the start on the VM's own are newer. */
 		definition_used(c->vm);
-		return run(c, STEP_START, f);
-	case STEP_START:
+		return 1;
 	case STEP_AUTOSTART:
 	case STEP_DUMP:
 		if (number == 0)
@@ -372,12 +372,16 @@ int vm_control_stop(struct vm *vm, vm_control_done done, void *context, struct v
 int vm_control_start(struct vm *vm, bool again, vm_control_done done, void *context, struct vm_control **ret,
 		     struct failure *f)
 {
-	/* Who defines it looks for himself, and knows more of how it runs. */
-	bool looks = again && vm_control_can_tell(vm) && !can(vm, VM_DEFINE);
+	enum step first = STEP_START;
 
+	/* Who defines it looks for himself whether it runs, and knows more of how. */
+	if (can(vm, VM_DEFINE) && definition_is_owed(vm))
+		first = again ? STEP_REDEFINE : STEP_DEFINE;
+	else if (again && vm_control_can_tell(vm) && !can(vm, VM_DEFINE))
+		first = STEP_LOOK;
 	if (!can(vm, VM_START))
 		return 1;
-	return begin(vm, looks ? STEP_LOOK : first_of_start(vm), done, context, ret, f);
+	return begin(vm, first, done, context, ret, f);
 }
 
 int vm_control_autostart(struct vm *vm, vm_control_done done, void *context, struct vm_control **ret,

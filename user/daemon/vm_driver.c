@@ -85,7 +85,7 @@ static const char *exec_command(const struct host_config *config, enum vm_questi
 		[VM_RUNNING] = config->vm_running, [VM_READY] = config->vm_running,
 		[VM_STOP] = config->vm_stop,	   [VM_START] = config->vm_start,
 		[VM_AUTOSTART] = "",		   [VM_DUMP] = "",
-		[VM_DEFINE] = "",
+		[VM_DEFINE] = "",		   [VM_REDEFINE] = "",
 	};
 
 	return commands[question][0] ? commands[question] : NULL;
@@ -114,6 +114,7 @@ static const char *const libvirt_commands[] = {
 	[VM_AUTOSTART] = LIBVIRT_PROGRAM " autostart",
 	[VM_DUMP] = LIBVIRT_PROGRAM " dump",
 	[VM_DEFINE] = LIBVIRT_PROGRAM " define",
+	[VM_REDEFINE] = LIBVIRT_PROGRAM " redefine",
 };
 
 static const char *libvirt_command(const struct host_config *config, enum vm_question question)
@@ -138,7 +139,7 @@ static const char *device_of(const struct disk_record *disk, struct device_path 
 static int libvirt_start(const struct vm *vm, enum vm_question question, const int fds[3], pid_t *ret,
 			 struct failure *f)
 {
-	bool names_devices = question == VM_READY || question == VM_DEFINE;
+	bool names_devices = question == VM_READY || question == VM_DEFINE || question == VM_REDEFINE;
 	cleanup_free struct device_path *devices = calloc(vm->r.nr_disks + 1, sizeof(*devices));
 	cleanup_free const char **argv = calloc(vm->r.nr_disks + 5, sizeof(*argv));
 	char path[PATH_MAX];

@@ -35,7 +35,8 @@ int vm_words_make(const char *command, const char *name, const char *uuid, struc
 /* VM_READY: could it be stopped, or started, now? Of commands all that is asked is whether it runs. */
 /* VM_AUTOSTART: start it if its hypervisor should have when the host started, before its disks were in sight. */
 /* VM_DUMP: print its definition (lib/definition.h). VM_DEFINE: bring the one on standard input here. */
-enum vm_question { VM_RUNNING, VM_READY, VM_STOP, VM_START, VM_AUTOSTART, VM_DUMP, VM_DEFINE };
+/* VM_REDEFINE: the same for a VM that may have run here since, and whose own files are newer then. */
+enum vm_question { VM_RUNNING, VM_READY, VM_STOP, VM_START, VM_AUTOSTART, VM_DUMP, VM_DEFINE, VM_REDEFINE };
 
 struct vm_driver {
 	/* PURE: what is run, as people know it. NULL: nothing is, that cannot be asked. */

@@ -152,7 +152,7 @@ int domain_define(struct libvirt *l, const char *uuid, const struct domain_arriv
 	if (!d->xml)
 		return failure_set(f, CODE_INVALID_PARAMETER, -ENODATA, "There is no definition of domain %s.", uuid);
 	rc = knows ? look_up(l, uuid, &x, f) : check(l, uuid, arrival, &x, f);
-	if (!rc && !(knows && domain_files_are_newer(x.nvram, d, &arrival->since)))
+	if (!rc && !(arrival->again && domain_files_are_newer(x.nvram, d, &arrival->since)))
 		rc = domain_files_put(x.nvram, d, f);
 	if (!rc && !knows)
 		rc = libvirt_define(l, uuid, d->xml, f);

@@ -3,6 +3,7 @@
 #ifndef FAILBACK_LIB_DOMAIN_H
 #define FAILBACK_LIB_DOMAIN_H
 
+#include <stdbool.h>
 #include <time.h>
 
 #include "lib/definition.h"
@@ -16,7 +17,8 @@ struct domain_arrival {
 	struct definition definition; /* its xml NULL: nothing came */
 	const char *const *devices; /* the VM's own, here */
 	size_t nr_devices;
-	struct timespec since; /* what was written here later is the VM's own */
+	bool again; /* the VM may have run here since: */
+	struct timespec since; /* what was written later is its own */
 };
 
 /**

@@ -56,6 +56,15 @@ static int dump(struct libvirt *l, const char *uuid, const struct domain_arrival
 	return rc;
 }
 
+/* What the VM has written here since goes before what came. */
+static int redefine(struct libvirt *l, const char *uuid, const struct domain_arrival *arrival, struct failure *f)
+{
+	struct domain_arrival again = *arrival;
+
+	again.again = true;
+	return domain_define(l, uuid, &again, f);
+}
+
 static const struct verb {
 	const char *name;
 	bool reads; /* a definition, where devices are named */
@@ -69,6 +78,7 @@ static const struct verb {
 	{ "autostart", false, autostart },
 	{ "dump", false, dump },
 	{ "define", true, domain_define },
+	{ "redefine", true, redefine },
 };
 
 static const struct verb *find_verb(const char *name)
@@ -115,7 +125,7 @@ int main(int argc, char **argv)
 	}
 	if (!verb || !argv[2][0] || uuid_parse(argv[3], &uuid) || (argc > 4 && !verb->reads)) {
 		(void)fprintf(stderr, "usage: failback-libvirt running|stop|start|autostart|dump URI UUID\n"
-				      "       failback-libvirt ready|define URI UUID [DEVICE...] <DEFINITION\n");
+				      "       failback-libvirt ready|define|redefine URI UUID [DEVICE...] <DEFINITION\n");
 		return EXIT_USAGE;
 	}
 	arrival.devices = (const char *const *)argv + 4;
