@@ -303,11 +303,11 @@ static void finish(struct takeover *t, const struct failure *why)
 		record_not_started(owned->vm, why);
 }
 
-static const char *how_it_may_run(const struct takeover *t)
+static const char *since_when(const struct takeover *t)
 {
 	if (t->ask == SWAP_CONFIRM)
-		return "was held, and may";
-	return t->vm->r.mode == MODE_REPLICA ? "is failed over and may" : "may";
+		return " was held, and";
+	return t->vm->r.mode == MODE_REPLICA ? " is failed over and" : "";
 }
 
 static void on_vm_started(void *context, const struct failure *why)
@@ -318,9 +318,9 @@ static void on_vm_started(void *context, const struct failure *why)
 
 	if (why)
 		(void)failure_set(&told, (enum code)why->code, 0,
-				  "VM %.64s %s run here, but it was not started: %.280s `failback start --force %.64s` "
+				  "VM %.64s%s may run here, but it was not started: %.280s `failback start --force %.64s` "
 				  "repeats that; give it, too, when you have started the VM yourself.",
-				  name, how_it_may_run(t), why->text, name);
+				  name, since_when(t), why->text, name);
 	finish(t, why ? &told : NULL);
 }
 
