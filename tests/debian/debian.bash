@@ -55,18 +55,23 @@ debian_up()
 
 debian_ended() { debian_lives "$1" && [ -e "$TMPDIR/$1/$2.status" ]; }
 
-# debian_run <host> <command>: as if root had typed it in /srv/test, and answered each question with yes. Prints
-# what it prints, and ends as it does.
+# debian_run <host> <command>: as root, in /srv/test. Prints what it prints, and ends as it does.
 debian_run()
 {
 	local host=$1 name
 
 	name=$(date +%s%N)
-	printf 'cd /srv/test; export DEBIAN_FRONTEND=noninteractive; yes yes 2>/dev/null | { %s\n}\n' "$2" >"$TMPDIR/$host/$name.new"
+	printf 'cd /srv/test\n%s\n' "$2" >"$TMPDIR/$host/$name.new"
 	mv "$TMPDIR/$host/$name.new" "$TMPDIR/$host/$name.job"
 	wait_for 3600 debian_ended "$host" "$name" || bail "$host does not end: $2"
 	cat "$TMPDIR/$host/$name.out"
 	return "$(<"$TMPDIR/$host/$name.status")"
+}
+
+# debian_type <host> <line>: the same at a terminal, where each question is answered with yes
+debian_type()
+{
+	debian_run "$1" "printf 'yes\nyes\n' | DEBIAN_FRONTEND=noninteractive script -qec $(printf %q "$2") /dev/null | tr -d '\r'; exit \${PIPESTATUS[1]}"
 }
 
 # debian_reboot <host>: as an operator does

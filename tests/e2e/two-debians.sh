@@ -17,6 +17,7 @@ lines_of()
 }
 # told <host> <command>: what it prints is in $TMPDIR/told
 told() { debian_run "$@" >"$TMPDIR/told" 2>&1 || { diag "$(tail -n 30 "$TMPDIR/told")"; return 1; }; }
+typed() { debian_type "$@" >"$TMPDIR/told" 2>&1 || { diag "$(tail -n 30 "$TMPDIR/told")"; return 1; }; }
 on() { debian_run "$1" "$2" 2>/dev/null; }
 is() { [ "$(on "$1" "$2")" = "$3" ]; }
 
@@ -100,7 +101,7 @@ run_line()
 		set -- "$1" "$printed"
 	fi
 	before "$@"
-	check "$1# $2" told "$@"
+	check "$1# $2" typed "$@"
 	[ $test_failures = 0 ] || bail "the next line stands on this one"
 	after "$@"
 }
