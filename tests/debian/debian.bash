@@ -81,7 +81,8 @@ debian_reboot()
 
 	old=$(<"$TMPDIR/$1/boot")
 	rm "$TMPDIR/$1/state"
-	debian_run "$1" 'systemctl --no-block reboot'
+	# the command has ended by then
+	debian_run "$1" 'systemd-run --quiet --on-active=2 systemctl reboot'
 	debian_is_new() { debian_lives "$1" && [ -s "$TMPDIR/$1/state" ] && [ "$(<"$TMPDIR/$1/boot")" != "$old" ]; }
 	wait_for 900 debian_is_new "$1" || bail "$1 does not come back: $(tail -n 20 "$TMPDIR/$1.console")"
 }

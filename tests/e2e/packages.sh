@@ -140,7 +140,13 @@ in_root "$1" dpkg-reconfigure failback failback-dkms
 left "$1" >"$3/again"
 chroot "$1/root" failback --version
 chroot "$1/root" sh -c '[ -d /etc/failback ] && mkdir -p /var/lib/failback && : >/var/lib/failback/failback.db && failback host init >/dev/null && ls /etc/failback' | paste -sd' '
+mkdir -p "$1/root/run/systemd/system"
+printf '#!/bin/sh\necho "$@" >>/debs/invoked\n' >"$1/invoke"
+cp --preserve=mode /bin/true "$1/root/usr/bin/deb-systemd-invoke"
+cat "$1/invoke" >"$1/root/usr/bin/deb-systemd-invoke"
 in_root "$1" dpkg -r failback failback-dkms
+grep -h stop "$1/root/debs/invoked" >"$3/invoked"
+rm -r "$1/root/usr/bin/deb-systemd-invoke" "$1/root/run/systemd/system"
 left "$1" >"$3/removed"
 in_root "$1" dpkg -P failback failback-dkms
 left "$1" >"$3/purged"
@@ -157,6 +163,9 @@ check_equal "removed, keys, state and configuration are left" "$(grep -vE '^(etc
 etc/failback/host.pem
 etc/ufw/applications.d/failback
 var/lib/failback/failback.db"
+check_equal "the trackers end with it, behind the daemon" "$(grep -o 'stop .*' "$TMPDIR/left/invoked")" \
+	"stop failbackd.service
+stop failback-metrics.socket failback-activate.service"
 check_equal "purged, only the state is" "$(<"$TMPDIR/left/purged")" "var/lib/failback/failback.db"
 
 if [ -n "${CHECK_LONG:-}" ]; then

@@ -75,11 +75,10 @@ static int ask(struct client *client, const char *vm_path, const char *method, u
  * A delta of the schedule runs whenever it likes: who asks for something else should not have to
  * know. Another one may begin between the look for it and the request: once, not every time.
  */
-static int ask_behind_delta(struct client *client, const struct options *o, const char *method,
-			    uint16_t state, struct failure *f)
+static int start_behind_delta(struct client *client, const struct options *o, const char *method,
+			      uint16_t state, char ret_job[BUS_PATH_MAX], struct failure *f)
 {
 	char path[BUS_PATH_MAX];
-	char job[BUS_PATH_MAX];
 	int rc = client_find_vm(client, o->operand, path, f);
 
 	if (rc)
@@ -87,10 +86,25 @@ static int ask_behind_delta(struct client *client, const struct options *o, cons
 	for (int tries = 0; tries < 2; tries++) {
 		if (!o->no_wait)
 			await_delta(client, path, o->operand);
-		rc = ask(client, path, method, state, job, f);
+		rc = ask(client, path, method, state, ret_job, f);
 		if (!rc || f->code != CODE_IN_USE || o->no_wait)
 			break;
 	}
+	return rc;
+}
+
+int command_start(struct client *client, const struct options *o, const char *method,
+		  char ret_job[BUS_PATH_MAX], struct failure *f)
+{
+	return start_behind_delta(client, o, method, 0, ret_job, f);
+}
+
+static int ask_behind_delta(struct client *client, const struct options *o, const char *method,
+			    uint16_t state, struct failure *f)
+{
+	char job[BUS_PATH_MAX];
+	int rc = start_behind_delta(client, o, method, state, job, f);
+
 	return rc ? rc : follow_jobs(client, job, o->json, !o->no_wait, f);
 }
 

@@ -97,6 +97,10 @@ const struct command *commands(size_t *ret_nr);
  */
 const struct command *command_find(char *const *words, int *ret_nr);
 
+/** command_start - call @method for the VM that is named, when a delta of the schedule has ended. */
+int command_start(struct client *client, const struct options *o, const char *method,
+		  char ret_job[BUS_PATH_MAX], struct failure *f);
+
 /** usage_error - say what is wrong with the command line; its exit status. */
 int usage_error(const char *fmt, ...) printf_like(1, 2);
 

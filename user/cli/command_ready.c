@@ -50,11 +50,9 @@ static void print_result(struct json_object *result)
 int command_ready(struct client *client, const struct options *o, struct failure *f)
 {
 	cleanup_json struct json_object *result = NULL;
-	char path[BUS_PATH_MAX];
 	char job_path[BUS_PATH_MAX];
-	int rc = client_find_vm(client, o->operand, path, f);
-	if (!rc)
-		rc = client_act(client, "TestReadiness", path, job_path, f);
+	int rc = command_start(client, o, "TestReadiness", job_path, f);
+
 	if (!rc)
 		rc = await_answer(client, job_path, &result, f);
 	if (!rc && o->json)

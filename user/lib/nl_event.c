@@ -65,7 +65,7 @@ static int join(struct nl_listener *l)
 {
 	int ends;
 	int events;
-	int err = genl_connect(l->socket);
+	int err = nl_may_be_there() ? genl_connect(l->socket) : -NLE_OBJ_NOTFOUND;
 
 	if (!err)
 		err = nl_socket_set_buffer_size(l->socket, RECEIVE_BYTES, 0);
@@ -76,6 +76,7 @@ static int join(struct nl_listener *l)
 	if (ends < 0)
 		return ends;
 	events = genl_ctrl_resolve_grp(l->socket, CBT_GENL_NAME, CBT_GENL_EVENTS);
+	nl_note_missing(events == -NLE_OBJ_NOTFOUND);
 	return events < 0 ? events : nl_socket_add_memberships(l->socket, ends, events, 0);
 }
 

@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <linux/netlink.h>
 #include <netlink/errno.h>
@@ -23,6 +24,7 @@
 #include <netlink/genl/genl.h>
 #include <netlink/netlink.h>
 
+#include "base/clock.h"
 #include "base/text.h"
 
 /*
@@ -31,6 +33,7 @@
  * find room beside it in the socket's queue.
  */
 #define RECEIVE_BYTES (192 * 1024)
+#define LOOK_AGAIN_NS (60 * NS_PER_S)
 
 struct nl {
 	struct nl_sock *socket; /* NULL after a failed exchange */
@@ -158,18 +161,37 @@ static int dial(struct nl *nl, struct failure *f)
 	return 0;
 }
 
+/*
+ * A look-up of a module that is missing, or refused, has the kernel run modprobe each time: a daemon does not ask
+ * for that more often than once a minute, unless somebody has loaded it.
+ */
+static uint64_t missed_ns; /* 0: it was not */
+
+bool nl_may_be_there(void)
+{
+	return !missed_ns || clock_ns() - missed_ns >= LOOK_AGAIN_NS || access("/sys/module/dm_cbt", F_OK) == 0;
+}
+
+void nl_note_missing(bool missing)
+{
+	missed_ns = missing ? clock_ns() : 0;
+}
+
 static int find_family(struct nl *nl, int *ret, struct failure *f)
 {
 	static const struct nl_subject about = { .verb = "find dm-cbt" };
 	int family;
 	int err;
 
+	if (!nl_may_be_there())
+		return not_loaded(f);
 	if (!nl->socket) {
 		err = dial(nl, f);
 		if (err < 0)
 			return err;
 	}
 	family = genl_ctrl_resolve(nl->socket, CBT_GENL_NAME);
+	nl_note_missing(family == -NLE_OBJ_NOTFOUND);
 	if (family >= 0) {
 		*ret = family;
 		return 0;

@@ -8,6 +8,7 @@
 #define FAILBACK_LIB_NL_EXCHANGE_H
 
 #include <stddef.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include <netlink/attr.h>
@@ -39,6 +40,10 @@ static inline void nl_request_free_at(struct nl_msg **msg)
  */
 int nl_request_new(struct nl *nl, uint8_t command, int flags, size_t room,
 		   const struct nl_subject *about, struct nl_msg **ret, struct failure *f);
+
+/** nl_may_be_there, nl_note_missing - is a look-up of the family worth it; and what one has found. */
+bool nl_may_be_there(void);
+void nl_note_missing(bool missing);
 
 /** nl_answer_fn - takes the attributes of one answer; a negative errno ends the exchange. */
 typedef int (*nl_answer_fn)(struct nlattr *attrs, int bytes, void *context);
