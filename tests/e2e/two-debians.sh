@@ -108,15 +108,29 @@ run_line()
 	after "$@"
 }
 
+# run_both <command>: at the same time
+run_both()
+{
+	local other rc=0
+
+	before both "$1"
+	debian_type replica "$1" >"$TMPDIR/there" 2>&1 &
+	other=$!
+	check "primary# $1" typed primary "$1"
+	wait $other || rc=$?
+	check_equal "replica# $1" "$rc" 0
+	[ $rc = 0 ] || diag "$(tail -n 30 "$TMPDIR/there")"
+	[ $test_failures = 0 ] || bail "the next line stands on this one"
+}
+
 lines_of "## Installing" >"$TMPDIR/lines"
 lines_of "### Two hosts" >>"$TMPDIR/lines"
 check_equal "README has so many lines to type" "$(wc -l <"$TMPDIR/lines")" 23
 while IFS= read -r line <&3; do
-	for host in primary replica; do
-		case ${line%%#*} in
-		both | $host) run_line $host "${line#*# }" ;;
-		esac
-	done
+	case ${line%%#*} in
+	both) run_both "${line#*# }" ;;
+	*) run_line "${line%%#*}" "${line#*# }" ;;
+	esac
 done 3<"$TMPDIR/lines"
 
 # --- what is left ---
