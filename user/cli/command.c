@@ -186,15 +186,20 @@ static int tell_loss(const struct options *o, const struct client_vm *vm, bool d
 	return output_flush(f);
 }
 
+static int get_named(struct client *client, const struct options *o, struct client_vm *ret, struct failure *f)
+{
+	char path[BUS_PATH_MAX];
+	int rc = client_find_vm(client, o->operand, path, f);
+
+	return rc ? rc : client_get_vm(client, path, ret, f);
+}
+
 static int give_up(struct client *client, const struct options *o, const char *method,
 		   struct failure *f)
 {
-	char path[BUS_PATH_MAX];
 	struct client_vm vm;
-	int rc = client_find_vm(client, o->operand, path, f);
+	int rc = get_named(client, o, &vm, f);
 
-	if (!rc)
-		rc = client_get_vm(client, path, &vm, f);
 	if (!rc)
 		rc = tell_loss(o, &vm, false, f);
 	if (!rc)
@@ -219,12 +224,9 @@ static int run_yield(struct client *client, const struct options *o, struct fail
 
 static int run_remove(struct client *client, const struct options *o, struct failure *f)
 {
-	char path[BUS_PATH_MAX];
 	struct client_vm vm;
-	int rc = client_find_vm(client, o->operand, path, f);
+	int rc = get_named(client, o, &vm, f);
 
-	if (!rc)
-		rc = client_get_vm(client, path, &vm, f);
 	if (!rc)
 		rc = act(client, o, "RemoveReplicationRelationship", f);
 	/* Where it runs, or was held. */
@@ -262,7 +264,6 @@ static int print_status(struct client *client, const struct client_vm *vms, size
 static int run_status(struct client *client, const struct options *o, struct failure *f)
 {
 	cleanup_free struct client_vm *vms = NULL;
-	char path[BUS_PATH_MAX];
 	struct client_vm vm;
 	size_t nr = 0;
 	int rc;
@@ -271,9 +272,7 @@ static int run_status(struct client *client, const struct options *o, struct fai
 		rc = client_list_vms(client, &vms, &nr, f);
 		return rc ? rc : print_status(client, vms, nr, o->json, f);
 	}
-	rc = client_find_vm(client, o->operand, path, f);
-	if (!rc)
-		rc = client_get_vm(client, path, &vm, f);
+	rc = get_named(client, o, &vm, f);
 	return rc ? rc : print_status(client, &vm, 1, o->json, f);
 }
 
