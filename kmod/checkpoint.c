@@ -24,6 +24,7 @@
  */
 #include <linux/rcupdate.h>
 
+#include "compat.h"
 #include "faults.h"
 #include "store.h"
 
@@ -150,7 +151,7 @@ static bool begin(struct cbt_store *store)
 	c->next_leaf = 0;
 	c->next_index = 0;
 	c->grace_over = false;
-	call_rcu(&c->rcu, grace_is_over);
+	cbt_call_rcu_soon(&c->rcu, grace_is_over);
 	/* There is room in the new half. */
 	store->client->wake(store);
 	return true;

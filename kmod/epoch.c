@@ -238,6 +238,7 @@ static void epoch_swap(struct cbt_tracker *t, const uuid_t *epoch)
 	spin_unlock(&t->maps_lock);
 	cbt_cow_begin(t->cow, t->frozen, t->frozen_epoch, epoch);
 	t->frozen_uuid = *epoch;
+	t->origin_failed = false;
 	t->nr_changes++;
 	/* What is hot belongs to the epoch that ended. */
 	cbt_log_new_epoch(&t->store, t->epoch);
@@ -312,6 +313,9 @@ int cbt_freeze(struct cbt_tracker *const *trackers, u32 nr, const uuid_t *epoch,
  * Commit and abort
  */
 
+static const char origin_failed_text[] =
+	"the origin failed to flush what was sent: the epoch stays frozen, abort it";
+
 /* All trackers hold the epoch frozen, or ended it in the way that is asked for. */
 static int end_check(struct cbt_tracker *const *trackers, u32 nr, const uuid_t *epoch, bool commit,
 		     struct cbt_refusal *why)
@@ -332,6 +336,8 @@ static int end_check(struct cbt_tracker *const *trackers, u32 nr, const uuid_t *
 			if (commit && !trackers[i]->committing && cbt_cow_broken(trackers[i]->cow))
 				return refuse(why, -ECANCELED, i,
 					      cbt_broken_text(cbt_cow_broken(trackers[i]->cow)));
+			if (commit && trackers[i]->origin_failed)
+				return refuse(why, -ECANCELED, i, origin_failed_text);
 			if (commit && is_lost(trackers[i]))
 				return refuse(why, -EIO, i,
 					      "the store failed, the tracker is lost: attach it anew and compare");
@@ -456,6 +462,8 @@ static void commit_work(struct work_struct *work)
 	cbt_control_lock();
 	if (error) {
 		t->commit_error = error;
+		/* CRASH: a device says once that it lost a write; the next flush may succeed without it. */
+		t->origin_failed = true;
 		t->committing = false;
 	} else {
 		error = commit_store(t);
@@ -493,8 +501,7 @@ static int commit_result(const struct cbt_tracker *t, const uuid_t *epoch, u32 i
 	if (t->committing)
 		return refuse(why, -EINPROGRESS, index,
 			      "the commit is under way: repeat the request");
-	return refuse(why, -EIO, index,
-		      "the origin failed to flush what was sent: the epoch stays frozen, abort it");
+	return refuse(why, -EIO, index, origin_failed_text);
 }
 
 int cbt_commit(struct cbt_tracker *const *trackers, u32 nr, const uuid_t *epoch,
@@ -721,6 +728,9 @@ int cbt_mark(struct cbt_tracker *t, const struct cbt_range *ranges, u32 nr,
 	error = check_ranges(t, ranges, nr, why);
 	if (error)
 		return error;
+	/* CRASH: until the store has a growth, bits may be set that nothing on it covers; no write goes then either. */
+	if (cbt_store_limits(&t->store) && t->store_sectors != t->size_sectors)
+		return refuse(why, -EINPROGRESS, 0, "the store has not noted yet that the disk grew: repeat the request");
 	request = kvzalloc(struct_size(request, marks, nr), GFP_KERNEL);
 	if (!request)
 		return refuse(why, -ENOMEM, 0, "out of memory: try again");

@@ -4,6 +4,7 @@
 #include <linux/workqueue.h>
 
 #include "event.h"
+#include "queue.h"
 
 #define RING_EVENTS 64
 
@@ -16,6 +17,7 @@ static u64 sequences[RING_EVENTS];
 static u32 nr_posted, nr_told;			/* wrap around together */
 static u64 last_sequence;
 static cbt_event_fn listener;
+static struct workqueue_struct *queue;		/* writes may wait until it is told that a map is lost */
 
 void cbt_event_post(const struct cbt_event *event)
 {
@@ -28,7 +30,7 @@ void cbt_event_post(const struct cbt_event *event)
 		sequences[nr_posted % RING_EVENTS] = last_sequence;
 		nr_posted++;
 		/* Under the lock: after cbt_event_listen(NULL) nothing is queued any more. */
-		queue_work(system_unbound_wq, &teller);
+		queue_work(queue, &teller);
 	}
 	spin_unlock_irqrestore(&ring_lock, flags);
 }
@@ -67,4 +69,15 @@ void cbt_event_listen(cbt_event_fn fn)
 	spin_unlock_irq(&ring_lock);
 	if (!fn)
 		flush_work(&teller);
+}
+
+int cbt_event_init(void)
+{
+	queue = cbt_queue_new("dm-cbt-event");
+	return queue ? 0 : -ENOMEM;
+}
+
+void cbt_event_exit(void)
+{
+	cbt_queue_free(&queue);
 }

@@ -29,6 +29,9 @@ struct cbt_event {
 	const char *reason;
 };
 
+int cbt_event_init(void);
+void cbt_event_exit(void);
+
 /** cbt_event_post - tell it. Context: any, also interrupts; does not sleep or allocate. */
 void cbt_event_post(const struct cbt_event *event);
 

@@ -3,10 +3,11 @@
  * Two CRC32Cs with different beginnings, over everything in order: this is to notice an
  * administrator's mistake, not an attack.
  */
-#include <linux/bio.h>
+#include <linux/blkdev.h>
 #include <linux/crc32c.h>
-#include <linux/mm.h>
+#include <linux/highmem.h>
 
+#include "buffer.h"
 #include "fingerprint.h"
 
 #define NR_SAMPLES	256
@@ -18,23 +19,24 @@
 struct fingerprint {
 	struct block_device *bdev;
 	void *buffer;
+	struct bio_vec vecs[CBT_BUFFER_VECS(CHUNK_SIZE)];
 	u32 low, high;
 };
 
 static int take(struct fingerprint *f, u64 sector, u32 nr_sectors)
 {
 	u32 size = nr_sectors << SECTOR_SHIFT;
-	struct bio_vec vec;
 	struct bio bio;
 	int error;
 
-	bio_init(&bio, f->bdev, &vec, 1, REQ_OP_READ);
+	bio_init(&bio, f->bdev, f->vecs, ARRAY_SIZE(f->vecs), REQ_OP_READ);
 	bio.bi_iter.bi_sector = sector;
-	__bio_add_page(&bio, virt_to_page(f->buffer), size, offset_in_page(f->buffer));
+	cbt_bio_add_buffer(&bio, f->buffer, size);
 	error = submit_bio_wait(&bio);
 	bio_uninit(&bio);
 	if (error)
 		return error;
+	cbt_buffer_was_read(f->buffer, size);
 	f->low = crc32c(f->low, f->buffer, size);
 	f->high = crc32c(f->high, f->buffer, size);
 	return 0;
@@ -67,7 +69,7 @@ int cbt_fingerprint(struct block_device *bdev, u64 nr_sectors, u64 seed, u64 *re
 	int error;
 	u32 i;
 
-	f.buffer = alloc_pages_exact(CHUNK_SIZE, GFP_NOIO);
+	f.buffer = vmalloc(CHUNK_SIZE);
 	if (!f.buffer)
 		return -ENOMEM;
 	error = take_range(&f, 0, end);
@@ -79,7 +81,7 @@ int cbt_fingerprint(struct block_device *bdev, u64 nr_sectors, u64 seed, u64 *re
 		div64_u64_rem(next_random(&seed), nr_places, &place);
 		error = take(&f, place * SAMPLE_SECTORS, SAMPLE_SECTORS);
 	}
-	free_pages_exact(f.buffer, CHUNK_SIZE);
+	vfree(f.buffer);
 	if (!error)
 		*ret = (u64)f.high << 32 | f.low;
 	return error;

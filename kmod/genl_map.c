@@ -10,7 +10,6 @@
 #include "genl_request.h"
 
 const struct nla_policy cbt_map_get_policy[CBT_A_START + 1] = {
-	[CBT_A_PAD] = { .type = NLA_UNSPEC },
 	[CBT_A_TRACKER] = NLA_POLICY_NESTED(cbt_selector_policy),
 	[CBT_A_EPOCH_UUID] = NLA_POLICY_EXACT_LEN(CBT_UUID_LEN),
 	[CBT_A_WHICH] = NLA_POLICY_RANGE(NLA_U32, CBT_MAP_ACTIVE, CBT_MAP_BOTH),

@@ -8,28 +8,24 @@
 #include "track.h"
 
 /*
- * A resumed image knows the store as it was, while the kernel that loaded the image has gone on with
- * it: log positions would be used twice.
+ * A resumed image knows maps and stores as they were, while the kernel that loaded the image has gone on with the
+ * disks: writes would be missing, and log positions be used twice.
  */
-static int refuse_hibernation(struct notifier_block *nb, unsigned long action, void *data)
+static int on_power_event(struct notifier_block *nb, unsigned long action, void *data)
 {
-	struct cbt_tracker *t;
-	bool has_store = false;
-	u32 i;
+	int error;
 
+	if (action == PM_POST_HIBERNATION)
+		(void)cbt_tracker_hibernate(false);
 	if (action != PM_HIBERNATION_PREPARE)
 		return NOTIFY_DONE;
-	cbt_control_lock();
-	for (i = 0; (t = cbt_tracker_at(i)); i++)
-		has_store |= !!t->store_dev;
-	cbt_control_unlock();
-	if (!has_store)
-		return NOTIFY_DONE;
-	pr_err("dm-cbt: no hibernation while a tracker has a store: bypass or remove it first\n");
-	return notifier_from_errno(-EBUSY);
+	error = cbt_tracker_hibernate(true);
+	if (error)
+		pr_err("dm-cbt: no hibernation while there is a tracker: bypass or remove it first\n");
+	return notifier_from_errno(error);
 }
 
-static struct notifier_block pm_notifier = { .notifier_call = refuse_hibernation };
+static struct notifier_block pm_notifier = { .notifier_call = on_power_event };
 
 static int __init cbt_init(void)
 {

@@ -10,11 +10,12 @@
 #include <linux/completion.h>
 #include <linux/device-mapper.h>
 #include <linux/jiffies.h>
-#include <linux/mm.h>
+#include <linux/highmem.h>
 #include <linux/module.h>
 #include <linux/refcount.h>
 #include <linux/slab.h>
 
+#include "buffer.h"
 #include "layout.h"
 #include "queue.h"
 #include "reader.h"
@@ -28,8 +29,9 @@ struct cbt_reader {
 	void *blocks;
 	void *block;
 	struct work_struct submit;
+	struct work_struct release;
 	struct bio bio;
-	struct bio_vec vec;
+	struct bio_vec vecs[CBT_BUFFER_VECS(BLOCKS_SIZE)];
 	struct completion answered;
 	bool hangs;			/* a read has the buffers and the bio */
 	refcount_t users;
@@ -51,11 +53,24 @@ static struct mapped_device *mapped_get(dev_t dev)
 
 static void reader_free(struct cbt_reader *r)
 {
-	if (r->blocks)
-		free_pages_exact(r->blocks, BLOCKS_SIZE);
-	if (r->block)
-		free_pages_exact(r->block, CBT_DISK_BLOCK);
+	vfree(r->blocks);
+	vfree(r->block);
 	kfree(r);
+}
+
+static void reader_release(struct cbt_reader *r)
+{
+	if (r->hangs)
+		bio_uninit(&r->bio);
+	if (r->mapped)
+		dm_put(r->mapped);
+	reader_free(r);
+	module_put(THIS_MODULE);
+}
+
+static void release_work(struct work_struct *work)
+{
+	reader_release(container_of(work, struct cbt_reader, release));
 }
 
 static void read_submit(struct work_struct *work)
@@ -70,8 +85,8 @@ struct cbt_reader *cbt_reader_new(struct block_device *bdev, unsigned int timeou
 
 	if (!r)
 		return NULL;
-	r->blocks = alloc_pages_exact(BLOCKS_SIZE, GFP_KERNEL);
-	r->block = alloc_pages_exact(CBT_DISK_BLOCK, GFP_KERNEL);
+	r->blocks = vmalloc(BLOCKS_SIZE);
+	r->block = vmalloc(CBT_DISK_BLOCK);
 	if (!r->blocks || !r->block) {
 		reader_free(r);
 		return NULL;
@@ -80,23 +95,17 @@ struct cbt_reader *cbt_reader_new(struct block_device *bdev, unsigned int timeou
 	r->mapped = mapped_get(bdev->bd_dev);
 	r->timeout_ms = timeout_ms;
 	INIT_WORK(&r->submit, read_submit);
+	INIT_WORK(&r->release, release_work);
 	init_completion(&r->answered);
 	refcount_set(&r->users, 1);
 	__module_get(THIS_MODULE);
 	return r;
 }
 
-/* Context: any. */
 void cbt_reader_put(struct cbt_reader *r)
 {
-	if (!r || !refcount_dec_and_test(&r->users))
-		return;
-	if (r->hangs)
-		bio_uninit(&r->bio);
-	if (r->mapped)
-		dm_put(r->mapped);
-	reader_free(r);
-	module_put(THIS_MODULE);
+	if (r && refcount_dec_and_test(&r->users))
+		reader_release(r);
 }
 
 void *cbt_reader_blocks(struct cbt_reader *r)
@@ -114,7 +123,9 @@ static void read_end(struct bio *bio)
 	struct cbt_reader *r = bio->bi_private;
 
 	complete(&r->answered);
-	cbt_reader_put(r);
+	/* In an interrupt, perhaps. */
+	if (refcount_dec_and_test(&r->users))
+		queue_work(submitters, &r->release);
 }
 
 /* Nobody waits for it any more. */
@@ -132,9 +143,9 @@ int cbt_reader_read(void *reader, u64 start, u32 nr, void *buffer)
 
 	if (r->hangs)
 		return -ETIMEDOUT;
-	bio_init(&r->bio, r->bdev, &r->vec, 1, REQ_OP_READ | REQ_META);
+	bio_init(&r->bio, r->bdev, r->vecs, ARRAY_SIZE(r->vecs), REQ_OP_READ | REQ_META);
 	r->bio.bi_iter.bi_sector = start * CBT_DISK_SECTORS;
-	__bio_add_page(&r->bio, virt_to_page(buffer), nr * CBT_DISK_BLOCK, offset_in_page(buffer));
+	cbt_bio_add_buffer(&r->bio, buffer, nr * CBT_DISK_BLOCK);
 	r->bio.bi_private = r;
 	r->bio.bi_end_io = read_end;
 	reinit_completion(&r->answered);
@@ -146,6 +157,8 @@ int cbt_reader_read(void *reader, u64 start, u32 nr, void *buffer)
 	}
 	error = blk_status_to_errno(r->bio.bi_status);
 	bio_uninit(&r->bio);
+	if (!error)
+		cbt_buffer_was_read(buffer, nr * CBT_DISK_BLOCK);
 	return error;
 }
 

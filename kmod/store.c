@@ -332,8 +332,11 @@ static void forget_lost(void)
 {
 	struct cbt_lost_store *lost, *next;
 
-	list_for_each_entry_safe(lost, next, &lost_stores, link)
+	list_for_each_entry_safe(lost, next, &lost_stores, link) {
+		pr_warn("dm-cbt: store %pUb lost its map and could not note it, which is forgotten now: format it before it is attached again\n",
+			lost->uuid);
 		kfree(lost);
+	}
 }
 
 static void become_lost(struct cbt_store *store)
@@ -560,8 +563,7 @@ static void mark_growth(struct cbt_map *dirty, u64 start, unsigned long *stale)
 	cbt_spares_drop(&spares);
 }
 
-static int read_maps(struct cbt_store *store, struct cbt_opening *o, struct cbt_reader *reader,
-		     u64 old_size_sectors)
+static int read_maps(struct cbt_store *store, struct cbt_opening *o, struct cbt_reader *reader)
 {
 	struct cbt_recovery *r = kzalloc(sizeof(*r), GFP_KERNEL);
 	unsigned long *stale = store->log.stale[0];
@@ -571,6 +573,7 @@ static int read_maps(struct cbt_store *store, struct cbt_opening *o, struct cbt_
 	if (!r)
 		return -ENOMEM;
 	r->super = store->super;
+	r->super.geo.size_sectors = o->size_sectors;
 	r->dirty = o->dirty;
 	r->suspect = o->suspect;
 	r->leaves_stale = stale;
@@ -578,13 +581,13 @@ static int read_maps(struct cbt_store *store, struct cbt_opening *o, struct cbt_
 		r->epoch = store->super.epoch;
 		r->log_sequence = store->super.log_sequence;
 	}
-	/* Also when broken, and into nothing: the numbers seen must not come again. */
+	/* Also when broken, and into nothing: the numbers of what is live must not come again. */
 	error = cbt_recover(r, cbt_reader_read, reader, cbt_reader_blocks(reader),
 			    cbt_reader_block(reader));
 	if (!error && r->nr_damaged)
 		touch_dirty_leaves(store, o->dirty, stale);
-	if (!error && !o->broken && store->super.geo.size_sectors > old_size_sectors)
-		mark_growth(o->dirty, old_size_sectors / block_sectors, stale);
+	if (!error && o->size_sectors > store->super.geo.size_sectors)
+		mark_growth(o->dirty, store->super.geo.size_sectors / block_sectors, stale);
 	store->super.epoch = r->epoch + 1;
 	store->log.epoch = r->epoch + 1;
 	store->log.sequence = r->log_sequence;
@@ -604,7 +607,7 @@ static void wait_saved_or_failed(struct cbt_store *store, u64 ticket)
  * Pages for what only the log says, then the superblock that ends the log: a checkpoint whose old
  * half is all that was found. Both slots are written, so that no damage to one brings back a
  * superblock of before. Until both are, the attach may be refused, and the origin be written without
- * us: that it was stopped in order, and how the origin was then, stays in both.
+ * us: that it was stopped in order, how the origin was then, and how large, stays in both.
  */
 static int settle(struct cbt_store *store)
 {
@@ -637,14 +640,15 @@ static int settle(struct cbt_store *store)
 }
 
 /* CRASH: from here on the attach is not refused any more: what fails now has been lost while it ran. */
-static void set_running(struct cbt_store *store)
+static void set_running(struct cbt_store *store, u64 size_sectors)
 {
 	u64 ticket;
 
-	if (!(store->super.flags & CBT_DISK_CLEAN))
+	if (!(store->super.flags & CBT_DISK_CLEAN) && store->super.geo.size_sectors == size_sectors)
 		return;
 	spin_lock(&store->lock);
 	store->super.flags &= ~CBT_DISK_CLEAN;
+	store->super.geo.size_sectors = size_sectors;
 	ticket = cbt_store_save(store);
 	spin_unlock(&store->lock);
 	wait_saved_or_failed(store, ticket);
@@ -676,7 +680,6 @@ static int open_maps(struct cbt_store *store, struct cbt_opening *o, struct cbt_
 		     const char **why)
 {
 	struct cbt_super *super = &store->super;
-	u64 old_size_sectors = super->geo.size_sectors;
 	int error;
 
 	o->broken = continuity_is_broken(store, o);
@@ -685,16 +688,15 @@ static int open_maps(struct cbt_store *store, struct cbt_opening *o, struct cbt_
 				      CBT_DISK_ABORTED);
 	super->frozen_epoch = 0;
 	memset(super->frozen_uuid, 0, sizeof(super->frozen_uuid));
-	if (o->broken)
+	if (o->broken) {
 		begin_generation(super);
-	else if (o->size_sectors > old_size_sectors)
+		super->geo.size_sectors = o->size_sectors;
+	} else if (o->size_sectors > super->geo.size_sectors) {
 		super->generation++;
-	/* The fingerprint goes on to hold, but for another size. */
-	super->flags = o->broken || o->size_sectors > old_size_sectors ? 0 : super->flags & CBT_DISK_CLEAN;
-	super->geo.size_sectors = o->size_sectors;
+	}
+	super->flags = o->broken ? 0 : super->flags & CBT_DISK_CLEAN;
 	store->region_shift = ilog2(cbt_geometry_region_blocks(&super->geo));
-	store->nr_leaves = DIV_ROUND_UP(cbt_geometry_nr_blocks(&super->geo),
-					(u64)CBT_DISK_LEAF_BLOCKS);
+	store->nr_leaves = nr_leaves_of(store, o->size_sectors);
 	error = o->prepare(store, o, why);
 	if (error)
 		return error;
@@ -705,7 +707,7 @@ static int open_maps(struct cbt_store *store, struct cbt_opening *o, struct cbt_
 	if (error)
 		return error;
 	*why = "the store cannot be read";
-	error = read_maps(store, o, reader, old_size_sectors);
+	error = read_maps(store, o, reader);
 	if (error)
 		return error;
 	/* ORDER: before pages are written, which are tagged with the client's epoch. */
@@ -716,7 +718,7 @@ static int open_maps(struct cbt_store *store, struct cbt_opening *o, struct cbt_
 	if (error)
 		*why = store->failure;
 	else
-		set_running(store);
+		set_running(store, o->size_sectors);
 	return error;
 }
 

@@ -24,6 +24,7 @@ static DEFINE_MUTEX(control);
 static LIST_HEAD(registry);		/* LOCK: control */
 static u32 registry_sequence = 1;	/* LOCK: control */
 static u64 nr_trackers_ever;		/* LOCK: control */
+static bool hibernates;			/* LOCK: control */
 static unsigned int control_noio;	/* LOCK: control */
 static DECLARE_WAIT_QUEUE_HEAD(unpinned);
 
@@ -317,6 +318,10 @@ static struct cbt_tracker *tracker_share(const struct cbt_tracker_params *params
 
 	if (!error)
 		error = tracker_check(params, t, why);
+	if (!error && !t && hibernates) {
+		*why = "the host is being hibernated: try again";
+		error = -EBUSY;
+	}
 	if (error)
 		return ERR_PTR(error);
 	if (t)
@@ -383,15 +388,17 @@ static int claim_uuid(struct cbt_tracker *t, const u8 uuid[UUID_SIZE])
 static int store_prepare(struct cbt_store *store, struct cbt_opening *opening, const char **why)
 {
 	struct cbt_tracker *t = store_tracker(store);
-	const struct cbt_geometry *geo = &store->super.geo;
+	/* The size may have grown, which the store notes last. */
+	struct cbt_geometry geo = store->super.geo;
 	int error;
 
+	geo.size_sectors = opening->size_sectors;
 	*why = "a store with the same UUID is in use: one is a copy of the other, format it anew";
 	error = claim_uuid(t, store->super.id.uuid);
 	if (error)
 		return error;
 	*why = "out of memory for the maps";
-	error = maps_init(t, cbt_geometry_nr_blocks(geo), cbt_geometry_nr_regions(geo));
+	error = maps_init(t, cbt_geometry_nr_blocks(&geo), cbt_geometry_nr_regions(&geo));
 	opening->dirty = &t->maps[0];
 	opening->suspect = &t->suspects[0];
 	return error;
@@ -825,6 +832,19 @@ struct cbt_tracker *cbt_tracker_at(u32 index)
 	return NULL;
 }
 
+int cbt_tracker_hibernate(bool begins)
+{
+	int error = 0;
+
+	cbt_control_lock();
+	if (begins && !list_empty(&registry))
+		error = -EBUSY;
+	else
+		hibernates = begins;
+	cbt_control_unlock();
+	return error;
+}
+
 u32 cbt_registry_sequence(void)
 {
 	return registry_sequence;
@@ -866,10 +886,13 @@ void cbt_tracker_event(struct cbt_tracker *t, enum cbt_event_kind kind, const uu
 
 int cbt_track_init(void)
 {
-	int error = cbt_store_module_init();
+	int error = cbt_event_init();
 
 	if (error)
 		return error;
+	error = cbt_store_module_init();
+	if (error)
+		goto event_exit;
 	error = cbt_cow_init();
 	if (error)
 		goto store_exit;
@@ -882,6 +905,8 @@ cow_exit:
 	cbt_cow_exit();
 store_exit:
 	cbt_store_module_exit();
+event_exit:
+	cbt_event_exit();
 	return error;
 }
 
@@ -890,4 +915,5 @@ void cbt_track_exit(void)
 	cbt_epoch_module_exit();
 	cbt_cow_exit();
 	cbt_store_module_exit();
+	cbt_event_exit();
 }

@@ -149,6 +149,7 @@ struct cbt_tracker {
 	/* A commit under way; see epoch.c. */
 	bool committing;
 	int commit_error;		/* of the last one that was begun */
+	bool origin_failed;		/* to flush the frozen epoch */
 	struct work_struct commit_work;
 
 	atomic_t nr_marks;		/* requests under way, of MARK */
@@ -282,6 +283,12 @@ struct cbt_tracker *cbt_tracker_by_name(const char *name);
 
 /** cbt_tracker_at - the one at @index of those that were started, NULL past their end. */
 struct cbt_tracker *cbt_tracker_at(u32 index);
+
+/**
+ * cbt_tracker_hibernate - the host is about to (or, with false, it is over): no tracker comes into being meanwhile.
+ * -EBUSY: there is one, on which a table may be loaded only.
+ */
+int cbt_tracker_hibernate(bool begins);
 
 /** cbt_registry_sequence - another number, never 0, whenever a tracker came or went. */
 u32 cbt_registry_sequence(void);

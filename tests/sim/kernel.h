@@ -186,6 +186,7 @@ bool cancel_work_sync(struct work_struct *work);
 #define MINOR(dev) ((dev) & 0xfffff)
 #define destroy_workqueue(queue) free(queue)
 
+#define pr_warn(...) ((void)0)
 #define call_rcu(head, f) ((head)->fn = (f), sim.rcu = (head))
 void rcu_barrier(void);
 

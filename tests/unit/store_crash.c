@@ -462,11 +462,13 @@ static void control_step(void)
 
 static int prepare(struct cbt_store *store, struct cbt_opening *opening, const char **why)
 {
-	(void)store;
+	struct cbt_geometry geo = store->super.geo;
+
 	(void)why;
+	geo.size_sectors = opening->size_sectors;
 	for (u32 i = 0; i < 2; i++)
 		if (cbt_map_init(&t.maps[i], t.nr_blocks) ||
-		    cbt_map_init(&t.suspects[i], cbt_geometry_nr_regions(&store->super.geo)))
+		    cbt_map_init(&t.suspects[i], cbt_geometry_nr_regions(&geo)))
 			abort();
 	t.active = opening->dirty = &t.maps[0];
 	opening->suspect = &t.suspects[0];
@@ -798,14 +800,30 @@ static u32 slots_with(u32 flag)
 	return slots_that_say(flag, flag);
 }
 
+static u32 slots_of_size(u64 nr_blocks)
+{
+	struct cbt_super super;
+	const char *why;
+	u32 slots = 0;
+
+	for (u32 i = 0; i < CBT_DISK_SUPER_SLOTS; i++)
+		if (!cbt_super_decode(&super, sim.now[cbt_super_slot(i)], &why) &&
+		    super.geo.size_sectors == nr_blocks * 8)
+			slots |= 1U << i;
+	return slots;
+}
+
 static void run_until_idle(void)
 {
 	while (sim_step())
 		;
 }
 
-/* The device refuses @nr writes of the superblock, from the @from-th one on. Return: of the attach. */
-static int attach_refusing(u64 seed, u32 from, u32 nr)
+/*
+ * The device refuses @nr writes of the superblock, from the @from-th one on. @grown: the disk is larger than when it
+ * was stopped. Return: of the attach.
+ */
+static int attach_refusing(u64 seed, u32 from, u32 nr, bool grown)
 {
 	const char *why = "";
 
@@ -814,33 +832,49 @@ static int attach_refusing(u64 seed, u32 from, u32 nr)
 	sim.super_errors_from = from;
 	sim.nr_super_errors = nr;
 	format(CBT_DISK_CLEAN);
+	if (grown)
+		t.nr_blocks = NR_BLOCKS;
 	return attach(&why);
 }
 
-TEST_F(store, an_attach_succeeds_with_a_sound_store_or_is_refused_and_changes_nothing)
+/* Of that what it says of the last stop, and the size that its fingerprint is of. */
+static u32 refuse_attaches(struct __test_metadata *_metadata, u64 seed, bool grown)
 {
 	u32 nr_refused = 0;
 
 	for (u32 from = 0; from < 2; from++)
 		for (u32 nr = 0; nr < 8; nr++) {
-			int error = attach_refusing(self->seed + nr, from, nr);
+			int error = attach_refusing(seed + nr, from, nr, grown);
+			u32 newest = 1U << (t.store.super.sequence & 1);
 
 			if (!error) {
 				EXPECT_EQ(t.store.mode, CBT_STORE_OPEN);
-				EXPECT_EQ(slots_with(CBT_DISK_CLEAN), 1U << (~t.store.super.sequence & 1));
+				EXPECT_EQ(slots_with(CBT_DISK_CLEAN), newest ^ 3);
+				EXPECT_EQ(slots_of_size(t.nr_blocks), grown ? newest : 3);
 			} else {
 				nr_refused++;
 				EXPECT_EQ(slots_that_say(CBT_DISK_CLEAN, 0), 0);
+				EXPECT_EQ(slots_of_size(NR_BLOCKS_SMALL), slots_with(CBT_DISK_CLEAN));
 			}
 			EXPECT_EQ(error != 0, nr >= 3) { TH_LOG("%u errors from %u", nr, from); }
 			end_life();
 		}
-	EXPECT_EQ(nr_refused, 10);
+	return nr_refused;
+}
+
+TEST_F(store, an_attach_succeeds_with_a_sound_store_or_is_refused_and_changes_nothing)
+{
+	EXPECT_EQ(refuse_attaches(_metadata, self->seed, false), 10);
+}
+
+TEST_F(store, and_so_does_one_to_a_disk_that_grew)
+{
+	EXPECT_EQ(refuse_attaches(_metadata, self->seed, true), 10);
 }
 
 TEST_F(store, that_it_is_lost_stands_in_both_slots)
 {
-	ASSERT_EQ(attach_refusing(self->seed, 0, 0), 0);
+	ASSERT_EQ(attach_refusing(self->seed, 0, 0, false), 0);
 	cbt_store_fail(&t.store, "for a test");
 	run_until_idle();
 	EXPECT_EQ(slots_with(CBT_DISK_LOST), 3);
@@ -849,7 +883,7 @@ TEST_F(store, that_it_is_lost_stands_in_both_slots)
 
 TEST_F(store, that_it_is_bypassed_stands_in_both_slots)
 {
-	ASSERT_EQ(attach_refusing(self->seed, 0, 0), 0);
+	ASSERT_EQ(attach_refusing(self->seed, 0, 0, false), 0);
 	(void)cbt_store_flag(&t.store, CBT_DISK_BYPASSED);
 	run_until_idle();
 	EXPECT_EQ(slots_with(CBT_DISK_BYPASSED), 3);

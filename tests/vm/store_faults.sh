@@ -242,9 +242,14 @@ check_equal "... the tracker goes on" "$(field state)" active
 check_equal "... and takes what may have been written for written" \
 	"$(cbtctl map t | tr '\n' ' ')" "7 1 9 1 $((quarter / 8 + 9)) 1 "
 epoch=$(cbtctl freeze t)
-check_fails "a commit is refused while the origin cannot be flushed" any . cbtctl commit --epoch "$epoch" t
+check_fails "a commit is refused while the origin cannot be flushed" any 'failed to flush.*abort it' cbtctl commit --epoch "$epoch" t
 set_origin "$sound"
-check "... and done when it can" cbtctl commit --epoch "$epoch" t
+check_fails "... and when it can again, since it does not say twice what it lost" any 'failed to flush.*abort it' \
+	cbtctl commit --epoch "$epoch" t
+check "... the epoch is aborted" cbtctl abort --epoch "$epoch" t
+check_equal "... and its blocks are dirty" "$(cbtctl map t | tr '\n' ' ')" "7 1 9 1 $((quarter / 8 + 9)) 1 "
+epoch=$(cbtctl freeze t)
+check "... the next one is committed" cbtctl commit --epoch "$epoch" t
 check_equal "... nothing is dirty then" "$(cbtctl map t)" ""
 dmsetup remove --retry t
 

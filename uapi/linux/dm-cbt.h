@@ -5,8 +5,8 @@
  * The family lives in the initial network namespace. Every command needs CAP_SYS_ADMIN and is
  * refused with EPERM otherwise. Every refusal carries an extended-ack sentence, and the offset of
  * the attribute that it is about: with several trackers, the CBT_A_TRACKER of the one that
- * refused. Integers are host-endian (netlink never leaves the host). 64-bit attributes may be
- * preceded by a PAD attribute.
+ * refused. Integers are host-endian (netlink never leaves the host). In replies, 64-bit attributes
+ * may be preceded by a PAD attribute.
  *
  * Without a sentence come only the refusals of generic netlink itself (EOPNOTSUPP: no such command,
  * or not as a dump) and ENOBUFS and ENOMEM for a reply that found no room; what was asked for is
@@ -42,7 +42,9 @@
  *	selectors are checked before the first tracker is changed: one that refuses leaves the
  *	others frozen, to be ended by a request without it.
  *	ENOENT		no such epoch is frozen here, nor among the last 16 that ended
- *	ECANCELED	that epoch was aborted; or it is broken, and stays frozen: abort it
+ *	ECANCELED	that epoch was aborted; or it is broken, or the origin failed to flush it before,
+ *			and stays frozen: abort it
+ *	EIO		the origin failed to flush it: as above; or the store failed: the tracker is lost
  *
  * CBT_CMD_ABORT
  *	As COMMIT, but the frozen map is merged back: active = active OR frozen. Nothing is
@@ -82,6 +84,7 @@
  *	from elsewhere, become dirty in the running epoch. Reply, when that is durable:
  *	CBT_A_TRACKER.
  *	ERANGE		as for RELEASE; nothing was marked
+ *	EINPROGRESS	also while the store has not noted a growth
  *	EIO		the store failed: the tracker is lost
  *
  * CBT_CMD_CHECKPOINT
