@@ -59,11 +59,11 @@ check_equal "makes it one" "$(vm_property b Consistent)" true
 
 # --- a record of before `apply` minded the journal: it names a file, and no epoch ---
 
-# set_record <SQL> [<host>]: of b, or that one, which is down
+# set_record <SQL> [<host> [<table>]]: of b, or that one, which is down
 set_record()
 {
-	python3 -c 'import sqlite3, sys; sqlite3.connect(sys.argv[1], isolation_level=None).execute("UPDATE relationships SET " + sys.argv[2])' \
-		"$TMPDIR/${2:-b}.state/failback.db" "$1"
+	python3 -c 'import sqlite3, sys; sqlite3.connect(sys.argv[1], isolation_level=None).execute(sys.argv[2])' \
+		"$TMPDIR/${2:-b}.state/failback.db" "UPDATE ${3:-relationships} SET $1"
 }
 down
 truncate -s 64K "$TMPDIR/b.state/$vm.journal"
@@ -263,6 +263,48 @@ check "and another disk is taken" on b failback apply "$TMPDIR/other.json"
 check "which nothing was written to" cmp -n $size "$TMPDIR/b.other" /dev/zero
 check_equal "and which holds no instant" "$(vm_property b Consistent)" false
 stop_daemon b
+
+# --- a disk that was said to have grown, on one host only ---
+
+# leave_complete_here: a journal that was acknowledged, of which nothing is applied; both are down
+leave_complete_here()
+{
+	restore before
+	up b
+	up a
+	echo "2 failback-receive both journal_file_commit" >"$TMPDIR/b.cut"
+	on a timeout 30 failback resume vm1 >/dev/null 2>&1 || true
+	down KILL
+}
+leave_complete_here
+set_record "size_bytes = size_bytes / 2" b disks # the journal is of the whole
+up b
+wait_for 60 idle b || true
+check_equal "a journal is applied to its disks, whatever the record says of their size" "$(holds)" new
+up a
+check_fails "no delta comes to a disk of another size" 15 'has 524288 bytes on this host and 1048576 on the peer.*failback apply' \
+	on a failback resume vm1
+down
+
+# --- a journal one of whose entries is damaged ---
+
+leave_complete_here
+dd if=/dev/urandom of="$TMPDIR/b.state/$vm.journal" bs=4K seek=17 count=1 conv=notrunc status=none
+cp "$b0" "$TMPDIR/b.was"
+up b
+wait_for 60 idle b || true
+check "nothing of a damaged journal is written" cmp "$b0" "$TMPDIR/b.was"
+up a
+check_fails "a delta ends with the reason" 10 'cannot be applied.*entry 0 of the journal is damaged' on a failback resume vm1
+on a failback resume vm1 >/dev/null 2>&1 || true # for this one it is tried again, and the primary does not wait here
+wait_for 60 idle b || true
+check_fails "... and so does the next" 10 'cannot be applied.*entry 0 of the journal is damaged' on a failback resume vm1
+check "it is kept" test -s "$TMPDIR/b.state/$vm.journal"
+on a failback suspend vm1 >/dev/null
+check "all of the disk does without it" on a failback resync vm1
+check "... and the disks are identical" wait_for 60 cmp -s "$a0" "$b0"
+check_equal "... and it is gone" "$(ls "$TMPDIR/b.state" | grep -c journal)" 0
+down
 
 # --- a journal on a file system that is mounted later than the daemon starts ---
 

@@ -77,6 +77,21 @@ check_resumed "the sending worker" a "1 failback-send alone nl_release"
 check_resumed "the receiving worker" b "4 failback-receive alone journal_file_commit"
 check_resumed "the replica's daemon, with its worker," b "4 failback-receive both journal_file_commit"
 
+# --- the replica's daemon is stopped, as by an upgrade or a reboot ---
+
+has_a_part() { on b failback jobs --json | jq -se "any(.[]; .type == 106 and .state == 4 and .bytes_done > $((3 * MiB)))" >/dev/null; }
+write_delta
+before=$(nr_sends)
+on a timeout 60 failback resume vm1 >"$TMPDIR/out" 2>&1 &
+pid=$!
+check "the replica has a part of a delta" wait_for 20 has_a_part
+stop_daemon b
+up b
+ends_with "... which goes on when its daemon was stopped and started" $pid 0
+check_equal "... in the same job" "$(nr_sends)" $((before + 1))
+check "... and arrives" wait_for 60 cmp "$b0" "$TMPDIR/frozen.expected"
+check "... without what the journal had" test "$(last_receive bytes_sent)" -le $((11 * MiB))
+
 stop_daemon a
 up a
 

@@ -111,8 +111,8 @@ unset FAILBACK_NO_IO_URING FAILBACK_IDLE_TIMEOUT_MS
 
 fresh
 transfer "$TMPDIR/s" "$TMPDIR/journaled" --connections 4 --on 1 --kill send-term --at 1000000
-check_failed "SIGTERM ends the sender" send 10 '^32768 the transfer was terminated'
-check_failed "and the receiver hears it" receive 10 '^32768 the peer: the transfer was terminated'
+check_failed "SIGTERM ends the sender" send 19 '^32777 the transfer was stopped'
+check_failed "and the receiver hears it" receive 19 '^32777 the peer: the transfer was stopped'
 transfer "$TMPDIR/s" "$TMPDIR/journaled" --connections 4 --on 1 --kill receive --at 1000000
 check_failed "receiver killed: the sender says so" send 19 '^32777 '
 transfer "$TMPDIR/s" "$TMPDIR/journaled" --connections 4 --lose-durable

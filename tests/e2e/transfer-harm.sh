@@ -76,12 +76,12 @@ unset FAILBACK_NO_IO_URING FAILBACK_IDLE_TIMEOUT_MS
 
 fresh_target
 transfer "$TMPDIR/s" "$TMPDIR/r" --kill send-term --at 2000000
-check_failed "SIGTERM ends the sender" send 10 '^32768 the transfer was terminated'
-check_failed "and the receiver hears it" receive 10 '^32768 the peer: the transfer was terminated'
+check_failed "SIGTERM ends the sender" send 19 '^32777 the transfer was stopped'
+check_failed "and the receiver hears it" receive 19 '^32777 the peer: the transfer was stopped'
 fresh_target
 transfer "$TMPDIR/s" "$TMPDIR/r" --kill receive-term --at 2000000
-check_failed "SIGTERM ends the receiver" receive 10 '^32768 the transfer was terminated'
-check_failed "and the sender hears it" send 10 '^32768 the peer: the transfer was terminated'
+check_failed "SIGTERM ends the receiver" receive 19 '^32777 the transfer was stopped'
+check_failed "and the sender hears it" send 19 '^32777 the peer: the transfer was stopped'
 
 # --- disks that fail ---
 

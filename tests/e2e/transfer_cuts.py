@@ -102,6 +102,14 @@ class Run:
         self.told[-1] += f": {results}"
         return results["send"], results["receive"]
 
+    def write_in_place(self, harms):
+        """An attempt without a journal; what it has written, the next ones find when they compare. True: it was not harmed."""
+        self.take("in-place")
+        self.options |= {"journal": False, "compare": False}
+        send, receive = self.attempt(self.world.delta, harms)
+        self.options |= {"journal": True, "compare": True}
+        return send[0] == 0 and receive[0] == 0
+
     def must_arrive(self, delta, released=True):
         send, receive = self.attempt(delta, [], released)
         if send[0] or receive[0]:
@@ -227,10 +235,15 @@ def record(args):
     place = Place(args.directory, args.targets, args.journal)
     run = Run(world, place, Workers, {"journal": True, "compare": False}, dice, marks)
     marks("begin")
+    done = True
     for _ in range(args.rounds):
         run.take("freeze")
-        fates = [Fate(dice).anywhere(world.delta, 0.4) for _ in range(dice.choice([0, 1, 1, 2, 3]))]
-        done = run.deliver(fates, 0.6, lambda: None)
+        run.options["compare"] = False
+        # where the journal holds nothing, for who settles that first leaves it empty
+        in_place = done and dice.random() < 0.4 and run.write_in_place(Fate(dice).anywhere(world.delta, 1))
+        if not in_place:
+            fates = [Fate(dice).anywhere(world.delta, 0.4) for _ in range(dice.choice([0, 1, 1, 2, 3]))]
+            done = run.deliver(fates, 0.6, lambda: None)
         run.take("acknowledged")
         if done and dice.random() < 0.5:
             run.take("stray")
@@ -264,7 +277,7 @@ def cut(args):
         world.take("freeze")
     delta, other = world.delta, world.given_up
     released = True
-    if other and not delta.arrived and dice.random() < 0.5:
+    if other and not delta.arrived and not world.mixed and dice.random() < 0.5:
         # the sender has gone back to what it had begun to send before
         released = False
         send, receive = run.attempt(other, [], False)

@@ -39,6 +39,7 @@ class World:
         self.possible = [[bytes(disk) for disk in self.now]]  # what the target may hold
         self.loose = [[] for _ in sizes]  # extents of it that are just being written
         self.aborted = []
+        self.mixed = False  # an attempt without a journal has broken off: each sector is of some epoch
         self.delta = self.given_up = self.settled = None
 
     def dice(self):
@@ -72,8 +73,12 @@ class World:
     def do_marked(self, disk, offset):
         self.delta.mark = disk, offset
 
+    def do_in_place(self):
+        self.mixed = True
+
     def do_arrived(self):
         self.delta.arrived = True
+        self.mixed = False
         self.possible = [self.delta.image]
 
     def do_acknowledged(self):
@@ -120,6 +125,9 @@ def same(held, image, loose):
 
 
 def check_possible(world, held):
+    if world.mixed:
+        check_mixed(world, held)
+        return
     if any(same(held, image, world.loose) for image in world.possible):
         return
     delta = world.delta or world.settled

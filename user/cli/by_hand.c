@@ -59,7 +59,7 @@ static void on_signal(int signo)
 {
 	(void)signo;
 	if (worker_pid > 0)
-		(void)kill(worker_pid, SIGTERM);
+		(void)kill(worker_pid, SIGINT);
 }
 
 static int plan_file(struct json_object *plan, int *ret_fd, struct failure *f)

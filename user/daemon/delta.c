@@ -80,7 +80,9 @@ struct delta {
 	bool stale; /* a map here, or the peer, says that no delta will do */
 	bool vm_runs; /* it could not be shut down: nobody said no to the delta */
 	struct retry retry;
-	uint64_t furthest; /* byte of the delta that any attempt came to */
+	uint64_t compared_to; /* byte that any attempt came to as it compared */
+	uint64_t sent_to; /* ... and as it sent */
+	uint64_t *furthest; /* the one of them that is now */
 };
 
 static void delta_free_at(struct delta **at)
@@ -228,6 +230,7 @@ static void on_compare(void *context, uint64_t bytes_total)
 	struct delta *delta = context;
 
 	delta->compared = true;
+	delta->furthest = &delta->compared_to;
 	job_begin_phase(delta->job, "comparing", bytes_total);
 }
 
@@ -235,6 +238,7 @@ static void on_begin(void *context, uint64_t bytes_total)
 {
 	struct delta *delta = context;
 
+	delta->furthest = &delta->sent_to;
 	job_begin_phase(delta->job, "sending", bytes_total);
 }
 
@@ -242,8 +246,8 @@ static void on_progress(void *context, uint64_t bytes_done, uint64_t bytes_sent)
 {
 	struct delta *delta = context;
 
-	if (bytes_done > delta->furthest) {
-		delta->furthest = bytes_done;
+	if (delta->furthest && bytes_done > *delta->furthest) {
+		*delta->furthest = bytes_done;
 		retry_gained(&delta->retry);
 	}
 	job_add_progress(delta->job, bytes_done, bytes_sent);

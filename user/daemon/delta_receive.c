@@ -20,6 +20,7 @@
 #include "daemon/delta_receive.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -418,6 +419,22 @@ static int check_known(const struct vm *vm, const struct call *call, struct fail
 	return 0;
 }
 
+/* A disk that grew on one host only. */
+static int check_sizes(const struct vm *vm, const struct call *call, struct failure *f)
+{
+	for (size_t i = 0; i < call->nr_disks; i++) {
+		const struct disk_record *disk = find_disk(vm, call->disks[i].name);
+
+		if (!disk || disk->size_bytes == call->disks[i].size_bytes)
+			continue;
+		return failure_set(f, CODE_INVALID_PARAMETER, -EINVAL,
+				   "Disk %s of VM %.64s has %" PRIu64 " bytes on this host and %" PRIu64 " on the "
+				   "peer: make them the same, and say so with `failback apply`.",
+				   disk->name, vm->r.name, disk->size_bytes, call->disks[i].size_bytes);
+	}
+	return 0;
+}
+
 /* -ENODATA: only a resynchronisation will do. */
 static int check(struct vm *vm, const struct call *call, struct failure *f)
 {
@@ -441,10 +458,14 @@ static int check(struct vm *vm, const struct call *call, struct failure *f)
 	return rc;
 }
 
-/* What the delta before left is gone on with, or dropped, or applied first; then the sender comes again. */
+/*
+ * What the delta before left is gone on with, or dropped, or applied first; then the sender comes again. One that
+ * cannot be applied is tried once for each delta, which ends with the reason.
+ */
 static int take_what_is_left(struct receive *receive, struct failure *f)
 {
 	struct vm *vm = receive->vm;
+	int rc;
 
 	/* Whole disks need nothing of what it holds: that is the way on when it does not come back. */
 	if (!vm->r.journal[0] || (receive->call.full && journal_is_away(vm)))
@@ -454,13 +475,18 @@ static int take_what_is_left(struct receive *receive, struct failure *f)
 						  &receive->fds[receive->call.nr_disks]);
 		return receive->resumes ? 0 : journal_drop(vm, f);
 	}
-	receive_settle(vm);
-	if (!vm->job && vm->r.last_error[0])
-		return failure_set(f, CODE_FAILED, -EIO, "%s", vm->r.last_error);
-	return failure_set(f, CODE_IN_USE, -EBUSY,
-			   "The delta before is still in its journal on the replica of VM %.64s, and "
-			   "is applied first.",
-			   vm->r.name);
+	if (!vm->unsettled[0])
+		receive_settle(vm);
+	if (!vm->unsettled[0])
+		return failure_set(f, CODE_IN_USE, -EBUSY,
+				   "The delta before is still in its journal on the replica of VM %.64s, and "
+				   "is applied first.",
+				   vm->r.name);
+	if (receive->call.full)
+		return 0;
+	rc = failure_set(f, CODE_FAILED, -EIO, "%s", vm->unsettled);
+	vm->unsettled[0] = '\0';
+	return rc;
 }
 
 /* Its acknowledgement was lost. */
@@ -475,6 +501,7 @@ static int record_incoming(struct receive *receive, const char *journal, struct 
 	struct vm *vm = receive->vm;
 	const struct call *call = &receive->call;
 	struct relationship_record next = vm->r;
+	char given_up[PATH_MAX] = "";
 	int rc = vm_apply_event(vm, EVENT_RECEIVE, &next, f);
 
 	if (rc)
@@ -483,8 +510,10 @@ static int record_incoming(struct receive *receive, const char *journal, struct 
 		next.base = call->base;
 		next.inconsistent = !vm->r.instant;
 	}
-	/* A journal that is away is given up, and with it what the disks hold. */
-	if (vm->r.journal[0] && !receive->resumes) {
+	if (!receive->resumes)
+		memcpy(given_up, vm->r.journal, sizeof(given_up));
+	/* A journal that is away, or cannot be applied, is given up, and with it what the disks hold. */
+	if (given_up[0]) {
 		log_warning("VM %s: the journal %s is given up: the disks come whole", vm->r.name, vm->r.journal);
 		next.inconsistent = true;
 		if (uuid_new(&next.base))
@@ -496,7 +525,12 @@ static int record_incoming(struct receive *receive, const char *journal, struct 
 		       receive->has_journal ? journal : "");
 	receive->was_inconsistent = next.inconsistent;
 	next.inconsistent |= !receive->has_journal;
-	return vm_change(vm, &next, f);
+	rc = vm_change(vm, &next, f);
+	if (!rc && given_up[0] && strcmp(given_up, journal) != 0) {
+		journal_remove(given_up);
+		vm->unsettled[0] = '\0';
+	}
+	return rc;
 }
 
 /* Nothing was written, but for what a journal held before. */
@@ -567,6 +601,8 @@ int receive_prepare(struct vm *vm, const struct call *call, struct receive **ret
 	}
 	rc = check(vm, call, f);
 	reply->resync = rc == -ENODATA;
+	if (!rc)
+		rc = check_sizes(vm, call, f);
 	if (!rc)
 		rc = prepare_connections(receive, reply, f);
 	if (!rc)

@@ -455,7 +455,13 @@ static void finish(struct settling *s)
 	rc = s->holds == HOLDS_UNKNOWN ? record_gone(s->vm, &why) : record_settled(s->vm, &s->held, &s->call, s->covered, &why);
 	if (!rc)
 		journal_remove(path);
+	s->vm->unsettled[0] = '\0';
 	s->done(s->context, rc ? &why : NULL);
+}
+
+static void note_unsettled(struct vm *vm, const struct failure *why)
+{
+	(void)snprintf(vm->unsettled, sizeof(vm->unsettled), "%s", why->text);
 }
 
 static void on_end(void *context, const struct failure *why)
@@ -470,6 +476,7 @@ static void on_end(void *context, const struct failure *why)
 	(void)failure_set(&failure, (enum code)why->code, -EIO,
 			  "The journal %.200s of VM %.64s cannot be applied: %.200s", s->vm->r.journal,
 			  s->vm->r.name, why->text);
+	note_unsettled(s->vm, &failure);
 	s->done(s->context, &failure);
 }
 
@@ -487,8 +494,11 @@ static const struct worker_events events = {
 	.end = on_end,
 };
 
-/* The journal says only by their numbers which disk is meant, and the peer's order need not be ours. */
-static void take_order(struct call *call, const struct wire_begin *begin)
+/*
+ * The journal says only by their numbers which disk is meant, and the peer's order need not be ours; nor need their
+ * sizes be, where a disk grew on one host.
+ */
+static void take_disks(struct call *call, const struct wire_begin *begin)
 {
 	for (size_t i = 0; i < min_of(call->nr_disks, (size_t)begin->nr_disks); i++) {
 		for (size_t j = i + 1; j < call->nr_disks; j++) {
@@ -499,6 +509,8 @@ static void take_order(struct call *call, const struct wire_begin *begin)
 			call->disks[j] = call->disks[i];
 			call->disks[i] = disk;
 		}
+		if (strcmp(call->disks[i].name, begin->disks[i].name) == 0)
+			call->disks[i].size_bytes = begin->disks[i].size_bytes;
 	}
 }
 
@@ -535,8 +547,8 @@ static int defer(struct settling *s, struct failure *f)
 			0;
 }
 
-int journal_settle(struct vm *vm, void (*done)(void *context, const struct failure *f),
-		   void *context, struct settling **ret, struct failure *f)
+static int begin_settling(struct vm *vm, void (*done)(void *context, const struct failure *f), void *context,
+			  struct settling **ret, struct failure *f)
 {
 	cleanup_fd int journal = open_journal(vm);
 	int error = errno;
@@ -564,7 +576,7 @@ int journal_settle(struct vm *vm, void (*done)(void *context, const struct failu
 	if (rc)
 		return failure_set(f, CODE_FAILED, rc, "The journal %.300s cannot be read: %s.",
 				   vm->r.journal, strerror(-rc));
-	take_order(&s->call, &s->begin);
+	take_disks(&s->call, &s->begin);
 	if (s->holds == HOLDS_ALL)
 		rc = start_worker(s, journal, f);
 	else
@@ -573,4 +585,14 @@ int journal_settle(struct vm *vm, void (*done)(void *context, const struct failu
 		return rc;
 	*ret = steal_ptr(s);
 	return 0;
+}
+
+int journal_settle(struct vm *vm, void (*done)(void *context, const struct failure *f),
+		   void *context, struct settling **ret, struct failure *f)
+{
+	int rc = begin_settling(vm, done, context, ret, f);
+
+	if (rc)
+		note_unsettled(vm, f);
+	return rc;
 }

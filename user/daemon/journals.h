@@ -70,7 +70,8 @@ struct settling;
  *	caller frees *@ret then.
  *
  * A journal that is gone takes the base with it: the VM's disks are inconsistent, until all is
- * sent. One that is away (journal_is_away()) fails at once, CODE_FILE_NOT_FOUND.
+ * sent. One that is away (journal_is_away()) fails at once, CODE_FILE_NOT_FOUND. Whatever fails, @vm->unsettled
+ * says why.
  */
 int journal_settle(struct vm *vm, void (*done)(void *context, const struct failure *f),
 		   void *context, struct settling **ret, struct failure *f);

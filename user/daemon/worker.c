@@ -234,7 +234,7 @@ void worker_terminate(struct worker *w)
 	if (!w->pid || w->kill_source)
 		return;
 	fail(w, "was terminated on request", "");
-	(void)kill(w->pid, SIGTERM);
+	(void)kill(w->pid, w->daemon->stopping ? SIGTERM : SIGINT);
 	if (sd_event_add_time_relative(w->daemon->event, &w->kill_source, CLOCK_MONOTONIC,
 				       KILL_AFTER_US, 0, on_kill, w) < 0)
 		(void)kill(w->pid, SIGKILL);

@@ -4,9 +4,7 @@
  * examined is what is opened. The exclusive claim of a block device is made by the buffered open;
  * the direct one, without O_EXCL, stands beside it.
  *
- * A file is claimed by a lock, wherever it was opened. CRASH: that of a killed worker stands until
- * the last write that it had under way has landed: the ring, or the thread, that writes holds all
- * descriptors until then. A write that landed later would land on the next delta.
+ * A file is claimed by a lock, wherever it was opened (xfer/claim.h).
  */
 #include "xfer/disk.h"
 
@@ -16,25 +14,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "lib/holder.h"
+#include "xfer/claim.h"
 
 /*
  * What direct I/O needs on files whose file system does not tell, and the largest block of a
  * device.
  */
 #define ALIGN_DEFAULT 4096U
-
-/* For the last writes of a killed worker; in steps. */
-#define CLAIM_WAIT_MS	  5000U
-#define CLAIM_WAIT_STEP_MS 50U
 
 /* A disk being opened. */
 struct opening {
@@ -167,20 +160,15 @@ static int open_fd(struct opening *o, int *ret)
 	return 0;
 }
 
-static int claim_file(const struct opening *o, int fd)
+static int claim(const struct opening *o, int fd)
 {
-	static const struct timespec step = { .tv_nsec = CLAIM_WAIT_STEP_MS * 1000000L };
+	int rc = claim_file(fd);
 
-	for (unsigned int ms = 0; flock(fd, LOCK_EX | LOCK_NB) < 0; ms += CLAIM_WAIT_STEP_MS) {
-		if (errno != EWOULDBLOCK)
-			return refuse_errno(o, errno);
-		if (ms >= CLAIM_WAIT_MS)
-			return refuse(o, CODE_IN_USE, -EBUSY,
-				      "is in use by another transfer, or has a write under way that does not "
-				      "end; wait for it, or stop it, and repeat it");
-		(void)nanosleep(&step, NULL);
-	}
-	return 0;
+	if (rc == -EWOULDBLOCK)
+		return refuse(o, CODE_IN_USE, -EBUSY,
+			      "is in use by another transfer, or has a write under way that does not "
+			      "end; wait for it, or stop it, and repeat it");
+	return rc ? refuse_errno(o, -rc) : 0;
 }
 
 static uint32_t direct_align(const struct opening *o, int fd)
@@ -222,7 +210,7 @@ static int disk_open(struct opening *o, struct disk *ret)
 	if (!rc && o->writes)
 		rc = check_writable(o, buffered);
 	if (!rc && o->writes && S_ISREG(o->stat.st_mode))
-		rc = claim_file(o, buffered);
+		rc = claim(o, buffered);
 	if (rc)
 		return rc;
 	align = direct_align(o, buffered);

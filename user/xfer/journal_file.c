@@ -7,7 +7,6 @@
 #include <linux/fs.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/random.h>
 #include <sys/stat.h>
@@ -15,6 +14,7 @@
 
 #include "base/cleanup.h"
 #include "lib/zero.h"
+#include "xfer/claim.h"
 
 int journal_file_failed(int error, const char *what, struct failure *f)
 {
@@ -125,6 +125,7 @@ static int flush_name(const char *path, struct failure *f)
 static int claim(const struct plan_journal *plan, struct journal_file *j, struct failure *f)
 {
 	struct stat st;
+	int rc;
 
 	if (!plan->path)
 		j->fd = fcntl(plan->fd, F_DUPFD_CLOEXEC, 3);
@@ -134,9 +135,10 @@ static int claim(const struct plan_journal *plan, struct journal_file *j, struct
 		j->fd = open(plan->path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (j->fd < 0)
 		return refuse_errno(errno, "open", f);
-	if (flock(j->fd, LOCK_EX | LOCK_NB) < 0)
+	rc = claim_file(j->fd);
+	if (rc == -EWOULDBLOCK)
 		return failure_set(f, CODE_IN_USE, -EBUSY, "the journal is used by another transfer");
-	return 0;
+	return rc ? refuse_errno(-rc, "lock", f) : 0;
 }
 
 int journal_file_open(const struct plan_journal *plan, struct journal_file **ret, struct failure *f)
@@ -184,6 +186,14 @@ static int make_room(struct journal_file *j, uint64_t bytes, struct failure *f)
 			   (unsigned long long)(bytes >> 20), (unsigned long long)(j->size >> 20),
 			   j->is_device ? "" : " and cannot grow: ",
 			   j->is_device ? "" : strerror(errno));
+}
+
+int journal_file_check_size(const struct journal_file *j, struct failure *f)
+{
+	if (j->header.end <= j->size)
+		return 0;
+	return failure_set(f, CODE_FAILED, -EBADMSG, "the journal is cut short: it ends at byte %llu, and holds %llu",
+			   (unsigned long long)j->size, (unsigned long long)j->header.end);
 }
 
 int journal_file_commit(struct journal_file *j, const struct journal_header *next,

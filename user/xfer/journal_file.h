@@ -40,6 +40,9 @@ void journal_file_close_at(struct journal_file **j); /* NULL inside is fine */
  */
 int journal_file_begin(struct journal_file *j, const struct wire_begin *begin, struct failure *f);
 
+/** journal_file_check_size - does it reach to where its header says that its entries end? -EBADMSG: it was cut short. */
+int journal_file_check_size(const struct journal_file *j, struct failure *f);
+
 /** journal_file_commit - write @next as the header and flush it; @j->header is @next then. */
 int journal_file_commit(struct journal_file *j, const struct journal_header *next,
 			struct failure *f);

@@ -84,6 +84,7 @@ struct receiver {
 	uint64_t bytes_hashes;
 
 	/* journal mode */
+	bool goes_on; /* what another process wrote may be in it */
 	uint64_t nr_entries; /* begun */
 	uint64_t end;
 	bool has_wanted;
@@ -277,11 +278,10 @@ static int journal_offer(struct receiver *r, struct wire_mark *ret, struct failu
 				   "the journal holds another complete delta that has not been "
 				   "applied");
 	/* EMPTY and this delta: it was applied, and the acknowledgement was lost */
-	if (!journal_continues(&j->header, &r->session.begin)) {
-		rc = journal_file_begin(j, &r->session.begin, f);
-		if (rc)
-			return rc;
-	}
+	r->goes_on = journal_continues(&j->header, &r->session.begin);
+	rc = r->goes_on ? journal_file_check_size(j, f) : journal_file_begin(j, &r->session.begin, f);
+	if (rc)
+		return rc;
 	r->nr_entries = j->header.nr_entries;
 	r->end = j->header.end;
 	*ret = j->header.mark;
@@ -472,6 +472,7 @@ static int complete_journal(struct receiver *r, struct failure *f)
 static int converse(struct receiver *r, struct failure *f)
 {
 	uint8_t body[sizeof(struct cbt_wire_durable)];
+	bool writes = !r->t->plan->verify;
 	struct wire_durable durable;
 	int rc = 0;
 
@@ -480,8 +481,11 @@ static int converse(struct receiver *r, struct failure *f)
 		rc = step(r, r->flushing ? FLUSH_TIMEOUT_MS : r->t->idle_timeout_ms, f);
 	if (!rc && r->stripe.nr > 1)
 		transfer_quiet(r->t); /* on the other lanes, what will not come is waited for */
-	if (!rc && !r->t->plan->verify)
-		rc = r->t->journal ? complete_journal(r, f) : writer_flush(&r->writer, f);
+	/* CRASH: what was found to be equal, a delta that broke may just have written in place: no journal has it. */
+	if (!rc && writes && (!r->t->journal || r->hash_target))
+		rc = writer_flush(&r->writer, f);
+	if (!rc && writes && r->t->journal)
+		rc = complete_journal(r, f);
 	if (rc)
 		return rc;
 	durable = receive_session_durable(&r->session);
@@ -560,7 +564,7 @@ static int receive_delta(struct transfer *t, struct failure *f)
 		report_durable(&t->report);
 	report_compared(&t->report, r->session.bytes_compared, r->bytes_hashes);
 	if (t->journal && t->journal->header.state == JOURNAL_COMPLETE)
-		rc = journal_apply(t, false, f);
+		rc = journal_apply(t, r->goes_on, f);
 	if (!rc)
 		report_done(&t->report, &r->session.tally, ring_engine_name(t->ring),
 			    transfer_is_direct(t));

@@ -38,6 +38,16 @@ bool transfer_is_direct(const struct transfer *t)
 	return true;
 }
 
+/* Whose host, or daemon, is stopped can be gone on with; who was told to end it, ends it. */
+static int signalled(const struct transfer *t, struct failure *f)
+{
+	struct signalfd_siginfo info = { 0 };
+
+	if (read(t->signal_fd, &info, sizeof(info)) == sizeof(info) && info.ssi_signo == SIGTERM)
+		return failure_set(f, CODE_NOT_AVAILABLE, -ECANCELED, "the transfer was stopped");
+	return failure_set(f, CODE_FAILED, -ECANCELED, "the transfer was terminated");
+}
+
 int transfer_wait(struct transfer *t, int timeout_ms, const char *waiting_for, struct ring_op **ret,
 		  struct failure *f)
 {
@@ -52,7 +62,7 @@ int transfer_wait(struct transfer *t, int timeout_ms, const char *waiting_for, s
 		return failure_set(f, CODE_FAILED, rc, "the %s engine failed: %s",
 				   ring_engine_name(t->ring), strerror(-rc));
 	if (op == &t->signal_op)
-		return failure_set(f, CODE_FAILED, -ECANCELED, "the transfer was terminated");
+		return signalled(t, f);
 	*ret = op;
 	return 0;
 }

@@ -74,7 +74,8 @@
  * the acknowledgement was sent. Exit status: 0 after done, otherwise as code_exit_status() of the
  * code; 2 for a wrong command line or plan.
  *
- * SIGTERM and SIGINT end the transfer as failed; the peer is told. A receiver that fails in direct
+ * SIGINT ends the transfer as failed, with code 32768; SIGTERM, which a process gets when its service or host
+ * stops, with 32777: it can be gone on with. The peer is told. A receiver that fails in direct
  * mode may leave disks partly written.
  *
  * With a journal the disks are not touched before the whole delta is durable in it. A transfer that
