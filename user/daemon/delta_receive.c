@@ -465,28 +465,24 @@ static int check(struct vm *vm, const struct call *call, struct failure *f)
 static int take_what_is_left(struct receive *receive, struct failure *f)
 {
 	struct vm *vm = receive->vm;
-	int rc;
 
-	/* Whole disks need nothing of what it holds: that is the way on when it does not come back. */
-	if (!vm->r.journal[0] || (receive->call.full && journal_is_away(vm)))
+	/* Whole disks need nothing of what it holds: that is the way on when nothing can be done with it. */
+	if (!vm->r.journal[0] || (receive->call.full && (vm->unsettled[0] || journal_is_away(vm))))
 		return 0;
 	if (journal_is_partial(vm)) {
 		receive->resumes = journal_reopen(vm, &receive->call,
 						  &receive->fds[receive->call.nr_disks]);
 		return receive->resumes ? 0 : journal_drop(vm, f);
 	}
-	if (!vm->unsettled[0])
+	if (!vm->unsettled[0] || vm->unsettled_told)
 		receive_settle(vm);
-	if (!vm->unsettled[0])
+	if (vm->job || !vm->unsettled[0])
 		return failure_set(f, CODE_IN_USE, -EBUSY,
 				   "The delta before is still in its journal on the replica of VM %.64s, and "
 				   "is applied first.",
 				   vm->r.name);
-	if (receive->call.full)
-		return 0;
-	rc = failure_set(f, CODE_FAILED, -EIO, "%s", vm->unsettled);
-	vm->unsettled[0] = '\0';
-	return rc;
+	vm->unsettled_told = true;
+	return failure_set(f, CODE_FAILED, -EIO, "%s", vm->unsettled);
 }
 
 /* Its acknowledgement was lost. */

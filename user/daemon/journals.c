@@ -462,6 +462,7 @@ static void finish(struct settling *s)
 static void note_unsettled(struct vm *vm, const struct failure *why)
 {
 	(void)snprintf(vm->unsettled, sizeof(vm->unsettled), "%s", why->text);
+	vm->unsettled_told = false;
 }
 
 static void on_end(void *context, const struct failure *why)

@@ -50,6 +50,7 @@ struct vm {
 	char unrecorded[512]; /* why what the VM writes is not recorded (watch.h); "": it is, or the VM is off */
 	char unstored[512]; /* why the last change of the record is not in the database; "": it is */
 	char unsettled[512]; /* why its journal could not be settled the last time (journals.h); "": it was, or nobody tried */
+	bool unsettled_told; /* to the peer */
 	char not_started[512]; /* why it was not started when it was released after a boot; "": it was, or runs by now */
 	bool autostarting; /* that is under way */
 	char fence_trouble[512]; /* that was logged; "": the fence stands where it should */
