@@ -18,6 +18,15 @@ echo '{"ReplicationInterval": 900}' >"$TMPDIR/interval.json"
 on a failback settings --settings "$TMPDIR/interval.json" vm1 >/dev/null
 check "a delta gives both a base" on a failback resume vm1
 
+# --- a disk that is slow at the freeze ---
+
+touch "$TMPDIR"/a.kernel/vm1-disk0/slow{1,2}
+check "a disk that is slow for a moment does not end a delta" on a failback resume vm1
+touch "$TMPDIR"/a.kernel/vm1-disk0/slow{1,2,3}
+check_fails "one that stays slow does, and the next delta covers it" 14 'did not end in time.*failback resume vm1' \
+	on a failback resume vm1
+check "... which is sent then" on a failback resume vm1
+
 # write_delta: 12 MiB, and what the disk holds then into frozen.expected
 write_delta()
 {

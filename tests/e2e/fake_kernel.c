@@ -329,6 +329,12 @@ int nl_freeze(struct nl *nl, const char *const *trackers, size_t nr, const struc
 		if (exists(trackers[i], "frozen"))
 			return failure_set(f, CODE_IN_USE, -EBUSY,
 					   "tracker %s holds another frozen epoch", trackers[i]);
+		/* Each of them for one freeze. */
+		for (char slow[] = "slow3"; slow[4] > '0'; slow[4]--)
+			if (exists(trackers[i], slow) && unlink(path_of(trackers[i], slow)) == 0)
+				return failure_set(f, CODE_TIMEOUT, -ETIMEDOUT,
+						   "cannot freeze %s: its writes in flight did not end in time",
+						   trackers[i]);
 	}
 	for (size_t i = 0; i < nr; i++) {
 		(void)unlink(path_of(trackers[i], "epoch"));

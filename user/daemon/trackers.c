@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "base/cleanup.h"
 #include "base/macro.h"
@@ -265,6 +266,20 @@ bool trackers_is_noted_lost(const struct disk_record *disk, const struct tracker
 	return disk->map_lost && is_noted(disk, info);
 }
 
+/* A disk may be slow for a moment, which a delta that is waited for should not end with. */
+static int freeze(struct nl *nl, const struct names *names, size_t nr, const struct uuid *epoch,
+		  struct tracker_info *ret, struct failure *f)
+{
+	static const struct timespec pause = { .tv_nsec = 200000000 };
+	int rc = nl_freeze(nl, names->list, nr, epoch, ret, f);
+
+	for (unsigned int again = 0; rc == -ETIMEDOUT && again < 2; again++) {
+		(void)nanosleep(&pause, NULL);
+		rc = nl_freeze(nl, names->list, nr, epoch, ret, f);
+	}
+	return rc;
+}
+
 int trackers_freeze(const struct relationship_record *r, const struct uuid *epoch,
 		    struct tracker_info *ret, struct failure *f)
 {
@@ -274,7 +289,7 @@ int trackers_freeze(const struct relationship_record *r, const struct uuid *epoc
 
 	if (!rc)
 		rc = nl_open(&nl, f);
-	return rc ? rc : nl_freeze(nl, names.list, r->nr_disks, epoch, ret, f);
+	return rc ? rc : freeze(nl, &names, r->nr_disks, epoch, ret, f);
 }
 
 typedef int (*end_fn)(struct nl *nl, const char *const *trackers, size_t nr,

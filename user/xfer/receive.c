@@ -271,12 +271,13 @@ static int flush_ended(struct receiver *r, struct failure *f)
 static int journal_offer(struct receiver *r, struct wire_mark *ret, struct failure *f)
 {
 	struct journal_file *j = r->t->journal;
-	int rc;
+	int rc = 0;
 
+	/* The same epoch's, of which the sender has compared more, or less, than now. */
 	if (j->header.state == JOURNAL_COMPLETE && !journal_continues(&j->header, &r->session.begin))
-		return failure_set(f, CODE_INVALID_STATE, -ESTALE,
-				   "the journal holds another complete delta that has not been "
-				   "applied");
+		rc = journal_apply(r->t, true, f);
+	if (rc)
+		return rc;
 	/* EMPTY and this delta: it was applied, and the acknowledgement was lost */
 	r->goes_on = journal_continues(&j->header, &r->session.begin);
 	rc = r->goes_on ? journal_file_check_size(j, f) : journal_file_begin(j, &r->session.begin, f);
