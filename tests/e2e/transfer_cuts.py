@@ -269,7 +269,7 @@ def cut(args):
         for line in marks.read().splitlines()[1:]:  # but for "begin"
             world.take(line)
     place = Place(args.directory, [f"{directory}/target{i}" for i in range(len(SIZES))], f"{directory}/journal")
-    run = Run(world, place, Workers, {"journal": True, "compare": False}, dice)
+    run = Run(world, place, Workers, {"journal": True, "compare": world.compares}, dice)
     if dice.random() < 0.6:
         apply_journal(place, receive_plan(world, world.base, place))
         check_possible(world, place.held())

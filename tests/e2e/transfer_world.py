@@ -40,6 +40,7 @@ class World:
         self.loose = [[] for _ in sizes]  # extents of it that are just being written
         self.aborted = []
         self.mixed = False  # an attempt without a journal has broken off: each sector is of some epoch
+        self.compares = False  # ... so that the sender does, and releases nothing, until the delta has arrived
         self.delta = self.given_up = self.settled = None
 
     def dice(self):
@@ -74,7 +75,7 @@ class World:
         self.delta.mark = disk, offset
 
     def do_in_place(self):
-        self.mixed = True
+        self.mixed = self.compares = True
 
     def do_arrived(self):
         self.delta.arrived = True
@@ -84,7 +85,7 @@ class World:
     def do_acknowledged(self):
         self.base, self.aborted, self.given_up = self.delta.epoch, [], None
         self.dirty = [bytearray(len(dirty)) for dirty in self.dirty]
-        self.settled, self.delta = self.delta, None
+        self.settled, self.delta, self.compares = self.delta, None, False
 
     def do_give_up(self):
         """The sender's epoch has ended without DURABLE: the next one covers its blocks."""
