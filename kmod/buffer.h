@@ -7,6 +7,7 @@
 #define CBT_BUFFER_H
 
 #include <linux/bio.h>
+#include <linux/highmem.h>
 #include <linux/mm.h>
 #include <linux/vmalloc.h>
 

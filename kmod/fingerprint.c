@@ -69,7 +69,7 @@ int cbt_fingerprint(struct block_device *bdev, u64 nr_sectors, u64 seed, u64 *re
 	int error;
 	u32 i;
 
-	f.buffer = vmalloc(CHUNK_SIZE);
+	f.buffer = __vmalloc(CHUNK_SIZE, GFP_NOIO);
 	if (!f.buffer)
 		return -ENOMEM;
 	error = take_range(&f, 0, end);

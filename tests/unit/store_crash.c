@@ -854,6 +854,7 @@ static u32 refuse_attaches(struct __test_metadata *_metadata, u64 seed, bool gro
 			} else {
 				nr_refused++;
 				EXPECT_EQ(slots_that_say(CBT_DISK_CLEAN, 0), 0);
+				EXPECT_NE(slots_with(CBT_DISK_CLEAN), 0);
 				EXPECT_EQ(slots_of_size(NR_BLOCKS_SMALL), slots_with(CBT_DISK_CLEAN));
 			}
 			EXPECT_EQ(error != 0, nr >= 3) { TH_LOG("%u errors from %u", nr, from); }

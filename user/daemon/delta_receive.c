@@ -26,6 +26,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/macro.h"
 #include "base/realtime.h"
@@ -43,6 +44,7 @@
 #include "lib/json.h"
 
 #define BLANK_WAIT_MS 5000U
+#define UNSETTLED_NS  (60 * UINT64_C(1000000000))
 
 struct receive {
 	struct vm *vm;
@@ -465,16 +467,18 @@ static int check(struct vm *vm, const struct call *call, struct failure *f)
 static int take_what_is_left(struct receive *receive, struct failure *f)
 {
 	struct vm *vm = receive->vm;
+	/* What was so longer ago may have been mended. */
+	bool failed_now = vm->unsettled[0] && clock_ns() - vm->unsettled_ns < UNSETTLED_NS;
 
 	/* Whole disks need nothing of what it holds: that is the way on when nothing can be done with it. */
-	if (!vm->r.journal[0] || (receive->call.full && (vm->unsettled[0] || journal_is_away(vm))))
+	if (!vm->r.journal[0] || (receive->call.full && (failed_now || journal_is_away(vm))))
 		return 0;
 	if (journal_is_partial(vm)) {
 		receive->resumes = journal_reopen(vm, &receive->call,
 						  &receive->fds[receive->call.nr_disks]);
 		return receive->resumes ? 0 : journal_drop(vm, f);
 	}
-	if (!vm->unsettled[0] || vm->unsettled_told)
+	if (!failed_now || vm->unsettled_told)
 		receive_settle(vm);
 	if (vm->job || !vm->unsettled[0])
 		return failure_set(f, CODE_IN_USE, -EBUSY,

@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/macro.h"
 #include "base/size.h"
@@ -463,6 +464,7 @@ static void note_unsettled(struct vm *vm, const struct failure *why)
 {
 	(void)snprintf(vm->unsettled, sizeof(vm->unsettled), "%s", why->text);
 	vm->unsettled_told = false;
+	vm->unsettled_ns = clock_ns();
 }
 
 static void on_end(void *context, const struct failure *why)

@@ -51,6 +51,7 @@ struct vm {
 	char unstored[512]; /* why the last change of the record is not in the database; "": it is */
 	char unsettled[512]; /* why its journal could not be settled the last time (journals.h); "": it was, or nobody tried */
 	bool unsettled_told; /* to the peer */
+	uint64_t unsettled_ns; /* when that was */
 	char not_started[512]; /* why it was not started when it was released after a boot; "": it was, or runs by now */
 	bool autostarting; /* that is under way */
 	char fence_trouble[512]; /* that was logged; "": the fence stands where it should */
