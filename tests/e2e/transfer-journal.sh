@@ -53,6 +53,17 @@ transfer "$TMPDIR/s" "$TMPDIR/r"
 check_done "receiver killed: the next transfer ends well"
 check "receiver killed: the disks are equal" cmp "$source" "$target"
 
+fresh
+transfer "$TMPDIR/s" "$TMPDIR/r" --cut-mark 9000000
+dd if=/dev/urandom of="$journal" bs=4K seek=17 count=1 conv=notrunc status=none
+transfer "$TMPDIR/s" "$TMPDIR/r"
+check_failed "what was damaged since is found before it is acknowledged" receive 10 '^32768 entry [0-9]+ of the journal is damaged'
+check_failed "... and the sender hears it" send 10 '^32768 the peer: entry [0-9]+ of the journal is damaged'
+check "... the disk is what it was" cmp "$before" "$target"
+transfer "$TMPDIR/s" "$TMPDIR/r"
+check_done "... the next transfer starts anew"
+check "... and the disks are equal" cmp "$source" "$target"
+
 # --- the acknowledgement is lost: what has arrived is not sent again ---
 
 fresh

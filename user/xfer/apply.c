@@ -88,16 +88,16 @@ static void rewind_entries(struct applier *a)
 	a->offset = JOURNAL_DATA_OFFSET;
 }
 
-static int verify_all(struct applier *a, struct failure *f)
+/* The first @nr, which end at @end. */
+static int verify_entries(struct applier *a, uint64_t nr, uint64_t end, struct failure *f)
 {
-	const struct journal_header *h = &a->t->journal->header;
 	struct journal_entry entry;
 	int rc = 0;
 
 	rewind_entries(a);
-	while (!rc && a->index < h->nr_entries)
+	while (!rc && a->index < nr)
 		rc = entry_read(a, &a->slots[0], &entry, f);
-	if (!rc && a->offset != h->end)
+	if (!rc && a->offset != end)
 		rc = failure_set(f, CODE_FAILED, -EBADMSG,
 				 "the journal does not end where it says");
 	return rc;
@@ -163,7 +163,7 @@ static int check_disks(const struct transfer *t, struct failure *f)
 static int apply(struct applier *a, bool verify, struct failure *f)
 {
 	struct journal_header next = a->t->journal->header;
-	int rc = verify ? verify_all(a, f) : 0;
+	int rc = verify ? verify_entries(a, next.nr_entries, next.end, f) : 0;
 
 	if (!rc)
 		rc = write_all(a, f);
@@ -189,13 +189,10 @@ static void applier_free_at(struct applier **a)
 	free(*a);
 }
 
-int journal_apply(struct transfer *t, bool verify, struct failure *f)
+static int applier_new(struct transfer *t, struct applier **ret, struct failure *f)
 {
 	_cleanup_(applier_free_at) struct applier *a = calloc(1, sizeof(*a));
-	int rc = check_disks(t, f);
 
-	if (rc)
-		return rc;
 	if (a)
 		a->slots = calloc(NR_SLOTS, sizeof(*a->slots));
 	if (!a || !a->slots)
@@ -208,6 +205,27 @@ int journal_apply(struct transfer *t, bool verify, struct failure *f)
 		if (!a->slots[i].first)
 			return failure_no_memory(f);
 	}
+	*ret = steal_ptr(a);
+	return 0;
+}
+
+int journal_verify(struct transfer *t, uint64_t nr_entries, uint64_t end, struct failure *f)
+{
+	_cleanup_(applier_free_at) struct applier *a = NULL;
+	int rc = applier_new(t, &a, f);
+
+	return rc ? rc : verify_entries(a, nr_entries, end, f);
+}
+
+int journal_apply(struct transfer *t, bool verify, struct failure *f)
+{
+	_cleanup_(applier_free_at) struct applier *a = NULL;
+	int rc = check_disks(t, f);
+
+	if (!rc)
+		rc = applier_new(t, &a, f);
+	if (rc)
+		return rc;
 	rc = apply(a, verify, f);
 	if (rc)
 		ring_drain(t->ring); /* before the slots go */

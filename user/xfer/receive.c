@@ -84,7 +84,9 @@ struct receiver {
 	uint64_t bytes_hashes;
 
 	/* journal mode */
-	bool goes_on; /* what another process wrote may be in it */
+	bool goes_on; /* with what another process wrote: */
+	uint64_t nr_entries_before;
+	uint64_t end_before;
 	uint64_t nr_entries; /* begun */
 	uint64_t end;
 	bool has_wanted;
@@ -283,8 +285,8 @@ static int journal_offer(struct receiver *r, struct wire_mark *ret, struct failu
 	rc = r->goes_on ? journal_file_check_size(j, f) : journal_file_begin(j, &r->session.begin, f);
 	if (rc)
 		return rc;
-	r->nr_entries = j->header.nr_entries;
-	r->end = j->header.end;
+	r->nr_entries = r->nr_entries_before = j->header.nr_entries;
+	r->end = r->end_before = j->header.end;
 	*ret = j->header.mark;
 	return 0;
 }
@@ -455,9 +457,23 @@ static int step(struct receiver *r, int timeout_ms, struct failure *f)
 	return write_ended(r, op, f);
 }
 
+/* CRASH: before it is said to be durable. What is damaged is forgotten, unless a disk may have a part of it. */
+static int verify_what_was_there(struct receiver *r, struct failure *f)
+{
+	struct failure ignored;
+	int rc = journal_verify(r->t, r->nr_entries_before, r->end_before, f);
+
+	if (rc == -EBADMSG && r->t->journal->header.state == JOURNAL_FILLING)
+		(void)journal_file_begin(r->t->journal, &r->session.begin, &ignored);
+	return rc;
+}
+
 static int complete_journal(struct receiver *r, struct failure *f)
 {
-	int rc = 0;
+	int rc = r->goes_on ? verify_what_was_there(r, f) : 0;
+
+	if (rc)
+		return rc;
 
 	if (r->t->journal->header.state != JOURNAL_FILLING)
 		return 0; /* the acknowledgement was lost the last time */
@@ -565,7 +581,7 @@ static int receive_delta(struct transfer *t, struct failure *f)
 		report_durable(&t->report);
 	report_compared(&t->report, r->session.bytes_compared, r->bytes_hashes);
 	if (t->journal && t->journal->header.state == JOURNAL_COMPLETE)
-		rc = journal_apply(t, r->goes_on, f);
+		rc = journal_apply(t, false, f);
 	if (!rc)
 		report_done(&t->report, &r->session.tally, ring_engine_name(t->ring),
 			    transfer_is_direct(t));
