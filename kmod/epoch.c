@@ -238,7 +238,7 @@ static void epoch_swap(struct cbt_tracker *t, const uuid_t *epoch)
 	spin_unlock(&t->maps_lock);
 	cbt_cow_begin(t->cow, t->frozen, t->frozen_epoch, epoch);
 	t->frozen_uuid = *epoch;
-	t->origin_failed = false;
+	WRITE_ONCE(t->origin_failed, false);
 	t->nr_changes++;
 	/* What is hot belongs to the epoch that ended. */
 	cbt_log_new_epoch(&t->store, t->epoch);
@@ -336,7 +336,7 @@ static int end_check(struct cbt_tracker *const *trackers, u32 nr, const uuid_t *
 			if (commit && !trackers[i]->committing && cbt_cow_broken(trackers[i]->cow))
 				return refuse(why, -ECANCELED, i,
 					      cbt_broken_text(cbt_cow_broken(trackers[i]->cow)));
-			if (commit && trackers[i]->origin_failed)
+			if (commit && !trackers[i]->committing && READ_ONCE(trackers[i]->origin_failed))
 				return refuse(why, -ECANCELED, i, origin_failed_text);
 			if (commit && is_lost(trackers[i]))
 				return refuse(why, -EIO, i,
@@ -423,7 +423,10 @@ static void commit_finish(struct cbt_tracker *t)
  */
 static int commit_origin(struct cbt_tracker *t)
 {
-	return cbt_fault_skips(CBT_FAULT_ORIGIN_FLUSH) ? 0 : blkdev_issue_flush(t->origin_bdev);
+	/* CRASH: a device says once that it lost a write, to us or to the guest; the next flush may succeed without it. */
+	if (!cbt_fault_skips(CBT_FAULT_ORIGIN_FLUSH) && blkdev_issue_flush(t->origin_bdev))
+		cbt_tracker_flush_failed(t);
+	return READ_ONCE(t->origin_failed) ? -EIO : 0;
 }
 
 /*
@@ -462,8 +465,6 @@ static void commit_work(struct work_struct *work)
 	cbt_control_lock();
 	if (error) {
 		t->commit_error = error;
-		/* CRASH: a device says once that it lost a write; the next flush may succeed without it. */
-		t->origin_failed = true;
 		t->committing = false;
 	} else {
 		error = commit_store(t);
@@ -490,7 +491,7 @@ static int commit_result(const struct cbt_tracker *t, const uuid_t *epoch, u32 i
 	if (!holds_frozen(t, epoch) && outcome) {
 		if (outcome->committed)
 			return 0;
-		/* By somebody else, after the origin's flush failed. */
+		/* By somebody else. */
 		return refuse(why, -ECANCELED, index,
 			      "the epoch was aborted meanwhile: freeze and send a new one");
 	}
@@ -501,7 +502,7 @@ static int commit_result(const struct cbt_tracker *t, const uuid_t *epoch, u32 i
 	if (t->committing)
 		return refuse(why, -EINPROGRESS, index,
 			      "the commit is under way: repeat the request");
-	return refuse(why, -EIO, index, origin_failed_text);
+	return refuse(why, -ECANCELED, index, origin_failed_text);
 }
 
 int cbt_commit(struct cbt_tracker *const *trackers, u32 nr, const uuid_t *epoch,
@@ -576,9 +577,10 @@ int cbt_abort(struct cbt_tracker *const *trackers, u32 nr, const uuid_t *epoch,
 
 void cbt_epoch_settle(struct cbt_tracker *t)
 {
-	while (t->committing && !t->commit_error) {
+	while ((t->committing && !t->commit_error) || atomic_read(&t->nr_marks)) {
 		cbt_control_unlock();
 		flush_work(&t->commit_work);
+		wait_event(t->wait, !atomic_read(&t->nr_marks));
 		cbt_control_lock();
 	}
 }

@@ -318,6 +318,8 @@ static int cbt_end_io(struct dm_target *ti, struct bio *bio, blk_status_t *error
 
 	if (io->counted)
 		cbt_write_end(target->tracker);
+	if (*error && bio->bi_opf & REQ_PREFLUSH)
+		cbt_tracker_flush_failed(target->tracker);
 	return DM_ENDIO_DONE;
 }
 

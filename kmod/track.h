@@ -149,7 +149,7 @@ struct cbt_tracker {
 	/* A commit under way; see epoch.c. */
 	bool committing;
 	int commit_error;		/* of the last one that was begun */
-	bool origin_failed;		/* to flush the frozen epoch */
+	bool origin_failed;		/* to flush, since the last freeze; set from any context */
 	struct work_struct commit_work;
 
 	atomic_t nr_marks;		/* requests under way, of MARK */
@@ -240,6 +240,15 @@ enum cbt_admission cbt_write_try(struct cbt_tracker *tracker, struct cbt_write *
  */
 void cbt_write_queue(struct cbt_tracker *tracker, struct cbt_write *write,
 		     enum cbt_admission admission);
+
+/**
+ * cbt_tracker_flush_failed - the origin failed to flush, for whomever: what the image served may not be on it, and the
+ * device says so once. Context: any.
+ */
+static inline void cbt_tracker_flush_failed(struct cbt_tracker *tracker)
+{
+	WRITE_ONCE(tracker->origin_failed, true);
+}
 
 /** cbt_tracker_dev - the mapped device. */
 static inline dev_t cbt_tracker_dev(const struct cbt_tracker *tracker)
@@ -382,7 +391,7 @@ void cbt_lost_ack(struct cbt_tracker *t);
 bool cbt_gates_close(struct cbt_tracker *const *trackers, u32 nr, u32 *ret_busy);
 void cbt_gates_open(struct cbt_tracker *const *trackers, u32 nr);
 
-/** cbt_epoch_settle - wait until no commit is under way; lets go of the control lock meanwhile. */
+/** cbt_epoch_settle - wait until no commit or MARK is under way; lets go of the control lock meanwhile. */
 void cbt_epoch_settle(struct cbt_tracker *t);
 
 /**

@@ -249,7 +249,14 @@ check_fails "... and when it can again, since it does not say twice what it lost
 check "... the epoch is aborted" cbtctl abort --epoch "$epoch" t
 check_equal "... and its blocks are dirty" "$(cbtctl map t | tr '\n' ' ')" "7 1 9 1 $((quarter / 8 + 9)) 1 "
 epoch=$(cbtctl freeze t)
-check "... the next one is committed" cbtctl commit --epoch "$epoch" t
+set_origin "flakey /dev/vda $quarter 0 3600 1 error_writes"
+check_fails "... a flush of the guest's fails while the next one is frozen" any 'Input/output error' sync /dev/mapper/t
+set_origin "$sound"
+check_fails "... and a commit of that is refused, too, though its own flush succeeds" any 'failed to flush.*abort it' \
+	cbtctl commit --epoch "$epoch" t
+cbtctl abort --epoch "$epoch" t
+epoch=$(cbtctl freeze t)
+check "... the one after it is committed" cbtctl commit --epoch "$epoch" t
 check_equal "... nothing is dirty then" "$(cbtctl map t)" ""
 dmsetup remove --retry t
 

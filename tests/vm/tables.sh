@@ -353,6 +353,12 @@ if grep -qw disk /sys/power/state 2>/dev/null; then
 	dmsetup create t --notable
 	dmsetup reload t --table "0 $small cbt /dev/mapper/origin -"
 	check_fails "... also one in RAM, of a table that is only loaded" any busy bash -c 'echo disk >/sys/power/state'
+	dmsetup remove t
+	exec 9</dev/snapshot # as who hibernates does
+	refused "no tracker comes into being while the host hibernates" 'being hibernated' \
+		dmsetup create t --table "0 $small cbt /dev/mapper/origin -"
+	exec 9<&-
+	check "... and one does when that is over" dmsetup create t --table "0 $small cbt /dev/mapper/origin -"
 else
 	skip "hibernation is refused while there is a tracker" "this kernel has none"
 fi

@@ -42,9 +42,9 @@
  *	selectors are checked before the first tracker is changed: one that refuses leaves the
  *	others frozen, to be ended by a request without it.
  *	ENOENT		no such epoch is frozen here, nor among the last 16 that ended
- *	ECANCELED	that epoch was aborted; or it is broken, or the origin failed to flush it before,
- *			and stays frozen: abort it
- *	EIO		the origin failed to flush it: as above; or the store failed: the tracker is lost
+ *	ECANCELED	that epoch was aborted; or it is broken, or the origin failed to flush since the
+ *			freeze, and stays frozen: abort it
+ *	EIO		the store failed: the tracker is lost
  *
  * CBT_CMD_ABORT
  *	As COMMIT, but the frozen map is merged back: active = active OR frozen. Nothing is

@@ -375,8 +375,8 @@ static int check_journal(struct vm *vm, const struct relationship_record *r, str
 			   "A delta that arrived is in the journal of VM %.64s, for the disks that it has "
 			   "now, and goes there first: repeat this when `failback jobs` shows that it "
 			   "did. A disk that has another name meanwhile needs a link under the old one; "
-			   "if it is lost, `failback remove %.64s` and apply this half anew.",
-			   vm->r.name, vm->r.name);
+			   "if it is lost, `failback remove %.64s` and apply this half anew.%s%.200s",
+			   vm->r.name, vm->r.name, vm->unsettled[0] ? " The last time: " : "", vm->unsettled);
 }
 
 static int check_vms(const struct batch *batch, struct failure *f)

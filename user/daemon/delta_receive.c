@@ -601,7 +601,7 @@ int receive_prepare(struct vm *vm, const struct call *call, struct receive **ret
 	}
 	rc = check(vm, call, f);
 	reply->resync = rc == -ENODATA;
-	if (!rc)
+	if (!rc && !call->full)
 		rc = check_sizes(vm, call, f);
 	if (!rc)
 		rc = prepare_connections(receive, reply, f);

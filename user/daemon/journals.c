@@ -421,9 +421,19 @@ int journal_drop(struct vm *vm, struct failure *f)
 
 	memcpy(path, vm->r.journal, sizeof(path));
 	rc = record_settled(vm, &nil, NULL, -1, f);
-	if (!rc)
+	if (!rc) {
 		journal_remove(path);
+		vm->unsettled[0] = '\0';
+	}
 	return rc;
+}
+
+/* @why NULL: it is. */
+static void note_settled(struct vm *vm, const struct failure *why)
+{
+	(void)snprintf(vm->unsettled, sizeof(vm->unsettled), "%s", why ? why->text : "");
+	vm->unsettled_told = false;
+	vm->unsettled_ns = clock_ns();
 }
 
 static void on_begin(void *context, uint64_t bytes_total)
@@ -456,15 +466,8 @@ static void finish(struct settling *s)
 	rc = s->holds == HOLDS_UNKNOWN ? record_gone(s->vm, &why) : record_settled(s->vm, &s->held, &s->call, s->covered, &why);
 	if (!rc)
 		journal_remove(path);
-	s->vm->unsettled[0] = '\0';
+	note_settled(s->vm, rc ? &why : NULL);
 	s->done(s->context, rc ? &why : NULL);
-}
-
-static void note_unsettled(struct vm *vm, const struct failure *why)
-{
-	(void)snprintf(vm->unsettled, sizeof(vm->unsettled), "%s", why->text);
-	vm->unsettled_told = false;
-	vm->unsettled_ns = clock_ns();
 }
 
 static void on_end(void *context, const struct failure *why)
@@ -479,7 +482,7 @@ static void on_end(void *context, const struct failure *why)
 	(void)failure_set(&failure, (enum code)why->code, -EIO,
 			  "The journal %.200s of VM %.64s cannot be applied: %.200s", s->vm->r.journal,
 			  s->vm->r.name, why->text);
-	note_unsettled(s->vm, &failure);
+	note_settled(s->vm, &failure);
 	s->done(s->context, &failure);
 }
 
@@ -596,6 +599,6 @@ int journal_settle(struct vm *vm, void (*done)(void *context, const struct failu
 	int rc = begin_settling(vm, done, context, ret, f);
 
 	if (rc)
-		note_unsettled(vm, f);
+		note_settled(vm, f);
 	return rc;
 }

@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "base/cleanup.h"
+#include "base/log.h"
 #include "base/macro.h"
 #include "daemon/fence.h"
 #include "daemon/relationship.h"
@@ -326,7 +327,7 @@ static int end_on_each(end_fn end, const struct relationship_record *r, const st
 }
 
 /*
- * One that broke after all of it had been read stays frozen at a commit. The replica has it all the same; what
+ * One that broke after all of it had been read, or whose disk failed to flush it, stays frozen at a commit. The replica has it all the same; what
  * is frozen joins what the next delta sends, with which it arrives once more.
  */
 static int commit_or_merge(struct nl *nl, const char *const *trackers, size_t nr,
@@ -334,7 +335,10 @@ static int commit_or_merge(struct nl *nl, const char *const *trackers, size_t nr
 {
 	int rc = nl_commit(nl, trackers, nr, epoch, ret, f);
 
-	return rc == -ECANCELED ? nl_abort(nl, trackers, nr, epoch, ret, f) : rc;
+	if (rc != -ECANCELED)
+		return rc;
+	log_warning("%s What was sent is sent again with the next delta.", f->text);
+	return nl_abort(nl, trackers, nr, epoch, ret, f);
 }
 
 int trackers_commit(const struct relationship_record *r, const struct uuid *epoch,
