@@ -202,7 +202,7 @@ build/san/sim/%.o build/san/tests/sim/sim.o build/san/tests/unit/store_crash.o b
 build/san/sim/%.o: WARN += -Wno-missing-prototypes -Wno-unused-parameter -Wno-sign-compare
 
 build/tests/unit/store_crash: build/san/tests/unit/store_crash.o build/san/tests/sim/sim.o \
-		$(addprefix build/san/sim/,store.o log.o checkpoint.o stats.o) build/san/libfailback.a
+		$(addprefix build/san/sim/,store.o lost.o log.o checkpoint.o stats.o) build/san/libfailback.a
 	$(call say,LD san,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(link_flags) $(SANITIZE) -o $@ $^ $(pkg_libs)

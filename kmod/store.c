@@ -25,6 +25,7 @@
 #include <linux/slab.h>
 
 #include "faults.h"
+#include "lost.h"
 #include "queue.h"
 #include "reader.h"
 #include "store.h"
@@ -289,56 +290,6 @@ int cbt_store_wait_lost(struct cbt_store *store)
  * Failure
  */
 
-/* A store that was lost and could not note it until it was closed: remembered until the module goes. */
-struct cbt_lost_store {
-	struct list_head link;
-	u8 uuid[16];
-	u64 lineage;			/* a growth that was not noted any more leaves it as it is */
-	u64 generation;
-};
-
-static LIST_HEAD(lost_stores);		/* LOCK: lost_lock */
-static DEFINE_SPINLOCK(lost_lock);
-
-static void remember_lost(struct cbt_store *store)
-{
-	struct cbt_lost_store *lost = store->lost;
-
-	store->lost = NULL;
-	memcpy(lost->uuid, store->super.id.uuid, sizeof(lost->uuid));
-	lost->lineage = store->super.id.lineage;
-	lost->generation = store->super.generation;
-	spin_lock(&lost_lock);
-	list_add(&lost->link, &lost_stores);
-	spin_unlock(&lost_lock);
-}
-
-/* The generation in which it was lost; 0: it was not. */
-static u64 remembered_lost(const struct cbt_super *super)
-{
-	struct cbt_lost_store *lost;
-	u64 generation = 0;
-
-	spin_lock(&lost_lock);
-	list_for_each_entry(lost, &lost_stores, link)
-		if (!memcmp(lost->uuid, super->id.uuid, sizeof(lost->uuid)) &&
-		    lost->lineage == super->id.lineage)
-			generation = max(generation, lost->generation);
-	spin_unlock(&lost_lock);
-	return generation;
-}
-
-static void forget_lost(void)
-{
-	struct cbt_lost_store *lost, *next;
-
-	list_for_each_entry_safe(lost, next, &lost_stores, link) {
-		pr_warn("dm-cbt: store %pUb lost its map and could not note it, which is forgotten now: format it before it is attached again\n",
-			lost->uuid);
-		kfree(lost);
-	}
-}
-
 static void become_lost(struct cbt_store *store)
 {
 	bool changed;
@@ -518,7 +469,7 @@ static bool continuity_is_broken(struct cbt_store *store, const struct cbt_openi
 {
 	const struct cbt_super *super = &store->super;
 
-	if (super->flags & (CBT_DISK_LOST | CBT_DISK_BYPASSED) || remembered_lost(super))
+	if (super->flags & (CBT_DISK_LOST | CBT_DISK_BYPASSED) || cbt_lost_generation(super))
 		return true;
 	if (o->size_sectors < super->geo.size_sectors)
 		return true;
@@ -528,7 +479,7 @@ static bool continuity_is_broken(struct cbt_store *store, const struct cbt_openi
 
 static void begin_generation(struct cbt_super *super)
 {
-	super->generation = max(super->generation, remembered_lost(super)) + 1;
+	super->generation = max(super->generation, cbt_lost_generation(super)) + 1;
 	super->id.lineage = super->generation;
 	super->frozen_epoch = 0;
 	memset(super->base_uuid, 0, sizeof(super->base_uuid));
@@ -744,7 +695,7 @@ static void store_free(struct cbt_store *store)
 	cbt_log_exit(store);
 	cbt_store_io_exit(&store->super_io.io);
 	cbt_store_io_exit(&store->super_io.check);
-	kfree(store->lost);
+	cbt_lost_free(store->lost);
 }
 
 bool cbt_store_is_idle(struct cbt_store *store)
@@ -806,7 +757,7 @@ static int store_alloc(struct cbt_store *store)
 {
 	int error;
 
-	store->lost = kmalloc(sizeof(*store->lost), GFP_KERNEL);
+	store->lost = cbt_lost_new();
 	if (!store->lost)
 		return -ENOMEM;
 	error = cbt_store_io_init(&store->super_io.io, store, CBT_DISK_BLOCK, cbt_store_kick);
@@ -877,8 +828,10 @@ void cbt_store_close(struct cbt_store *store, u64 seed, u64 fingerprint, u64 not
 			   max(1L, (long)(deadline - jiffies)));
 	store_still(store);
 	store_drain(store);
-	if (is_silent(store, lost, note))
-		remember_lost(store);
+	if (is_silent(store, lost, note)) {
+		cbt_lost_remember(store->lost, &store->super);
+		store->lost = NULL;
+	}
 	store_free(store);
 }
 
@@ -898,5 +851,5 @@ void cbt_store_module_exit(void)
 	cbt_reader_exit();
 	cbt_queue_free(&watchers);
 	cbt_queue_free(&workers);
-	forget_lost();
+	cbt_lost_forget();
 }

@@ -44,7 +44,7 @@ enum cbt_store_mode {
 };
 
 struct cbt_store;
-struct cbt_lost_store;
+struct cbt_lost;
 
 /**
  * struct cbt_store_client - what a store needs of its tracker.
@@ -188,7 +188,7 @@ struct cbt_store {
 	unsigned long failing_since;
 	u64 lost_ticket;		/* of the note that it is lost; before, never saved */
 	bool settled;			/* writes may have gone: failure means `lost` */
-	struct cbt_lost_store *lost;	/* to remember it by, should it come to that */
+	struct cbt_lost *lost;	/* to remember it by, should it come to that */
 	bool closing;
 };
 
