@@ -220,6 +220,13 @@ insmod_cbt()
 	cleanup_fn rmmod dm_cbt
 }
 
+# unit_capabilities: what systemd leaves failbackd, and so its workers, as setpriv takes it
+unit_capabilities()
+{
+	sed -nE '/^CapabilityBoundingSet=/{s///; y/ABCDEFGHIJKLMNOPQRSTUVWXYZ /abcdefghijklmnopqrstuvwxyz,/; s/cap_/+/g; s/^/-all,/p}' \
+		"$top/user/systemd/failbackd.service.in" | grep .
+}
+
 # loop_file <path> <size>: make a sparse file and print the loop device on it. In a
 # subshell as it is mostly called, cleanup_fn is lost: detach with
 # `cleanup_fn losetup -d "$dev"`.

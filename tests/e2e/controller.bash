@@ -4,7 +4,7 @@
 # Sourced by the tests of the controller, after lib.sh: two hosts on one machine, a on
 # 127.0.0.2 and b on 127.0.0.3, each with its own bus, state directory and failbackd.
 
-requires root busctl dbus-daemon jq python3
+requires root busctl dbus-daemon jq python3 setpriv
 
 service="org.failback1 /org/failback1/service org.failback1.ReplicationService"
 vm=11111111-2222-4333-8444-555555555555
@@ -13,6 +13,7 @@ vm_path=/org/failback1/computersystem/${vm//-/_}
 port=$((20000 + RANDOM % 12000))
 declare -A address=([a]=127.0.0.2 [b]=127.0.0.3) daemon_pid=()
 failbackd=failbackd
+capabilities=$(unit_capabilities)
 # the peers that are spoken to without TLS
 plain="127.0.0.1 127.0.0.2 127.0.0.3 127.0.0.4 127.0.0.5 127.0.0.9"
 
@@ -72,7 +73,8 @@ start_daemon()
 	local host=$1
 	shift
 	# not with `on`: the process ID must be its own, not that of a subshell
-	env DBUS_SYSTEM_BUS_ADDRESS="unix:path=$TMPDIR/$host.bus" "$failbackd" --state-dir "$TMPDIR/$host.state" --listen "${address[$host]}:$port" \
+	# with what the unit leaves it: it must do for all of this
+	env DBUS_SYSTEM_BUS_ADDRESS="unix:path=$TMPDIR/$host.bus" setpriv --bounding-set "$capabilities" --no-new-privs "$failbackd" --state-dir "$TMPDIR/$host.state" --listen "${address[$host]}:$port" \
 		--plain "$plain" --tls-certificate "$TMPDIR/$host.pem" --tls-key "$TMPDIR/$host.key" --tls-peers "$TMPDIR/$host.peers" "$@" \
 		2>>"$TMPDIR/$host.log" &
 	daemon_pid[$host]=$!

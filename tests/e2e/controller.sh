@@ -158,6 +158,19 @@ if mount -t tmpfs -o size=512k tmpfs "$TMPDIR/full" 2>/dev/null; then
 	check_fails "a full state directory is 32768 and says to make room" 10 'full; make room' \
 		on b failback apply "$TMPDIR/other.json"
 	check_equal "nothing was changed" "$(vm_property b ElementName)" '"vm1"'
+	stop_daemon b
+	rm "$TMPDIR/b.state/fill"
+	python3 - "$TMPDIR/b.state/failback.db" <<-'PYTHON'
+	import sqlite3, sys
+	db = sqlite3.connect(sys.argv[1], isolation_level=None)
+	db.execute("PRAGMA locking_mode = EXCLUSIVE")
+	db.execute("INSERT INTO jobs VALUES (?, ?, 105, 4, 0, '', 1, 0, 0, 0, 0)",
+		   ("99999999-2222-4333-8444-555555555555", "11111111-2222-4333-8444-555555555555"))
+	PYTHON
+	dd if=/dev/zero of="$TMPDIR/b.state/fill" bs=4k status=none 2>/dev/null || true
+	start_daemon b
+	check "failbackd starts with a full state directory, too, and says what it cannot record" \
+		grep -q 'jobs did not end.*cannot be recorded.*full; make room' "$TMPDIR/b.log"
 	rm "$TMPDIR/b.state/fill"
 	check "with room it works" on b failback apply "$TMPDIR/other.json"
 	stop_daemon b
@@ -166,6 +179,11 @@ fi
 start_daemon b
 check_fails "the database of a running failbackd is 32774" 16 'another failbackd running' \
 	on b "$failbackd" --state-dir "$TMPDIR/b.state" --listen 127.0.0.4:$port
+stop_daemon b
+start_daemon b --listen 192.0.2.77:$port
+check "an address that no interface has yet is listened on, and said" grep -q 'no interface has 192.0.2.77:.*yet' "$TMPDIR/b.log"
+stop_daemon b
+start_daemon b
 mkdir "$TMPDIR/bad.state"
 head -c 8192 /dev/urandom >"$TMPDIR/bad.state/failback.db"
 check_fails "a database that cannot be read is 32771 and says what to do" 13 'move it away' \

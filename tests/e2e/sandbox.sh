@@ -54,12 +54,11 @@ for engine in io_uring threads; do
 	check "$engine: and writes the disk" cmp "$source" "$target"
 done
 unset FAILBACK_NO_IO_URING
+
 # --- under the unit ---
 
-# what systemd leaves failbackd, and so its workers
-caps=$(sed -n 's/^CapabilityBoundingSet=//p' "$top/user/systemd/failbackd.service.in" | tr 'A-Z ' 'a-z,' | sed 's/cap_/+/g')
-if [ "$(id -u)" = 0 ] && [ -n "$caps" ]; then
-	hand_receiver=(setpriv --bounding-set "-all,$caps" --no-new-privs failback)
+if [ "$(id -u)" = 0 ]; then
+	hand_receiver=(setpriv --bounding-set "$(unit_capabilities)" --no-new-privs failback)
 	cp "$before" "$target"
 	transfer_by_hand "" "$source" --all
 	check_both "with the capabilities that the unit leaves a worker it can give them up" "0 0"

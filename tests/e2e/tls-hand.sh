@@ -80,9 +80,8 @@ with socket.create_server(listen) as listener, open(sys.argv[3], "wb") as out:
             del peers[source]
 PYTHON
 
-caps=$(sed -n 's/^CapabilityBoundingSet=//p' "$top/user/systemd/failbackd.service.in" | tr 'A-Z ' 'a-z,' | sed 's/cap_/+/g')
-if [ "$(id -u)" = 0 ] && [ -n "$caps" ]; then
-	hand_receiver=(setpriv --bounding-set "-all,$caps" --no-new-privs failback)
+if [ "$(id -u)" = 0 ]; then
+	hand_receiver=(setpriv --bounding-set "$(unit_capabilities)" --no-new-privs failback)
 	cp "$before" "$target"
 	transfer_by_hand "$tls_b" "$source" --all "${tls_a[@]}"
 	check_both "with the capabilities that the unit leaves it the process that makes the records can give them up" "0 0"

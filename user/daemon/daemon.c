@@ -119,7 +119,8 @@ static int open_store(struct daemon *d, struct failure *f)
 	return store_open(path, &d->store, f);
 }
 
-static int settle_jobs(struct daemon *d, struct failure *f)
+/* A full file system must not keep the VMs' devices from being guarded: the next start settles them, too. */
+static void settle_jobs(struct daemon *d)
 {
 	struct job_record outcome = {
 		.state = JOB_EXCEPTION,
@@ -127,12 +128,13 @@ static int settle_jobs(struct daemon *d, struct failure *f)
 		.text = "failbackd ended before the job did; call the method again.",
 		.ended_us = realtime_us(),
 	};
+	struct failure why;
 	size_t nr = 0;
-	int rc = store_settle_jobs(d->store, &outcome, &nr, f);
 
-	if (!rc && nr)
+	if (store_settle_jobs(d->store, &outcome, &nr, &why))
+		log_error("That jobs did not end before failbackd did cannot be recorded: %s", why.text);
+	else if (nr)
 		log_warning("%zu jobs did not end before failbackd did", nr);
-	return rc;
 }
 
 /* A delta that did not arrive because failbackd ended: nobody else tells the operator. */
@@ -187,13 +189,11 @@ static int remember(struct daemon *d, struct failure *f)
 
 	if (!rc)
 		rc = open_store(d, f);
-
-	if (!rc)
-		rc = settle_jobs(d, f);
 	if (!rc)
 		rc = vm_load_all(d, f);
 	if (rc)
 		return rc;
+	settle_jobs(d);
 	for (struct vm *vm = d->vms; vm; vm = vm->next)
 		vm_sync_fence(vm);
 	settle_epochs(d);

@@ -2,6 +2,7 @@
 #include "daemon/listener.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -288,6 +289,27 @@ static void listener_free_at(struct listener **at)
 	free(l);
 }
 
+/* An address may come up after this: of an interface that is slow, or plugged in later. */
+static int bind_to(int fd, const struct address *address)
+{
+	const struct sockaddr *addr = (const struct sockaddr *)&address->addr;
+	bool is_ipv6 = address->addr.ss_family == AF_INET6;
+	char text[ADDRESS_TEXT_MAX];
+	int one = 1;
+
+	if (bind(fd, addr, address->len) == 0)
+		return 0;
+	if (errno != EADDRNOTAVAIL ||
+	    setsockopt(fd, is_ipv6 ? IPPROTO_IPV6 : IPPROTO_IP, is_ipv6 ? IPV6_FREEBIND : IP_FREEBIND, &one,
+		       sizeof(one)) < 0 ||
+	    bind(fd, addr, address->len) < 0)
+		return -1;
+	log_warning("no interface has %s yet, which failbackd listens on: peers reach it when one has; "
+		    "see the setting listen",
+		    address_format(address, text));
+	return 0;
+}
+
 static int open_socket(const struct address *address, int *ret, struct failure *f)
 {
 	cleanup_fd int fd =
@@ -296,8 +318,7 @@ static int open_socket(const struct address *address, int *ret, struct failure *
 	int one = 1;
 
 	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) < 0 ||
-	    bind(fd, (const struct sockaddr *)&address->addr, address->len) < 0 ||
-	    listen(fd, SOMAXCONN) < 0)
+	    bind_to(fd, address) < 0 || listen(fd, SOMAXCONN) < 0)
 		return failure_set(f, code_of_errno(errno), -errno,
 				   "Cannot listen on %s: %s; see the setting listen.",
 				   address_format(address, text), strerror(errno));

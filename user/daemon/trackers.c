@@ -377,11 +377,26 @@ bool trackers_is_over(const struct disk_record *disk, const struct tracker_info 
 	return stat(disk->path, &origin) == 0 && origin.st_rdev == info->origin_dev;
 }
 
+/* What is no tracker may be a linear one in its place. */
+static bool is_over_disk(const struct disk_record *disk, const char *name)
+{
+	char path[sizeof("/dev/mapper/") + FENCE_NAME_MAX];
+	bool same = false;
+
+	(void)snprintf(path, sizeof(path), "/dev/mapper/%s", name);
+	return !devid_overlap(disk->path, path, &same, NULL) && same;
+}
+
+/*
+ * Is what the name of its tracker stands for the disk's, if it is there? -ENODEV: it is, but tracks nothing, as
+ * without the module or the store; -EEXIST: it is something else.
+ */
 static int check_own(const struct disk_record *disk, struct failure *f)
 {
 	_cleanup_(nl_close_at) struct nl *nl = NULL;
 	char name[FENCE_NAME_MAX];
 	struct tracker_info info;
+	struct failure why;
 	unsigned int count;
 	int rc;
 
@@ -395,9 +410,16 @@ static int check_own(const struct disk_record *disk, struct failure *f)
 	rc = dm_open_count(fence_name(disk, name), &count, f);
 	if (rc)
 		return rc == -ENXIO ? 0 : rc;
-	if (nl_open(&nl, NULL) == 0 && nl_tracker_get(nl, name, &info, NULL) == 0 &&
-	    trackers_is_over(disk, &info))
+	rc = nl_open(&nl, &why);
+	if (!rc)
+		rc = nl_tracker_get(nl, name, &info, &why);
+	if (!rc && trackers_is_over(disk, &info))
 		return 0;
+	if (rc && is_over_disk(disk, name))
+		return failure_set(f, CODE_NOT_AVAILABLE, -ENODEV,
+				   "Disk %s is there as %s, but not tracked. %.300s `cbtctl activate %s` puts its "
+				   "tracker back.",
+				   disk->name, name, why.text, disk->tracker);
 	return failure_set(f, CODE_INVALID_PARAMETER, -EEXIST,
 			   "The mapped device %s is not the tracker of disk %s, over %.128s: name another "
 			   "tracker, or put that disk under it.",
@@ -413,21 +435,10 @@ int trackers_check_all_own(const struct relationship_record *r, struct failure *
 	return rc;
 }
 
-/* What is no tracker may be a linear one in its place. */
-static bool is_over_disk(const struct disk_record *disk)
-{
-	char path[sizeof("/dev/mapper/") + FENCE_NAME_MAX];
-	char name[FENCE_NAME_MAX];
-	bool same = false;
-
-	(void)snprintf(path, sizeof(path), "/dev/mapper/%s", fence_name(disk, name));
-	return !devid_overlap(disk->path, path, &same, NULL) && same;
-}
-
 bool trackers_has_strange(const struct relationship_record *r)
 {
 	for (size_t i = 0; i < r->nr_disks; i++) {
-		if (check_own(&r->disks[i], NULL) == -EEXIST && !is_over_disk(&r->disks[i]))
+		if (check_own(&r->disks[i], NULL) == -EEXIST)
 			return true;
 	}
 	return false;
@@ -738,14 +749,19 @@ int trackers_open_target(const struct disk_record *disk, uint64_t need_bytes, in
 			 struct failure *f)
 {
 	char device[PATH_MAX];
+	char name[FENCE_NAME_MAX];
 	struct stat st;
 	int rc;
 
 	/* Never around a tracker: what is not below it may be a disk that only has the path by now. */
 	rc = stat(disk->path, &st) == 0 && S_ISBLK(st.st_mode) ? check_own(disk, f) : 0;
-	if (rc)
+	if (rc && rc != -ENODEV)
 		return rc;
-	trackers_device(disk, device);
+	/* Nor beside what stands in its place; whoever made that noted that the map knows nothing from then on. */
+	if (rc)
+		(void)snprintf(device, sizeof(device), "/dev/mapper/%s", fence_name(disk, name));
+	else
+		trackers_device(disk, device);
 	if (!device[0] && !disk->path[0])
 		return failure_set(f, CODE_FILE_NOT_FOUND, -ENOENT,
 				   "Disk %s has no path to receive into on this host; name one with "

@@ -84,7 +84,8 @@ bool trackers_broken(const struct relationship_record *r, char ret[NL_REASON_LEN
 
 /**
  * trackers_check_all_own - is each mapped device that a disk names as its tracker one, over that disk?
- * -EEXIST, CODE_INVALID_PARAMETER: it is something else. One that is not there passes.
+ * -EEXIST, CODE_INVALID_PARAMETER: it is something else. -ENODEV, CODE_NOT_AVAILABLE: it is made of the disk, but
+ * tracks nothing, as without the module or the store. One that is not there passes.
  */
 int trackers_check_all_own(const struct relationship_record *r, struct failure *f);
 
@@ -163,7 +164,8 @@ bool trackers_is_over(const struct disk_record *disk, const struct tracker_info 
 void trackers_device(const struct disk_record *disk, char ret[PATH_MAX]);
 
 /**
- * trackers_open_target - open a disk that will be overwritten, through its tracker where it has one.
+ * trackers_open_target - open a disk that will be overwritten, through its tracker where it has one, or what stands
+ * in its place.
  * @need_bytes: it has to have
  *
  * Errors are those of devid_open_target(); -ENOENT, CODE_FILE_NOT_FOUND, also where it has no path.

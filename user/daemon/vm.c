@@ -314,9 +314,9 @@ int vm_change_send(struct vm *vm, struct relationship_record *next, enum disk_se
 
 unsigned int vm_health(const struct vm *vm)
 {
-	if (vm->unrecorded[0])
+	if (vm->unrecorded[0] && vm_swap_host(vm).facing)
 		return HEALTH_CRITICAL;
-	if (vm->not_ready[0] || vm->unstored[0] || vm->not_started[0])
+	if (vm->unrecorded[0] || vm->not_ready[0] || vm->unstored[0] || vm->not_started[0])
 		return max_of(vm->r.health, (unsigned int)HEALTH_WARNING);
 	return vm->r.health;
 }

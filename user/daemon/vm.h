@@ -47,7 +47,7 @@ struct vm {
 	bool label_failed; /* one could not be written, which was logged */
 	uint64_t ready_due_ns; /* when the schedule asks next whether it is ready (ready.h); 0: not known yet */
 	char not_ready[512]; /* what it found the last time; "": nothing */
-	char unrecorded[512]; /* why what the VM writes is not recorded (watch.h); "": it is, or the VM is off */
+	char unrecorded[512]; /* why what is written is not recorded (watch.h); "": it is, or nothing is */
 	char unstored[512]; /* why the last change of the record is not in the database; "": it is */
 	char unsettled[512]; /* why its journal could not be settled the last time (journals.h); "": it was, or nobody tried */
 	bool unsettled_told; /* to the peer */

@@ -21,7 +21,7 @@ static void set_unrecorded(struct vm *vm, const char *text)
 	if (text[0])
 		log_error("VM %s: %s", vm->r.name, text);
 	else
-		log_notice("VM %s: what it writes is recorded again", vm->r.name);
+		log_notice("VM %s: what is written is recorded again", vm->r.name);
 	relationship_object_changed(vm);
 }
 
@@ -40,6 +40,10 @@ static void look(struct vm *vm)
 	if (vm_swap_host(vm).facing && trackers_check_recording(&vm->r, &why))
 		(void)failure_set(&text, CODE_NOT_AVAILABLE, 0, "What the VM writes is not recorded. %.450s",
 				  why.text);
+	/* A disk that has no device yet is received on as it is. */
+	else if (vm->r.mode == MODE_REPLICA && !vm_swap_host(vm).facing &&
+		 trackers_check_all_own(&vm->r, &why) == -ENODEV)
+		(void)failure_set(&text, CODE_NOT_AVAILABLE, 0, "What is received is not recorded. %.450s", why.text);
 	set_unrecorded(vm, text.text);
 }
 

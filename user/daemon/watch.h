@@ -10,8 +10,8 @@
 
 /**
  * watch_when_due - of every VM, every few seconds: is each device in sight where the VM may run, and only
- * there? And where it may run, is what it writes recorded? While it is not, the VM is Critical
- * (vm_health()).
+ * there? And is what is written recorded? While it is not, the VM is Critical where it may run, and there is a
+ * warning on its replica (vm_health()).
  */
 void watch_when_due(struct daemon *d);
 

@@ -19,6 +19,7 @@
 #include <cbt-wire.h>
 
 #include "base/cleanup.h"
+#include "base/log.h"
 #include "base/macro.h"
 #include "base/text.h"
 #include "lib/child.h"
@@ -218,6 +219,15 @@ static int on_exit_of_child(sd_event_source *source, const siginfo_t *status, vo
 	return 0;
 }
 
+/* It may have another user by now, which takes a capability to signal. */
+static bool send_signal(const struct worker *w, int nr)
+{
+	if (kill(w->pid, nr) == 0)
+		return true;
+	log_error("worker %ld cannot be sent signal %d: %s", (long)w->pid, nr, strerror(errno));
+	return false;
+}
+
 static int on_kill(sd_event_source *source, uint64_t usec, void *context)
 {
 	struct worker *w = context;
@@ -225,7 +235,7 @@ static int on_kill(sd_event_source *source, uint64_t usec, void *context)
 	(void)source;
 	(void)usec;
 	if (w->pid)
-		(void)kill(w->pid, SIGKILL);
+		(void)send_signal(w, SIGKILL);
 	return 0;
 }
 
@@ -234,10 +244,10 @@ void worker_terminate(struct worker *w)
 	if (!w->pid || w->kill_source)
 		return;
 	fail(w, "was terminated on request", "");
-	(void)kill(w->pid, w->daemon->stopping ? SIGTERM : SIGINT);
+	(void)send_signal(w, w->daemon->stopping ? SIGTERM : SIGINT);
 	if (sd_event_add_time_relative(w->daemon->event, &w->kill_source, CLOCK_MONOTONIC,
 				       KILL_AFTER_US, 0, on_kill, w) < 0)
-		(void)kill(w->pid, SIGKILL);
+		(void)send_signal(w, SIGKILL);
 }
 
 void worker_free_at(struct worker **at)
@@ -249,10 +259,8 @@ void worker_free_at(struct worker **at)
 	(void)sd_event_source_disable_unref(w->child_source);
 	(void)sd_event_source_disable_unref(w->report_source);
 	(void)sd_event_source_disable_unref(w->kill_source);
-	if (w->pid) {
-		(void)kill(w->pid, SIGKILL);
+	if (w->pid && send_signal(w, SIGKILL))
 		(void)waitpid(w->pid, NULL, 0);
-	}
 	(void)close_fd(w->report);
 	free(w);
 }
