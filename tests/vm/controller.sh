@@ -133,4 +133,20 @@ umount "$TMPDIR/mnt"
 check "it is reversed again" on b failback reverse vm1
 blockdev --flushbufs /dev/vda /dev/vdb
 check "the disks are identical" cmp /dev/vda /dev/vdb
+
+# --- the replica's tracker is not there, as after a boot without its store ---
+
+untracked() { vm_property a LastError | grep -q 'What is received is not recorded.*not tracked.*cbtctl activate home-disk0'; }
+
+dmsetup reload home-disk0.replica --table "0 $((size / 512)) linear /dev/vda 0"
+dmsetup suspend home-disk0.replica
+dmsetup resume home-disk0.replica
+mount /dev/mapper/vm1-disk0 "$TMPDIR/mnt"
+head -c 2M /dev/urandom >"$TMPDIR/mnt/untracked"
+umount "$TMPDIR/mnt"
+check "a delta is received by what stands in the tracker's place" on b failback resume vm1
+blockdev --flushbufs /dev/vda /dev/vdb
+check "the disks are identical" cmp /dev/vda /dev/vdb
+check "... and the replica says what is missing" wait_for 30 untracked
+check_equal "... as a warning" "$(vm_property a ReplicationHealth)" 2
 check "and prepared for home" on b failback prepare vm1
