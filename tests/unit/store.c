@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -12,6 +13,27 @@
 #include "lib/store.h"
 
 #include "kselftest_harness.h"
+
+static bool no_flush;
+
+static int flush(long call, int fd)
+{
+	if (!no_flush)
+		return (int)syscall(call, fd);
+	errno = EIO;
+	return -1;
+}
+
+/* What SQLite calls. */
+int fdatasync(int fd)
+{
+	return flush(SYS_fdatasync, fd);
+}
+
+int fsync(int fd)
+{
+	return flush(SYS_fsync, fd);
+}
 
 FIXTURE(store)
 {
@@ -167,6 +189,39 @@ TEST_F(store, a_put_that_fails_changes_nothing)
 	EXPECT_EQ(2, all[0].nr_disks);
 	relationship_record_clear(&all[0]);
 	free(all);
+}
+
+TEST_F(store, what_cannot_be_flushed_is_neither_there_nor_not)
+{
+	struct disk_record disks[2];
+	struct relationship_record put = example(disks);
+	struct relationship_record *all;
+	struct store *after;
+	char command[512];
+	char path[112];
+	size_t nr;
+
+	ASSERT_EQ(0, store_put_relationship(self->store, &put, &self->f));
+	put.state = 6;
+	no_flush = true;
+	EXPECT_EQ(-ENOTRECOVERABLE, store_put_relationship(self->store, &put, &self->f));
+	no_flush = false;
+	ASSERT_EQ(0, store_load_relationships(self->store, &all, &nr, &self->f));
+	EXPECT_EQ(5, all[0].state);
+	relationship_record_clear(&all[0]);
+	free(all);
+
+	/* A crash now: what the files hold is opened. */
+	(void)snprintf(path, sizeof(path), "%s.after", self->path);
+	(void)snprintf(command, sizeof(command), "cp %s %s && cp %s-wal %s-wal", self->path, path, self->path, path);
+	ASSERT_EQ(0, system(command));
+	ASSERT_EQ(0, store_open(path, &after, &self->f));
+	ASSERT_EQ(0, store_load_relationships(after, &all, &nr, &self->f));
+	EXPECT_EQ(6, all[0].state);
+	relationship_record_clear(&all[0]);
+	free(all);
+	store_close(after);
+	(void)unlink(path);
 }
 
 TEST_F(store, jobs_that_did_not_end_are_settled_and_others_are_not)

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -18,6 +19,23 @@ static int end_epoch(const struct relationship_record *r, struct failure *f)
 				: trackers_abort(r, &r->epoch, f);
 }
 
+/*
+ * Somebody else committed what is not known to have arrived, or the database is older than that: the blocks of that
+ * epoch are in no map any more.
+ */
+static int note_missed(struct vm *vm, struct relationship_record *next, struct failure *f)
+{
+	int rc = vm_copy_disks(vm, &next->disks, f);
+
+	for (size_t i = 0; !rc && i < next->nr_disks; i++)
+		next->disks[i].map_lost = true;
+	if (!rc)
+		log_error("VM %s: the epoch that was being sent was committed, and not by failbackd: what it held has "
+			  "to be compared",
+			  vm->r.name);
+	return rc;
+}
+
 int delta_settle(struct vm *vm, struct failure *f)
 {
 	struct relationship_record next = vm->r;
@@ -27,6 +45,8 @@ int delta_settle(struct vm *vm, struct failure *f)
 		return 0;
 	images_remove(&vm->r);
 	rc = end_epoch(&vm->r, f);
+	if (rc == -EALREADY)
+		rc = note_missed(vm, &next, f);
 	if (rc)
 		return rc;
 	/* Once: while something is compared no block is released, which a diff area may be too small for. */
@@ -37,7 +57,10 @@ int delta_settle(struct vm *vm, struct failure *f)
 	}
 	next.epoch_durable = false;
 	memset(&next.epoch, 0, sizeof(next.epoch));
-	return vm_change(vm, &next, f);
+	rc = vm_change(vm, &next, f);
+	if (rc && next.disks != vm->r.disks)
+		free(next.disks);
+	return rc;
 }
 
 /* --- it did not arrive --- */

@@ -45,6 +45,8 @@
 
 #define BLANK_WAIT_MS 5000U
 #define UNSETTLED_NS  (60 * UINT64_C(1000000000))
+#define AGAIN_US      UINT64_C(2000000)
+#define BLOCK_MAX     (UINT64_C(1) << 20) /* of a tracker; the last one of a disk may reach beyond it */
 
 struct receive {
 	struct vm *vm;
@@ -61,6 +63,8 @@ struct receive {
 	bool lost; /* the journal, which the record says already */
 	int fds[CALL_DISKS_MAX + 1]; /* of the disks, and the journal; -1 from there on */
 	int covered; /* received.h; -1 before the worker was started */
+	sd_event_source *again; /* it arrived, and cannot be recorded yet */
+	char stray[RECEIVED_TEXT_LEN];
 };
 
 static void close_disks(int *disks, size_t nr)
@@ -79,6 +83,7 @@ static void receive_free_at(struct receive **at)
 		receive->vm->gathering = NULL;
 	joined_free_at(&receive->joined);
 	worker_free_at(&receive->worker);
+	(void)sd_event_source_disable_unref(receive->again);
 	settling_free_at(&receive->settling);
 	close_disks(receive->fds, ARRAY_SIZE(receive->fds));
 	(void)close_fd(receive->covered);
@@ -208,17 +213,15 @@ static void fail(struct receive *receive, const struct failure *why)
 	job_end(owned->job, why);
 }
 
-int receive_record(struct vm *vm, const struct call *call, int covered, struct failure *f)
+static int record_arrived(struct vm *vm, const struct call *call, const char *stray, struct failure *f)
 {
 	struct relationship_record next = vm->r;
-	char stray[RECEIVED_TEXT_LEN];
 	int rc;
 
 	/* One that was not settled when the base became what it is. */
 	definition_settle(vm);
 	/* What was suspended since, stays so. */
 	(void)vm_apply_event(vm, EVENT_RECEIVED, &next, NULL);
-	received_note(vm, call, covered, stray);
 	next.base = call->epoch;
 	next.nr_aborted = 0;
 	memset(&next.epoch, 0, sizeof(next.epoch));
@@ -233,19 +236,56 @@ int receive_record(struct vm *vm, const struct call *call, int covered, struct f
 	return rc;
 }
 
-/* All of it is on the disks. Frees @receive. */
-static void succeed(struct receive *receive)
+int receive_record(struct vm *vm, const struct call *call, int covered, struct failure *f)
 {
-	_cleanup_(receive_free_at) struct receive *owned = receive;
+	char stray[RECEIVED_TEXT_LEN];
+
+	received_note(vm, call, covered, stray);
+	return record_arrived(vm, call, stray, f);
+}
+
+static int on_again(sd_event_source *source, uint64_t usec, void *context);
+
+static bool try_again(struct receive *receive, const struct failure *why)
+{
+	if (!receive->again)
+		log_error("VM %s: that a delta arrived cannot be recorded yet: %s", receive->vm->r.name, why->text);
+	job_set_status(receive->job, "recording that it arrived");
+	receive->again = sd_event_source_disable_unref(receive->again);
+	return sd_event_add_time_relative(receive->vm->daemon->event, &receive->again, CLOCK_MONOTONIC, AGAIN_US, 0,
+					  on_again, receive) >= 0;
+}
+
+/* All of it is on the disks. Frees @receive, but when it is tried again. */
+static void record(struct receive *receive)
+{
 	char journal[PATH_MAX];
 	struct failure why;
 	int rc;
 
 	memcpy(journal, receive->vm->r.journal, sizeof(journal));
-	rc = receive_record(receive->vm, &receive->call, receive->covered, &why);
+	rc = record_arrived(receive->vm, &receive->call, receive->stray, &why);
+	/* Without a journal nothing else says that the disks hold an instant, which may be the last one. */
+	if (rc && !receive->has_journal && try_again(receive, &why))
+		return;
 	if (!rc)
 		journal_remove(journal);
-	job_end(owned->job, rc ? &why : NULL);
+	job_end(receive->job, rc ? &why : NULL);
+	receive_free_at(&receive);
+}
+
+static int on_again(sd_event_source *source, uint64_t usec, void *context)
+{
+	(void)source;
+	(void)usec;
+	record(context);
+	return 0;
+}
+
+static void succeed(struct receive *receive)
+{
+	received_note(receive->vm, &receive->call, receive->covered, receive->stray);
+	record(receive);
 }
 
 /* The worker is gone, and its journal says how far it came. */
@@ -421,12 +461,15 @@ static int check_known(const struct vm *vm, const struct call *call, struct fail
 	return 0;
 }
 
-/* A disk that grew on one host only. */
+/* A disk that grew on one host only; and a delta that is larger than they are would only fill the journal's place. */
 static int check_sizes(const struct vm *vm, const struct call *call, struct failure *f)
 {
+	uint64_t bytes = 0;
+
 	for (size_t i = 0; i < call->nr_disks; i++) {
 		const struct disk_record *disk = find_disk(vm, call->disks[i].name);
 
+		bytes += call->disks[i].size_bytes + BLOCK_MAX;
 		if (!disk || disk->size_bytes == call->disks[i].size_bytes)
 			continue;
 		return failure_set(f, CODE_INVALID_PARAMETER, -EINVAL,
@@ -434,6 +477,10 @@ static int check_sizes(const struct vm *vm, const struct call *call, struct fail
 				   "peer: make them the same, and say so with `failback apply`.",
 				   disk->name, vm->r.name, disk->size_bytes, call->disks[i].size_bytes);
 	}
+	if (call->bytes > bytes)
+		return failure_set(f, CODE_INVALID_PARAMETER, -EINVAL,
+				   "A delta of %" PRIu64 " bytes is more than the disks of VM %.64s hold.", call->bytes,
+				   vm->r.name);
 	return 0;
 }
 

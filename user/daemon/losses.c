@@ -25,6 +25,7 @@ struct losses {
 	struct nl_listener *listener; /* NULL: the module is not loaded */
 	sd_event_source *events;
 	sd_event_source *timer; /* looks whether it is */
+	bool unsettled; /* a loss could not be recorded, or not asked about */
 };
 
 static int note(struct vm *vm, size_t i, const struct tracker_info *info, struct failure *f)
@@ -54,9 +55,13 @@ static int settle(struct vm *vm, size_t i, struct nl *nl, struct failure *f)
 	struct tracker_info info;
 	int rc;
 
-	/* Without a tracker, or the module: nothing that could be lost. */
-	if (!disk->tracker[0] || nl_tracker_get(nl, fence_name(disk, name), &info, NULL) ||
-	    info.state != CBT_STATE_LOST || trackers_is_noted_lost(disk, &info))
+	if (!disk->tracker[0])
+		return 0;
+	rc = nl_tracker_get(nl, fence_name(disk, name), &info, f);
+	/* Without a tracker there is nothing that could be lost. */
+	if (rc)
+		return rc == -ENODEV ? 0 : rc;
+	if (info.state != CBT_STATE_LOST || trackers_is_noted_lost(disk, &info))
 		return 0;
 	rc = note(vm, i, &info, f);
 	if (rc)
@@ -68,15 +73,20 @@ static int settle(struct vm *vm, size_t i, struct nl *nl, struct failure *f)
 static void look(struct daemon *d)
 {
 	_cleanup_(nl_close_at) struct nl *nl = NULL;
+	bool told = d->losses->unsettled;
 	struct failure why;
 
+	d->losses->unsettled = false;
 	if (nl_open(&nl, NULL))
 		return;
 	for (struct vm *vm = d->vms; vm; vm = vm->next) {
 		for (size_t i = 0; i < vm->r.nr_disks; i++) {
-			if (settle(vm, i, nl, &why))
-				log_error("VM %s: the loss of the tracker of disk %s is not "
-					  "settled: %s",
+			if (!settle(vm, i, nl, &why))
+				continue;
+			d->losses->unsettled = true;
+			if (!told)
+				log_error("VM %s: whether the tracker of disk %s lost anything cannot be "
+					  "recorded yet: %s",
 					  vm->r.name, vm->r.disks[i].name, why.text);
 		}
 	}
@@ -121,6 +131,9 @@ static void listen_again(struct daemon *d)
 {
 	struct losses *l = d->losses;
 
+	/* A loss that is not recorded would be forgotten with the tracker. */
+	if (l->listener && l->unsettled)
+		look(d);
 	if (l->listener || nl_listen(&l->listener, NULL))
 		return;
 	if (sd_event_add_io(d->event, &l->events, nl_listener_fd(l->listener), EPOLLIN, on_readable,

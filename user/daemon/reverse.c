@@ -119,6 +119,16 @@ static char *plan_to_json(const struct reverse *rev)
 	return json_text(object);
 }
 
+/* Why something is overwritten; other disks may be no loss. */
+static enum plan_reason reason_of_loss(const struct reverse_plan *plan, size_t nr_disks)
+{
+	for (size_t i = 0; i < nr_disks; i++) {
+		if (plan->disks[i].lost_bytes)
+			return plan->disks[i].reason;
+	}
+	return plan->disks[0].reason;
+}
+
 static int check_consent(const struct reverse *rev, struct failure *f)
 {
 	const struct reverse_plan *plan = &rev->plan;
@@ -139,7 +149,7 @@ static int check_consent(const struct reverse *rev, struct failure *f)
 		"plan %.64s`; to agree: `failback reverse --consent %s %.64s`.",
 		plan->lost_bytes == PLAN_UNKNOWN ? "an unknown number of bytes" :
 						   size_format(plan->lost_bytes, lost),
-		plan_reason_text(plan->disks[0].reason), rev->vm->r.name, plan->digest,
+		plan_reason_text(reason_of_loss(plan, rev->vm->r.nr_disks)), rev->vm->r.name, plan->digest,
 		rev->vm->r.name);
 }
 

@@ -384,6 +384,7 @@ static void on_end(void *context, const struct failure *why, const struct reply 
 
 	if (why && may_force(t, why, reply, asked)) {
 		log_warning("VM %s is failed over by force: %s", t->vm->r.name, why->text);
+		t->job->cancel = NULL; /* "before anything was changed" is over */
 		rc = check_consistent(t->vm, &failure);
 		if (!rc)
 			rc = check_source(t->vm, NULL, &failure);

@@ -688,6 +688,8 @@ int trackers_end_others(const struct relationship_record *r, const struct tracke
 
 		if (!infos[i].has_frozen || uuid_equal(left, epoch))
 			continue;
+		log_warning("VM %s: tracker %s holds a frozen epoch that is nobody's any more: it is merged",
+			    r->name, infos[i].name);
 		rc = trackers_abort(r, left, f);
 	}
 	return rc;

@@ -135,6 +135,12 @@ int vm_change(struct vm *vm, const struct relationship_record *next, struct fail
 	tidy_last_error(&dated);
 	rc = store_put_relationship(vm->daemon->store, &dated, &why);
 	set_unstored(vm, rc ? why.text : "");
+	/* CRASH: the next start finds out which of the two records it is, as after any other crash. */
+	if (rc == -ENOTRECOVERABLE) {
+		log_error("VM %s: whether its record changed is not known; failbackd ends, to be started anew: %s",
+			  vm->r.name, why.text);
+		(void)sd_event_exit(vm->daemon->event, rc);
+	}
 	if (rc)
 		return failure_set(f, (enum code)why.code, rc, "%s", why.text);
 	vm->is_split &= same_role;

@@ -120,6 +120,20 @@ static bool is_same_disk(const struct stat *a, const struct stat *b)
 	return S_ISREG(b->st_mode) && a->st_dev == b->st_dev && a->st_ino == b->st_ino;
 }
 
+/* What is known of it without asking anybody: a server of network files that is gone would be waited for. */
+static bool stat_cached(int dir_fd, const char *name, struct stat *ret)
+{
+	struct statx x;
+
+	if (statx(dir_fd, name, AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT, STATX_TYPE | STATX_INO, &x) < 0)
+		return false;
+	*ret = (struct stat){ .st_mode = x.stx_mode,
+			      .st_ino = x.stx_ino,
+			      .st_dev = makedev(x.stx_dev_major, x.stx_dev_minor),
+			      .st_rdev = makedev(x.stx_rdev_major, x.stx_rdev_minor) };
+	return true;
+}
+
 static bool is_open_for_writing(int proc_fd, const char *pid, const char *fd)
 {
 	cleanup_fd int info = -1;
@@ -159,7 +173,7 @@ static bool process_writes(int proc_fd, const char *pid, const struct stat *disk
 	while ((entry = readdir(dir)) != NULL) {
 		struct stat other;
 
-		if (is_number(entry->d_name) && fstatat(fd, entry->d_name, &other, 0) == 0 &&
+		if (is_number(entry->d_name) && stat_cached(fd, entry->d_name, &other) &&
 		    is_same_disk(disk, &other) && is_open_for_writing(proc_fd, pid, entry->d_name))
 			return true;
 	}

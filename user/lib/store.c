@@ -103,6 +103,15 @@ static int execute(struct store *store, const char *sql, struct failure *f)
 	return 0;
 }
 
+/* All of it is in the log when that is flushed: who opens the log after a crash may find what failed here. */
+static int commit(struct store *store, struct failure *f)
+{
+	int rc = execute(store, "COMMIT", f);
+	int error = sqlite3_extended_errcode(store->db);
+
+	return rc && (error == SQLITE_IOERR_FSYNC || error == SQLITE_IOERR_DIR_FSYNC) ? -ENOTRECOVERABLE : rc;
+}
+
 static int prepare(struct store *store, const char *sql, sqlite3_stmt **ret, struct failure *f)
 {
 	if (sqlite3_prepare_v2(store->db, sql, -1, ret, NULL) != SQLITE_OK)
@@ -199,7 +208,7 @@ static int migrate(struct store *store, struct failure *f)
 		if (!rc)
 			rc = execute(store, pragma, f);
 		if (!rc)
-			rc = execute(store, "COMMIT", f);
+			rc = commit(store, f);
 		if (rc) {
 			(void)execute(store, "ROLLBACK", NULL);
 			return rc;
@@ -375,7 +384,7 @@ int store_put_relationship(struct store *store, const struct relationship_record
 	for (size_t i = 0; !rc && i < r->nr_disks; i++)
 		rc = put_disk(store, &r->vm, i, &r->disks[i], f);
 	if (!rc)
-		rc = execute(store, "COMMIT", f);
+		rc = commit(store, f);
 	if (rc)
 		(void)execute(store, "ROLLBACK", NULL);
 	return rc;

@@ -4,7 +4,9 @@
  * database. The only file that knows SQLite.
  *
  * A put returns after the record is durable (WAL, synchronous=FULL); a crash leaves the old
- * record or the new one. A put that fails changes nothing. The database belongs to one process.
+ * record or the new one. A put that fails changes nothing, but for one: store_put_relationship() says
+ * -ENOTRECOVERABLE when the record cannot be flushed; whether it is there is known when the database is opened
+ * anew. The database belongs to one process.
  */
 #ifndef FAILBACK_LIB_STORE_H
 #define FAILBACK_LIB_STORE_H
