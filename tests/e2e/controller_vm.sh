@@ -108,3 +108,20 @@ rm "$TMPDIR/a.kernel/deaf"
 touch "$TMPDIR/b.vm/bad.start"
 check_fails "that it cannot be started is told" 10 'failed over and may run here, but it was not started: .*status 7' on b failback failover vm1
 check_equal "and that it is failed over all the same" "$(role b)" "2 5"
+
+# --- by force, while the peer is silent ---
+
+rm "$TMPDIR/b.vm/bad.start"
+check "it is given back once more" on b failback revert vm1
+down
+mapfile -t options < <(control b start)
+up b "${options[@]}" --vm-timeout 5
+touch "$TMPDIR/b.vm/hangs.start"
+starting() { on b failback jobs | grep -q 'starting the VM'; }
+on b failback failover --force vm1 >"$TMPDIR/forced" 2>&1 &
+forced=$!
+check "a failover by force starts the VM" wait_for 20 starting
+check_fails "... and is not to be ended any more" 17 'cannot be terminated at this step' on b failback terminate vm1
+status=0
+wait $forced || status=$?
+check_equal "... but ends as what it is" "$(grep -c 'is failed over and may run here, but it was not started' "$TMPDIR/forced") $(role b)" "1 2 5"

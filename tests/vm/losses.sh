@@ -101,3 +101,22 @@ blockdev --flushbufs /dev/vda /dev/vdb
 check "... and the disks are identical" cmp /dev/vda /dev/vdb
 check "... from where deltas go on" base
 fails_unnoticed "the store fails again, with a module that was loaded anew" 6000
+
+# --- a database that is full at that moment ---
+
+check "a resynchronisation sends all once more" on b failback resync vm1
+check "... from where deltas go on" base
+stop_daemon b
+mkdir "$TMPDIR/full"
+mount -t tmpfs -o size=512k tmpfs "$TMPDIR/full"
+cleanup_fn umount "$TMPDIR/full"
+cp -a "$TMPDIR"/b.state/. "$TMPDIR/full"
+mount --bind "$TMPDIR/full" "$TMPDIR/b.state"
+cleanup_fn eval "stop_daemons; umount $TMPDIR/b.state"
+start_daemon b
+dd if=/dev/zero of="$TMPDIR/b.state/fill" bs=4k status=none 2>/dev/null || true
+breaks
+check "the store fails while the database is full: the guest goes on" write_block 9000
+check "... the loss cannot be recorded" wait_for 20 grep -q 'cannot be recorded yet: .*full; make room' "$TMPDIR/b.log"
+rm "$TMPDIR/b.state/fill"
+check "... but is when there is room" wait_for 20 lost

@@ -250,6 +250,7 @@ static bool try_again(struct receive *receive, const struct failure *why)
 {
 	if (!receive->again)
 		log_error("VM %s: that a delta arrived cannot be recorded yet: %s", receive->vm->r.name, why->text);
+	receive->job->cancel = NULL;
 	job_set_status(receive->job, "recording that it arrived");
 	receive->again = sd_event_source_disable_unref(receive->again);
 	return sd_event_add_time_relative(receive->vm->daemon->event, &receive->again, CLOCK_MONOTONIC, AGAIN_US, 0,

@@ -1,0 +1,94 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# What the record does not say: a delta that arrived while the database was full, an epoch that somebody else
+# committed, and one that nobody knows.
+#
+# e2e: timeout=180
+. "$(dirname "$0")/../lib.sh"
+. "$(dirname "$0")/controller.bash"
+. "$(dirname "$0")/controller_fake.bash"
+
+size=$MiB
+daemon_options=(--call-timeout 5 --second-ms 50)
+two_hosts
+up a
+up b
+relate
+check "a delta gives both a base" on a failback resume vm1
+down
+
+# --- a delta that arrives in place, and a full database ---
+
+# b's worker waits while this is there
+mkdir "$TMPDIR/slow"
+cat >"$TMPDIR/slow/failback-receive" <<-SH
+	#!/bin/sh
+	while [ -e $TMPDIR/wait ]; do sleep 0.1; done
+	exec $TMPDIR/bin/failback-receive "\$@"
+SH
+chmod 755 "$TMPDIR/slow/failback-receive"
+cp "$TMPDIR/bin/failback-send" "$TMPDIR/slow"
+
+receives() { [ "$(vm_property b Consistent)" = false ]; }
+not_recorded() { grep -q 'that a delta arrived cannot be recorded yet.*full; make room' "$TMPDIR/b.log"; }
+recorded() { [ "$(vm_property b Consistent)" = true ] && [ "$(vm_property b Base)" = "$(vm_property a Base)" ]; }
+
+mkdir "$TMPDIR/full"
+if mount -t tmpfs -o size=512k tmpfs "$TMPDIR/full" 2>/dev/null; then
+	cleanup_fn umount "$TMPDIR/full"
+	cp -a "$TMPDIR"/b.state/. "$TMPDIR/full"
+	mount --bind "$TMPDIR/full" "$TMPDIR/b.state"
+	cleanup_fn eval "stop_daemons; ! mountpoint -q $TMPDIR/b.state || umount $TMPDIR/b.state"
+	touch "$TMPDIR/wait"
+	up a
+	up b --receive-mode direct --libexec-dir "$TMPDIR/slow"
+	write_on a vm1-disk0 20 3
+	on a failback resume vm1 >"$TMPDIR/resumed" 2>&1 &
+	resume=$!
+	check "a delta is received in place" wait_for 20 receives
+	dd if=/dev/zero of="$TMPDIR/b.state/fill" bs=4k status=none 2>/dev/null || true
+	rm "$TMPDIR/wait"
+	resume_status=0
+	wait $resume || resume_status=$?
+	check_equal "the sender is told that it arrived" "$resume_status" 0
+	check "that it did cannot be recorded" wait_for 20 not_recorded
+	check "the job goes on meanwhile" grep -q 'recording that it arrived' <(on b failback jobs)
+	check_fails "... and cannot be ended" any 'cannot be' on b failback terminate vm1
+	check "said once" [ "$(grep -c 'a delta arrived cannot be recorded yet' "$TMPDIR/b.log")" = 1 ]
+	rm "$TMPDIR/b.state/fill"
+	check "it is when there is room" wait_for 20 recorded
+	down
+	cp -a "$TMPDIR/full/." "$TMPDIR/b.kept"
+	umount "$TMPDIR/b.state"
+	cp -a "$TMPDIR/b.kept/." "$TMPDIR/b.state"
+else
+	skip "a delta that arrives while the database is full" "no tmpfs"
+fi
+
+# --- an epoch that the record does not know the end of ---
+
+epoch=99999999-2222-4333-8444-555555555555
+write_on a vm1-disk0 30 3
+echo "$epoch committed" >>"$TMPDIR/a.kernel/vm1-disk0/ended"
+: >"$TMPDIR/a.kernel/vm1-disk0/active"
+python3 - "$TMPDIR/a.state/failback.db" <<-PYTHON
+	import sqlite3, sys
+	sqlite3.connect(sys.argv[1], isolation_level=None).execute("UPDATE relationships SET epoch = '$epoch', epoch_durable = 0")
+PYTHON
+up a
+up b
+check_fails "after an epoch that somebody else committed no delta goes" any 'failback resync vm1' on a failback resume vm1
+check "... which the log explains" grep -q 'was committed, and not by failbackd' "$TMPDIR/a.log"
+check "all is compared" on a failback resync vm1
+check "... and the disks are the same" cmp "$a0" "$b0"
+down
+
+write_on a vm1-disk0 40 3
+mv "$TMPDIR/a.kernel/vm1-disk0/active" "$TMPDIR/a.kernel/vm1-disk0/frozen"
+: >"$TMPDIR/a.kernel/vm1-disk0/active"
+echo 88888888-2222-4333-8444-555555555555 >"$TMPDIR/a.kernel/vm1-disk0/epoch"
+up a
+up b
+check "an epoch that no record names is merged" on a failback resume vm1
+check "... and sent" cmp "$a0" "$b0"
+check "... which the log says" grep -q "holds a frozen epoch that is nobody's" "$TMPDIR/a.log"
