@@ -154,6 +154,23 @@ wait_for 20 idle b || bail "b does not end"
 peer_of_a "${address[b]}:$port"
 check_delta "the right one" 4
 
+# --- strangers who connect and say nothing ---
+
+mkfifo "$TMPDIR/hold"
+python3 - "${address[b]}" "$port" "$TMPDIR/hold" >"$TMPDIR/strangers" <<-'PYTHON' &
+	import socket, sys
+	crowd = [socket.create_connection((sys.argv[1], int(sys.argv[2])), source_address=("127.0.0.77", 0)) for _ in range(40)]
+	print("ready", flush=True)
+	open(sys.argv[3]).read()
+PYTHON
+strangers=$!
+exec 8>"$TMPDIR/hold"
+wait_for 20 grep -q ready "$TMPDIR/strangers" || bail "nobody connects"
+check_delta "while strangers hold more than all connections, a peer" 4
+check "... which the log says" grep -q 'More connect than prove who they are' "$TMPDIR/b.log"
+exec 8>&-
+wait $strangers || true
+
 # --- one breaks ---
 
 # relays: the processes that make the records of a's connections to b

@@ -43,7 +43,7 @@ static const struct config_setting settings[] = {
 	{ .name = "bus-address", TEXT(bus_address), .default_value = "",
 	  .doc = "D-Bus address; none: the system bus" },
 	{ .name = "max-connections", UINT(max_connections), .min = 1, .max = 1024,
-	  .default_value = "32", .doc = "connections of peers at once" },
+	  .default_value = "32", .doc = "connections of peers at once; as many more of whoever has not proved yet who he is" },
 	{ .name = "call-timeout", UINT(call_timeout), .min = 1, .max = 600, .default_value = "10",
 	  .doc = "seconds in which a peer has to answer or to finish what it says" },
 	{ .name = "resume-for", UINT(resume_for), .min = 0, .max = 86400, .default_value = "900",

@@ -26,6 +26,7 @@ struct visitor {
 	struct visitor *next;
 	struct listener *listener;
 	struct conn *conn;
+	bool is_known; /* a peer that proved who it is; who has not is a stranger */
 	struct receive *receive; /* accepted; starts when the reply is out */
 	struct call_join join; /* so is this connection, to a delta; its vm nil: it is not */
 	struct ready_answer *ready; /* is being found; the reply waits for it */
@@ -41,8 +42,9 @@ struct listener {
 	struct daemon *daemon;
 	int fd;
 	sd_event_source *source;
-	struct visitor *visitors;
-	size_t nr_visitors;
+	struct visitor *visitors; /* newest first */
+	size_t nr_known;
+	size_t nr_strangers;
 	uint64_t span_start_ns;
 	unsigned int nr_lines;
 	struct refused refused[REFUSED_MAX];
@@ -103,7 +105,10 @@ static void visitor_remove(struct visitor *v)
 	while (*at != v)
 		at = &(*at)->next;
 	*at = v->next;
-	v->listener->nr_visitors--;
+	if (v->is_known)
+		v->listener->nr_known--;
+	else
+		v->listener->nr_strangers--;
 	ready_answer_free_at(&v->ready);
 	conn_free_at(&v->conn);
 	free(v);
@@ -184,6 +189,30 @@ static void on_call(void *context, int error, const struct failure *why, const c
 
 /* --- accepting --- */
 
+static int check_room(const struct listener *l, struct failure *f)
+{
+	if (l->nr_known < l->daemon->config.max_connections)
+		return 0;
+	return failure_set(f, CODE_IN_USE, -EBUSY,
+			   "%zu peers are connected already; see max-connections in failbackd.conf.", l->nr_known);
+}
+
+static void let_in(struct visitor *v)
+{
+	struct listener *l = v->listener;
+	struct failure why;
+
+	if (check_room(l, &why)) {
+		complain(l, why.text);
+		visitor_remove(v);
+		return;
+	}
+	v->is_known = true;
+	l->nr_strangers--;
+	l->nr_known++;
+	listen_on(v);
+}
+
 static void on_secured(void *context, int error, const struct failure *why, const char *text)
 {
 	struct visitor *v = context;
@@ -192,7 +221,7 @@ static void on_secured(void *context, int error, const struct failure *why, cons
 	if (!error) {
 		forget_refused(v->listener, conn_fingerprint(v->conn));
 		peer_log_protection(v->listener->daemon, conn_protection(v->conn));
-		listen_on(v);
+		let_in(v);
 		return;
 	}
 	complain_once(v->listener, conn_fingerprint(v->conn), conn_peer(v->conn), error, why->text);
@@ -205,9 +234,41 @@ static void begin(struct visitor *v, struct tls *tls)
 	struct failure why;
 
 	if (!tls)
-		listen_on(v);
+		let_in(v);
 	else if (conn_secure(v->conn, tls, peer_timeout_us(d), on_secured, v, &why))
 		on_secured(v, -EIO, &why, NULL);
+}
+
+static size_t strangers_of(const struct listener *l, const struct address *peer)
+{
+	size_t nr = 0;
+
+	for (const struct visitor *v = l->visitors; v; v = v->next)
+		nr += !v->is_known && address_is_same_host(conn_peer(v->conn), peer);
+	return nr;
+}
+
+/*
+ * Anybody can open connections and say nothing: those who do must not keep the peers out. The oldest goes of the
+ * address that has the most.
+ */
+static void make_room(struct listener *l)
+{
+	struct visitor *worst = NULL;
+	size_t most = 0;
+
+	if (l->nr_strangers < l->daemon->config.max_connections)
+		return;
+	for (struct visitor *v = l->visitors; v; v = v->next) {
+		size_t nr = v->is_known ? 0 : strangers_of(l, conn_peer(v->conn));
+
+		if (nr < most || !nr)
+			continue;
+		most = nr;
+		worst = v;
+	}
+	complain(l, "More connect than prove who they are: the oldest of them are closed.");
+	visitor_remove(worst);
 }
 
 static int admit(struct listener *l, int fd, const struct address *peer, struct failure *f)
@@ -216,11 +277,7 @@ static int admit(struct listener *l, int fd, const struct address *peer, struct 
 	_cleanup_(tls_free_at) struct tls *tls = NULL;
 	int rc;
 
-	if (l->nr_visitors >= l->daemon->config.max_connections)
-		return failure_set(
-			f, CODE_IN_USE, -EBUSY,
-			"%zu peers are connected already; see max-connections in failbackd.conf.",
-			l->nr_visitors);
+	make_room(l);
 	v = calloc(1, sizeof(*v));
 	if (!v)
 		return failure_no_memory(f);
@@ -232,7 +289,7 @@ static int admit(struct listener *l, int fd, const struct address *peer, struct 
 		return rc;
 	v->next = l->visitors;
 	l->visitors = v;
-	l->nr_visitors++;
+	l->nr_strangers++;
 	begin(steal_ptr(v), steal_ptr(tls));
 	return 0;
 }
