@@ -129,6 +129,7 @@ not_started() { vm_property a LastError | grep -q 'was held, and may run here, b
 check "that it cannot be started is told" wait_for 30 not_started
 check_equal "... as a warning" "$(vm_property a ReplicationHealth)" 2
 kill -s CONT "${libvirt_pid[a]}"
+check "when libvirt answers again it is started" wait_for 60 runs_at_a
 
 stop_libvirt a
 check_fails "a libvirt that is not there keeps a failover from being prepared" 19 'VM vm1: Libvirt does not answer at ' on a failback prepare vm1

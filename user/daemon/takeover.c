@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "daemon/definitions.h"
 #include "daemon/fence.h"
@@ -19,6 +20,8 @@
 #include "daemon/talk.h"
 #include "daemon/trackers.h"
 #include "daemon/vm_control.h"
+
+#define START_AGAIN_S 30
 
 struct takeover {
 	struct vm *vm;
@@ -279,11 +282,24 @@ static void record_unconfirmed(struct vm *vm, const struct failure *why)
 	(void)vm_change(vm, &next, NULL);
 }
 
-/* Nobody waits for a job that could say so. */
+/* Nobody waits for a job that could say so. What does not answer just after a boot may do so later. */
 static void record_not_started(struct vm *vm, const struct failure *why)
 {
+	bool may_pass = why->code == CODE_NOT_AVAILABLE || why->code == CODE_TIMEOUT;
+
+	vm->start_due_ns = may_pass ? clock_ns() + START_AGAIN_S * vm->daemon->config.second_ms * NS_PER_MS : 0;
+	if (strcmp(vm->not_started, why->text) == 0)
+		return;
 	log_error("%s", why->text);
 	(void)snprintf(vm->not_started, sizeof(vm->not_started), "%s", why->text);
+	relationship_object_changed(vm);
+}
+
+static void forget_not_started(struct vm *vm)
+{
+	if (!vm->not_started[0])
+		return;
+	vm->not_started[0] = '\0';
 	relationship_object_changed(vm);
 }
 
@@ -301,6 +317,8 @@ static void finish(struct takeover *t, const struct failure *why)
 		record_unconfirmed(owned->vm, why);
 	else if (why)
 		record_not_started(owned->vm, why);
+	else
+		forget_not_started(owned->vm);
 }
 
 static const char *since_when(const struct takeover *t)

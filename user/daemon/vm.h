@@ -53,6 +53,7 @@ struct vm {
 	bool unsettled_told; /* to the peer */
 	uint64_t unsettled_ns; /* when that was */
 	char not_started[512]; /* why it was not started when it was released after a boot; "": it was, or runs by now */
+	uint64_t start_due_ns; /* when it is tried again; 0: that would not help */
 	bool autostarting; /* that is under way */
 	char fence_trouble[512]; /* that was logged; "": the fence stands where it should */
 	struct ready *asking; /* that by itself, now; NULL: nobody asks */

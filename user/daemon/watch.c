@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "daemon/objects.h"
+#include "daemon/takeover.h"
 #include "daemon/trackers.h"
 #include "daemon/vm.h"
 
@@ -37,6 +38,8 @@ static void look(struct vm *vm)
 		vm->not_started[0] = '\0';
 		relationship_object_changed(vm);
 	}
+	if (vm->not_started[0] && vm->start_due_ns && clock_ns() > vm->start_due_ns && !vm->job)
+		takeover_autostart(vm);
 	if (vm_swap_host(vm).facing && trackers_check_recording(&vm->r, &why))
 		(void)failure_set(&text, CODE_NOT_AVAILABLE, 0, "What the VM writes is not recorded. %.450s",
 				  why.text);

@@ -11,7 +11,7 @@
 /**
  * watch_when_due - of every VM, every few seconds: is each device in sight where the VM may run, and only
  * there? And is what is written recorded? While it is not, the VM is Critical where it may run, and there is a
- * warning on its replica (vm_health()).
+ * warning on its replica (vm_health()). One that could not be started after a boot is tried again.
  */
 void watch_when_due(struct daemon *d);
 
