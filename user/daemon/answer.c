@@ -88,6 +88,12 @@ static int explain_verdict(struct vm *vm, const struct call *call,
 	case SWAP_SPLIT_BRAIN:
 		return split_brain_refuse(vm, &call->history, f);
 	case SWAP_STALE:
+		/* After a start by force here, say, before that host was failed over by force: no repetition helps. */
+		if (call->swap.ask == SWAP_CONFIRM)
+			return failure_set(f, CODE_INVALID_STATE, -ESTALE,
+					   "VM %.64s is %s here, in term %llu, and that host knows no later one: find "
+					   "out where it ran last, and start it there by force.",
+					   vm->r.name, role, (unsigned long long)host.term);
 		return failure_set(f, CODE_INVALID_STATE, -ESTALE,
 				   "VM %.64s has changed here meanwhile (%s, term %llu): repeat it.",
 				   vm->r.name, role, (unsigned long long)host.term);
