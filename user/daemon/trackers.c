@@ -438,7 +438,10 @@ int trackers_check_all_own(const struct relationship_record *r, struct failure *
 bool trackers_has_strange(const struct relationship_record *r)
 {
 	for (size_t i = 0; i < r->nr_disks; i++) {
-		if (check_own(&r->disks[i], NULL) == -EEXIST)
+		char name[FENCE_NAME_MAX];
+
+		if (check_own(&r->disks[i], NULL) == -EEXIST &&
+		    !is_over_disk(&r->disks[i], fence_name(&r->disks[i], name)))
 			return true;
 	}
 	return false;
