@@ -72,11 +72,13 @@ TEST(what_cannot_be_read_is_not_blank)
 /* A disk of this descriptor does not answer before it is told to. */
 #define NONE 1000000
 static atomic_int hanging = NONE;
+static atomic_int read_us; /* that a read takes */
 
 ssize_t pread(int fd, void *buf, size_t len, off_t offset)
 {
 	while (fd == hanging)
 		(void)usleep(1000);
+	(void)usleep((useconds_t)read_us);
 	return syscall(SYS_pread64, fd, buf, len, offset);
 }
 
@@ -123,6 +125,21 @@ TEST(one_that_does_not_answer_is_named_and_not_waited_for)
 	EXPECT_FALSE(is_open(copy));
 	EXPECT_EQ(0, blank_disks_within(disks, 2, 10000, &slow));
 	EXPECT_TRUE(disks[1].is_blank);
+}
+
+TEST(those_that_are_not_reached_in_time_are_not_known_to_be_blank)
+{
+	cleanup_fd int disk = new_disk(MIB);
+	struct blank disks[20];
+	size_t slow;
+
+	for (size_t i = 0; i < ARRAY_SIZE(disks); i++)
+		disks[i] = (struct blank){ disk, MIB, true };
+	read_us = 20000;
+	EXPECT_EQ(0, blank_disks_within(disks, ARRAY_SIZE(disks), 1000, &slow));
+	read_us = 0;
+	EXPECT_TRUE(disks[0].is_blank);
+	EXPECT_FALSE(disks[ARRAY_SIZE(disks) - 1].is_blank);
 }
 
 TEST_HARNESS_MAIN

@@ -43,7 +43,7 @@
 #include "lib/gathering.h"
 #include "lib/json.h"
 
-#define BLANK_WAIT_MS 5000U
+#define BLANK_WAIT_MS 2500U
 #define UNSETTLED_NS  (60 * UINT64_C(1000000000))
 #define AGAIN_US      UINT64_C(2000000)
 #define BLOCK_MAX     (UINT64_C(1) << 20) /* of a tracker; the last one of a disk may reach beyond it */
@@ -168,7 +168,7 @@ int receive_find_blank(const struct vm *vm, const struct call *call, const int *
 {
 	/* The caller is to hear of it, and the others not to wait long. */
 	unsigned int timeout_ms =
-		min_of((unsigned int)vm->daemon->config.call_timeout * 500, BLANK_WAIT_MS);
+		min_of((unsigned int)vm->daemon->config.call_timeout * 250, BLANK_WAIT_MS);
 	struct blank disks[CALL_DISKS_MAX];
 	struct reply_disk *told[CALL_DISKS_MAX];
 	const char *names[CALL_DISKS_MAX];

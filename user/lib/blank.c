@@ -84,14 +84,15 @@ static void look_forget(struct look *look)
 static void *look_main(void *context)
 {
 	struct look *look = context;
-	bool is_last;
+	bool is_last = false;
 
-	for (size_t i = 0; i < look->nr; i++) {
+	for (size_t i = 0; i < look->nr && !is_last; i++) {
 		bool is_blank = blank_disk(look->disks[i].fd, look->disks[i].size_bytes);
 
 		(void)pthread_mutex_lock(&lock);
 		look->disks[i].is_blank = is_blank;
 		look->nr_done++;
+		is_last = look->is_left; /* nobody wants to know the rest */
 		(void)pthread_cond_signal(&look->step);
 		(void)pthread_mutex_unlock(&lock);
 	}
@@ -123,7 +124,7 @@ static struct look *look_new(const struct blank *disks, size_t nr)
 	(void)pthread_cond_init(&look->step, NULL);
 	look->nr = nr;
 	for (size_t i = 0; i < nr; i++) {
-		look->disks[i] = disks[i];
+		look->disks[i].size_bytes = disks[i].size_bytes;
 		look->disks[i].fd = open_again(disks[i].fd);
 	}
 	return look;
@@ -163,6 +164,11 @@ static struct timespec after_ms(unsigned int ms)
 	return at;
 }
 
+static bool is_before(const struct timespec *a, const struct timespec *b)
+{
+	return a->tv_sec != b->tv_sec ? a->tv_sec < b->tv_sec : a->tv_nsec < b->tv_nsec;
+}
+
 /* With the lock. */
 static bool find_waited_for(const struct blank *disks, size_t nr, size_t *ret)
 {
@@ -175,7 +181,9 @@ static bool find_waited_for(const struct blank *disks, size_t nr, size_t *ret)
 
 int blank_disks_within(struct blank *disks, size_t nr, unsigned int timeout_ms, size_t *ret_slow)
 {
+	const struct timespec end_of_all = after_ms(2 * timeout_ms);
 	struct timespec end = after_ms(timeout_ms);
+	bool is_late = false;
 	size_t nr_done = 0;
 	struct look *look;
 	pthread_t thread;
@@ -203,10 +211,13 @@ int blank_disks_within(struct blank *disks, size_t nr, unsigned int timeout_ms, 
 			continue;
 		nr_done = look->nr_done;
 		end = after_ms(timeout_ms);
+		is_late = is_before(&end_of_all, &end);
+		if (is_late)
+			end = end_of_all;
 		rc = 0;
 	}
 	*ret_slow = look->nr_done;
-	rc = look->nr_done < nr ? -ETIMEDOUT : 0;
+	rc = look->nr_done < nr && !is_late ? -ETIMEDOUT : 0;
 	for (size_t i = 0; i < nr; i++)
 		disks[i].is_blank = look->disks[i].is_blank;
 	is_last = look->is_left;

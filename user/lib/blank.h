@@ -23,7 +23,7 @@ struct blank {
 
 /**
  * blank_disks_within - ask of @disks what blank_disk() tells, and wait at most @timeout_ms for each
- * of them.
+ * of them, and twice that for all: those that only are not reached by then are not blank, for all that is known.
  *
  * -ETIMEDOUT: the first disk that has not answered is @ret_slow; a thread waits on until it does, with
  * descriptors of its own that claim nothing. Asked again meanwhile, it is told at once. Other errors: that there is no thread or memory to ask with.
