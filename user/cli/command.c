@@ -233,7 +233,8 @@ static int run_remove(struct client *client, const struct options *o, struct fai
 	if (!rc && (vm.mode == MODE_PRIMARY || vm.state == STATE_RECOVERED || vm.state == STATE_COMMITTED))
 		(void)fprintf(stderr, "Where VM %s runs on, no failbackd gives its devices their names any more: write `start` "
 				      "behind the lines of its disks in " TRACKER_TABLE_FILE " (failback-trackers(5)), then `cbtctl "
-				      "activate`; or take them out, and give the VM its disks themselves.\n",
+				      "activate`; or, with the VM off, `cbtctl deactivate NAME` for each, before its line is taken out, and "
+				      "give the VM its disks themselves.\n",
 			      vm.name);
 	return rc;
 }
