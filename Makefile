@@ -368,6 +368,8 @@ install: programs manuals ## Install all but the module's binary (its source is 
 # What `make install` makes is what goes; settings, keys, state and stores are of others' making.
 .PHONY: uninstall
 uninstall: ## Remove what `make install` put there
+	$(Q)if [ -z '$(DESTDIR)' ] && [ -e /var/lib/dkms/failback/$(VERSION) ]; then \
+		echo 'DKMS has this source, and each new kernel would fail without it: dkms remove failback/$(VERSION) --all' >&2; exit 1; fi
 	$(Q)rm -rf build/installed
 	$(Q)$(MAKE) --no-print-directory install SETUP= DESTDIR=build/installed
 	$(Q)cd build/installed && find . ! -type d -printf '%P\0' | (cd '$(DESTDIR)/' && xargs -0 rm -f)
