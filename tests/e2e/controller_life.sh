@@ -236,6 +236,13 @@ check "it goes on by itself when they are of one version" on a failback wait vm1
 
 truncate -s $size "$TMPDIR/b.other"
 check "nothing goes by itself from here on" wait_for 60 on a failback suspend vm1
+
+# sql <host> <statement>: into its database, while it is down
+sql()
+{
+	python3 -c 'import sqlite3, sys; sqlite3.connect(sys.argv[1], isolation_level=None).execute(sys.argv[2])' \
+		"$TMPDIR/$1.state/failback.db" "$2"
+}
 relationship 2 3 a "$(disk disk0 $size "$TMPDIR/b.other" vm1-disk0)" >"$TMPDIR/other.json"
 check "a replica is given another disk" on b failback apply "$TMPDIR/other.json"
 check_equal "... which holds no instant of the VM" "$(vm_property b Consistent)" false
@@ -259,7 +266,17 @@ check_fails "a role that there is none of is refused" 15 'never in state 5' on b
 
 # --- remove ---
 
+stop_daemon a
+sql a "CREATE TRIGGER stays BEFORE DELETE ON relationships BEGIN SELECT RAISE(ABORT, 'it stays'); END"
+up a
+check_fails "what the database does not let go is not removed" any 'it stays' on a failback remove vm1
+check_equal "... the VM is there" "$(on a failback status --json | jq -r .name)" vm1
+check "... and the history says so" grep -q 'removing a relationship: failed: .*it stays' <(on a failback log)
+stop_daemon a
+sql a "DROP TRIGGER stays"
+up a
 check "a relationship is removed" wait_for 60 on a failback remove vm1
+check_equal "... says the history" "$(on a failback log | tail -n 1 | grep -o 'removing.*')" "removing a relationship: completed"
 check_equal "only here" "$(on a failback status --json | wc -l), $(on b failback status --json | wc -l)" "0, 1"
 check "and on the other side" on b failback remove vm1
 

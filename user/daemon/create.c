@@ -384,18 +384,23 @@ int create_for_peer(struct daemon *d, const struct address *peer, const struct c
 struct job *remove_start(struct vm *vm, struct failure *f)
 {
 	struct relationship_record next = vm->r;
-	struct daemon *d = vm->daemon;
 	char name[VM_NAME_MAX + 1];
+	struct failure why;
 	struct job *job;
 
 	if ((!vm->r.unreadable && vm_apply_event(vm, EVENT_REMOVE, &next, f)) ||
 	    vm_check_idle(vm, f) || delta_settle(vm, f))
 		return NULL;
+	job = job_start(vm, JOB_REMOVE, f);
+	if (!job)
+		return NULL;
 	memcpy(name, vm->r.name, sizeof(name));
 	takeover_forget(vm);
-	job = job_succeed(vm, JOB_REMOVE, f);
-	if (!job || vm_remove(vm, f))
-		return NULL;
+	if (vm_remove(vm, &why)) {
+		job_end(job, &why);
+		return job;
+	}
+	job_end(job, NULL);
 	log_notice("VM %s is not replicated any more, as far as this host goes", name);
-	return job_find(d, &job->r.id);
+	return job;
 }

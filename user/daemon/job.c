@@ -258,7 +258,7 @@ void job_end(struct job *job, const struct failure *why)
 	if (why)
 		log_error("VM %s: %s failed (%u, %s): %s", name, job_type_name(job->r.type),
 			  why->code, code_name(why->code), why->text);
-	else
+	else if (job->vm)
 		log_info("VM %s: %s completed", name, job_type_name(job->r.type));
 	job_object_changed(job);
 	service_object_job_removed(job);
