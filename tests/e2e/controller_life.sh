@@ -26,13 +26,42 @@ stop_daemon b
 up b
 check "a relationship is created, with the peer's half" on a failback create "$TMPDIR/create.json"
 check_equal "both wait for the initial replication" "$(role a), $(role b)" "1 1, 2 2"
+check "the answer to the peer's half may be lost: the primary's is made anew" eval "on a failback remove vm1 && on a failback create $TMPDIR/create.json"
 check_equal "the size is that of the disk" "$(on b failback export | jq '.relationships[0].disks[0].size')" $size
 check_fails "a second one for the VM is refused" 17 'already' on a failback create "$TMPDIR/create.json"
 
-# of two disks, and what each host is to have as their trackers
 make_disk a 1; a1=$loop
 make_disk b 1; b1=$loop
 make_disk b 2; b2=$loop
+
+# the primary's half alone is made anew, and is not what the peer has
+check "the primary's half is removed" on a failback remove vm1
+# create_changed <what jq makes of it>
+create_changed()
+{
+	jq --arg a "$a1" --arg b "$b1" "$1" "$TMPDIR/create.json" >"$TMPDIR/changed.json"
+	on a failback create "$TMPDIR/changed.json"
+}
+other='VM "vm[12]" is on that host already, with other disks or another name, .*: .failback remove. it there first'
+check_fails "it is not made with another disk of the peer's" 17 "$other" create_changed '.disks[0].peer_path = $b'
+check_fails "... nor with another tracker" 17 "$other" create_changed '.disks[0].peer_tracker = "other"'
+check_fails "... nor with a disk that has another name" 17 "$other" create_changed '.disks[0].name = "other"'
+check_fails "... or size" 17 "$other" create_changed '.disks[0].size = 4096'
+check_fails "... nor with one more" 17 "$other" \
+	create_changed '.disks += [{name: "disk1", path: $a, tracker: "vm1-disk1", peer_path: $b}]'
+check_fails "... nor under another name" 17 "$other" create_changed '.name = "vm2"'
+check_equal "... the peer has what it had, and this host nothing" \
+	"$(on b failback export | jq -c '.relationships[] | [.name, .disks]')$(on a failback status --json)" \
+	"$(jq -nc --argjson disk "$(disk disk0 $size "$b0" vm1-disk0)" '["vm1", [$disk]]')"
+for path in "$b1" "$b0"; do
+	relationship 2 2 a "$(disk disk0 $size "$path" vm1-disk0)" >"$TMPDIR/b.json"
+	on b failback apply "$TMPDIR/b.json" >/dev/null
+done
+check_fails "... nor where the peer's half was changed since" 17 "$other" on a failback create "$TMPDIR/create.json"
+on b failback remove vm1
+check "when it was removed there it is made" on a failback create "$TMPDIR/create.json"
+
+# of two disks, and what each host is to have as their trackers
 # create_second <tracker> <peer's tracker> [<name> [<peer's disk>]]
 create_second()
 {

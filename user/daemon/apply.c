@@ -8,6 +8,7 @@
 
 #include "base/cleanup.h"
 #include "base/macro.h"
+#include "daemon/admission.h"
 #include "daemon/calls.h"
 #include "daemon/claims.h"
 #include "daemon/delta_end.h"
@@ -186,24 +187,12 @@ static int read_relationship(struct json_object *item, struct relationship_recor
 
 /* --- comparing and changing --- */
 
-static bool same_disk(const struct disk_record *a, const struct disk_record *b)
-{
-	return strcmp(a->name, b->name) == 0 && strcmp(a->path, b->path) == 0 &&
-	       strcmp(a->tracker, b->tracker) == 0 && a->size_bytes == b->size_bytes;
-}
-
 static bool same_configuration(const struct relationship_record *a,
 			       const struct relationship_record *b)
 {
-	if (strcmp(a->name, b->name) != 0 || strcmp(a->peer, b->peer) != 0 ||
-	    a->nr_disks != b->nr_disks ||
-	    strcmp(a->settings ? a->settings : "{}", b->settings ? b->settings : "{}") != 0)
-		return false;
-	for (size_t i = 0; i < a->nr_disks; i++) {
-		if (!same_disk(&a->disks[i], &b->disks[i]))
-			return false;
-	}
-	return true;
+	return strcmp(a->name, b->name) == 0 && strcmp(a->peer, b->peer) == 0 &&
+	       strcmp(a->settings ? a->settings : "{}", b->settings ? b->settings : "{}") == 0 &&
+	       admission_same_disks(a, b);
 }
 
 static const struct disk_record *find_disk(const struct relationship_record *r, const char *name)

@@ -12,6 +12,7 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "base/macro.h"
+#include "daemon/admission.h"
 #include "daemon/claims.h"
 #include "daemon/delta_end.h"
 #include "daemon/fence.h"
@@ -333,6 +334,21 @@ static int fill_replica(const struct address *peer, const struct call *call,
 	return 0;
 }
 
+/* The answer to the call before may have been lost. What was received since would be overwritten. */
+static int check_repeated(const struct relationship_record *there, const struct relationship_record *r,
+			  struct failure *f)
+{
+	if (there->mode != r->mode || there->state != r->state || strcmp(there->peer, r->peer) != 0)
+		return failure_set(f, CODE_INVALID_STATE, -EEXIST,
+				   "There is a relationship for VM %.64s here already.", r->name);
+	if (strcmp(there->name, r->name) == 0 && admission_same_disks(there, r) && uuid_is_nil(&there->base))
+		return 0;
+	return failure_set(f, CODE_INVALID_STATE, -EEXIST,
+			   "VM \"%.64s\" is on that host already, with other disks or another name, or was changed "
+			   "there since: `failback remove` it there first.",
+			   there->name);
+}
+
 int create_for_peer(struct daemon *d, const struct address *peer, const struct call *call,
 		    struct failure *f)
 {
@@ -343,14 +359,8 @@ int create_for_peer(struct daemon *d, const struct address *peer, const struct c
 	rc = fill_replica(peer, call, &r, f);
 	if (rc)
 		return rc;
-	if (vm) {
-		if (vm->r.mode == r.mode && vm->r.state == r.state &&
-		    strcmp(vm->r.peer, r.peer) == 0)
-			return 0;
-		return failure_set(f, CODE_INVALID_STATE, -EEXIST,
-				   "There is a relationship for VM %.64s here already.",
-				   call->name);
-	}
+	if (vm)
+		return check_repeated(&vm->r, &r, f);
 	rc = check_paths(d, &r, f);
 	if (!rc)
 		rc = check_claims(d, &r, true, f);
