@@ -75,7 +75,8 @@ start_daemon()
 	# not with `on`: the process ID must be its own, not that of a subshell
 	# with what the unit leaves it: it must do for all of this
 	env DBUS_SYSTEM_BUS_ADDRESS="unix:path=$TMPDIR/$host.bus" setpriv --bounding-set "$capabilities" --no-new-privs "$failbackd" --state-dir "$TMPDIR/$host.state" --listen "${address[$host]}:$port" \
-		--plain "$plain" --tls-certificate "$TMPDIR/$host.pem" --tls-key "$TMPDIR/$host.key" --tls-peers "$TMPDIR/$host.peers" "$@" \
+		--plain "$plain" --tls-certificate "$TMPDIR/$host.pem" --tls-key "$TMPDIR/$host.key" --tls-peers "$TMPDIR/$host.peers" \
+		--tracker-table "$TMPDIR/$host.trackers" "$@" \
 		2>>"$TMPDIR/$host.log" &
 	daemon_pid[$host]=$!
 	running()

@@ -265,6 +265,11 @@ check_fails "a VM that runs is not adopted" 16 'shut the VM down' on a failback 
 check_equal "and nothing has changed" "$(on a failback status --json)$(ls "$TMPDIR/a.kernel" | tr '\n' ' ')" "vm1-disk0 "
 rm "$TMPDIR/a.kernel/vm1-disk0/open"
 
+echo "vm1-disk0 $a0 - start" >"$TMPDIR/a.trackers"
+check_fails "nor is one that the table shows from the boot on" 17 "in $TMPDIR/a.trackers says .start., .*take that word out" on a failback adopt
+check_equal "and nothing has changed" "$(on a failback status --json)$(ls "$TMPDIR/a.kernel" | tr '\n' ' ')" "vm1-disk0 "
+rm "$TMPDIR/a.trackers"
+
 cp -a "$TMPDIR/a.kernel/vm1-disk0" "$TMPDIR/a.kernel/copy"
 check_fails "nor is a disk that two stores claim" 15 'one must be a copy' on a failback adopt
 check_equal "and the report is the same for programs" \

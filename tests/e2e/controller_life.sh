@@ -70,6 +70,22 @@ create_second()
 		peer_tracker: $peer_tracker}]}' >"$TMPDIR/second.json"
 	on a failback create "$TMPDIR/second.json"
 }
+echo "vm2-disk0 /dev/nosuch - start" >"$TMPDIR/a.trackers"
+echo "any $b1 - start" >"$TMPDIR/b.trackers"
+check_fails "a disk that its line of the table shows from the boot on is refused" 17 \
+	"^failback: The line of tracker vm2-disk0 in $TMPDIR/a.trackers says .start., .*take that word out" create_second vm2-disk0 vm2-disk0
+rm "$TMPDIR/a.trackers"
+check_fails "... by the peer" 17 "refuses: The line of tracker any in $TMPDIR/b.trackers says .start.," create_second vm2-disk0 vm2-disk0
+relationship 2 3 a "$(disk disk0 $size "$b1" vm2-disk0)" | jq '.relationships[0] +=
+	{vm: "22222222-2222-4333-8444-555555555555", name: "vm2"}' >"$TMPDIR/named.json"
+check_fails "... of who applies it" 17 "$TMPDIR/b.trackers says .start.," on b failback apply "$TMPDIR/named.json"
+echo "vm1-disk0 $b0 - start" >"$TMPDIR/b.trackers"
+on b failback export >"$TMPDIR/b.json"
+check "what is there already is left as it is" on b failback apply "$TMPDIR/b.json"
+jq --arg b "$b1" '.relationships[0].disks[0].path = $b' "$TMPDIR/b.json" >"$TMPDIR/other.json"
+check_fails "... but for other disks" 17 "$TMPDIR/b.trackers says .start.," on b failback apply "$TMPDIR/other.json"
+rm "$TMPDIR/b.trackers"
+
 FAKE_KERNEL=$TMPDIR/b.kernel make_tracker other "$b0"
 check_fails "another VM's tracker is refused" 15 'disk0 of VM vm1 has it' create_second vm1-disk0 vm2-disk0
 check_fails "... on the peer, too" 15 'disk0 of VM vm1 has it' create_second vm2-disk0 vm1-disk0

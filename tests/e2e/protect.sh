@@ -200,6 +200,9 @@ on_b "${replicas[@]}" >/dev/null
 check_equal "and nothing is made, on the replica neither" "$(sha256sum "$FAKE_LVM/.log")" "$before"
 check_fails "to another host it goes not" 17 'is replicated to .* already' run a protect vm1 --to 127.0.0.9 --table "$TMPDIR/a.trackers" "${disks[@]}"
 check_fails "nor with other disks" 17 'with other disks' on_a "${disk0[@]}"
+sed -i.whole '$s/$/ start/' "$TMPDIR/a.trackers"
+check_fails "nor where a line of the table shows the disk from the boot on" 17 'says .start., .*take that word out' on_a "${disks[@]}"
+mv "$TMPDIR/a.trackers.whole" "$TMPDIR/a.trackers"
 check_fails "nor from the replica" 17 'it is protected from the host where it runs' \
 	run b protect vm1 --to "${address[a]}:$port" --table "$TMPDIR/b.trackers" "${replicas[@]%:*}"
 

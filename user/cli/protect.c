@@ -201,17 +201,16 @@ static int check_line(const struct protect *p, const struct protect_disk *d, str
 {
 	const struct tracker_entry *e = &d->entry;
 	struct failure why;
+	int rc;
 
 	if (p->replica && strcmp(e->name, d->tracker) != 0)
 		return failure_set(f, CODE_IN_USE, -EEXIST,
 				   "%s stands in %s as tracker %s, and would have to be %s for VM %.64s: is it another "
 				   "VM's? Take another volume, or correct the line.",
 				   d->path, p->table, e->name, d->tracker, p->vm);
-	if (e->start)
-		return failure_set(f, CODE_INVALID_STATE, -EINVAL,
-				   "The line of tracker %s in %s says `start`, by which VM %.64s would see its disk on both "
-				   "hosts: take that word out.",
-				   e->name, p->table, p->vm);
+	rc = tracker_table_check_fenced(p->table, e, p->vm, f);
+	if (rc)
+		return rc;
 	if (strcmp(e->store, "-") == 0)
 		return failure_set(f, CODE_INVALID_STATE, -ENODEV,
 				   "Tracker %s has no store in %s, and its map ends with the next boot: give it one "

@@ -1,7 +1,41 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "daemon/admission.h"
 
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
+
+#include "base/cleanup.h"
+#include "lib/devid.h"
+#include "lib/tracker_table.h"
+
+/* By whichever of its names the disk stands there. */
+static bool is_of(const struct tracker_entry *entry, const struct disk_record *disk)
+{
+	struct devid origin = devid_of(entry->origin);
+	struct devid own = devid_of(disk->path);
+
+	return strcmp(entry->name, disk->tracker) == 0 || strcmp(entry->origin, disk->path) == 0 ||
+	       devid_is_same(&origin, &own);
+}
+
+int admission_check_table(const char *path, const struct relationship_record *r, struct failure *f)
+{
+	cleanup_free struct tracker_entry *entries = NULL;
+	size_t nr = 0;
+	int rc = 0;
+
+	/* Nor does `cbtctl activate` make any device of it. */
+	if (tracker_table_read(path, &entries, &nr, NULL))
+		return 0;
+	for (size_t i = 0; !rc && i < nr; i++) {
+		for (size_t j = 0; !rc && entries[i].start && j < r->nr_disks; j++) {
+			if (is_of(&entries[i], &r->disks[j]))
+				rc = tracker_table_check_fenced(path, &entries[i], r->name, f);
+		}
+	}
+	return rc;
+}
 
 static bool same_disk(const struct disk_record *a, const struct disk_record *b)
 {

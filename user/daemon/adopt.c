@@ -14,6 +14,7 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "base/macro.h"
+#include "daemon/admission.h"
 #include "daemon/adoption.h"
 #include "daemon/claims.h"
 #include "daemon/fence.h"
@@ -204,6 +205,8 @@ static int add(struct daemon *d, const struct labelled_tracker *list, struct ado
 
 	if (!rc)
 		rc = check_unknown(d, r, f);
+	if (!rc)
+		rc = admission_check_table(d->config.tracker_table, r, f);
 	if (!rc)
 		rc = journal_check_none(d, &r->vm, f);
 	/* A base that nobody else names: a nil one would cover a nil one. */

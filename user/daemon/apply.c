@@ -382,6 +382,17 @@ static int check_vms(const struct batch *batch, struct failure *f)
 	return 0;
 }
 
+/* What is in the database goes on as it is. */
+static int check_new(const struct daemon *d, const struct vm *vm, const struct relationship_record *r,
+		     struct failure *f)
+{
+	int rc = 0;
+
+	if (!vm || !admission_same_disks(&vm->r, r))
+		rc = admission_check_table(d->config.tracker_table, r, f);
+	return rc || vm ? rc : labels_check_free(r, false, f);
+}
+
 static int check_batch(struct daemon *d, const struct batch *batch, struct failure *f)
 {
 	int rc = 0;
@@ -389,9 +400,8 @@ static int check_batch(struct daemon *d, const struct batch *batch, struct failu
 	for (size_t i = 0; !rc && i < batch->nr; i++) {
 		struct vm *vm = vm_find(d, &batch->records[i].vm);
 
-		if (!vm)
-			rc = labels_check_free(&batch->records[i], false, f);
-		if (vm && !same_configuration(&vm->r, &batch->records[i])) {
+		rc = check_new(d, vm, &batch->records[i], f);
+		if (!rc && vm && !same_configuration(&vm->r, &batch->records[i])) {
 			rc = vm_check_readable(vm, f);
 			if (!rc)
 				rc = vm_check_idle(vm, f);

@@ -221,6 +221,8 @@ static int add_primary(struct daemon *d, struct relationship_record *r, const ch
 		return -EINVAL;
 	rc = check_claims(d, r, false, f);
 	if (!rc)
+		rc = admission_check_table(d->config.tracker_table, r, f);
+	if (!rc)
 		rc = labels_check_free(r, false, f);
 	if (!rc)
 		rc = vm_settings_take(r, setting_data, &settings, f);
@@ -364,6 +366,8 @@ int create_for_peer(struct daemon *d, const struct address *peer, const struct c
 	rc = check_paths(d, &r, f);
 	if (!rc)
 		rc = check_claims(d, &r, true, f);
+	if (!rc)
+		rc = admission_check_table(d->config.tracker_table, &r, f);
 	if (!rc)
 		rc = check_disks(&r, f);
 	/* A name that two have is of no use to the operator of either. */

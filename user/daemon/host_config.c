@@ -9,6 +9,7 @@
 
 #include "base/macro.h"
 #include "lib/rate.h"
+#include "lib/tracker_table.h"
 
 #define TEXT(member) .type = CONFIG_TEXT, .max = sizeof(((struct host_config *)0)->member), \
 	.offset = offsetof(struct host_config, member)
@@ -32,6 +33,8 @@ static const struct config_setting settings[] = {
 	  .doc = "1: the kernel makes the records of TLS where it can; 0: never" },
 	{ .name = "group", TEXT(group), .default_value = "",
 	  .doc = "members of this group may call what changes something, like root" },
+	{ .name = "tracker-table", TEXT(tracker_table), .default_value = TRACKER_TABLE_FILE,
+	  .doc = "table of this host's trackers, in which no line of a disk that gets a relationship may say `start` (failback-trackers(5))" },
 	{ .name = "state-dir", TEXT(state_dir), .default_value = "/var/lib/failback",
 	  .doc = "directory of the database" },
 	{ .name = "receive-mode", TEXT(receive_mode), .default_value = "journal",

@@ -25,6 +25,7 @@ struct host_config {
 	char tls_peers[PATH_MAX / 4];
 	uint64_t tls_kernel;
 	char group[64];
+	char tracker_table[PATH_MAX / 4];
 	char state_dir[PATH_MAX / 2]; /* leaves room for a file name in a path */
 	char receive_mode[16];
 	char journal_dir[PATH_MAX / 2];

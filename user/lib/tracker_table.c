@@ -150,6 +150,17 @@ int tracker_table_read(const char *path, struct tracker_entry **ret, size_t *ret
 	return 0;
 }
 
+int tracker_table_check_fenced(const char *path, const struct tracker_entry *entry, const char *vm,
+			       struct failure *f)
+{
+	if (!entry->start)
+		return 0;
+	return failure_set(f, CODE_INVALID_STATE, -EINVAL,
+			   "The line of tracker %s in %s says `start`, by which VM %.64s would see its disk on both "
+			   "hosts: take that word out.",
+			   entry->name, path, vm);
+}
+
 /* --- adding a line --- */
 
 static bool is_there(const struct tracker_entry *e, const struct tracker_entry *others, size_t nr)

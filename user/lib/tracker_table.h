@@ -45,6 +45,13 @@ int tracker_table_read(const char *path, struct tracker_entry **ret, size_t *ret
  */
 int tracker_table_add(const char *path, const struct tracker_entry *entry, struct failure *f);
 
+/**
+ * tracker_table_check_fenced - CODE_INVALID_STATE: @entry, of the table at @path, says `start`, which is not for
+ * a disk of @vm, since that is in a relationship.
+ */
+int tracker_table_check_fenced(const char *path, const struct tracker_entry *entry, const char *vm,
+			       struct failure *f);
+
 /** tracker_table_is_name - PURE: can a tracker of a table be named so? */
 bool tracker_table_is_name(const char *name);
 

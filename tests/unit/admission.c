@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* user/daemon/admission.c: which lines of the table keep a VM's disks out. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "daemon/admission.h"
+
+#include "kselftest_harness.h"
+
+FIXTURE(table)
+{
+	char path[64];
+	struct disk_record disks[2];
+	struct relationship_record r;
+	struct failure f;
+};
+
+FIXTURE_SETUP(table)
+{
+	int fd;
+
+	memset(self, 0, sizeof(*self));
+	(void)strcpy(self->path, "/tmp/trackers-test.XXXXXX");
+	fd = mkstemp(self->path);
+	ASSERT_LE(0, fd);
+	(void)close(fd);
+	(void)strcpy(self->r.name, "vm1");
+	self->r.disks = self->disks;
+	self->r.nr_disks = 2;
+	(void)strcpy(self->disks[0].tracker, "vm1-disk0");
+	(void)strcpy(self->disks[0].path, "/dev/nosuch/vm1");
+	(void)strcpy(self->disks[1].path, "/dev/null");
+}
+
+FIXTURE_TEARDOWN(table)
+{
+	(void)unlink(self->path);
+}
+
+static int check(FIXTURE_DATA(table) * self, const char *text)
+{
+	FILE *file = fopen(self->path, "w");
+
+	(void)fputs(text, file);
+	(void)fclose(file);
+	return admission_check_table(self->path, &self->r, &self->f);
+}
+
+TEST_F(table, a_line_without_start_and_those_of_others_are_nothing)
+{
+	EXPECT_EQ(0, check(self, "vm1-disk0 /dev/nosuch/vm1 /dev/nosuch/vm1-store\n"
+				 "vm2-disk0 /dev/nosuch/vm2 - start\n"));
+}
+
+TEST_F(table, a_start_line_is_refused_by_tracker_path_and_disk)
+{
+	static const char *const lines[] = { "vm1-disk0 /dev/nosuch/other - start\n", "other /dev/nosuch/vm1 - start\n",
+					     "other /dev/../dev/null - start\n" };
+
+	for (size_t i = 0; i < sizeof(lines) / sizeof(*lines); i++) {
+		EXPECT_EQ(-EINVAL, check(self, lines[i]))
+			TH_LOG("%s", lines[i]);
+		EXPECT_EQ(CODE_INVALID_STATE, self->f.code);
+		EXPECT_NE(NULL, strstr(self->f.text, "says `start`, by which VM vm1 would see"));
+	}
+}
+
+TEST_F(table, one_that_is_missing_or_damaged_refuses_nothing)
+{
+	EXPECT_EQ(0, check(self, "vm1-disk0 /dev/nosuch/vm1 - start\nwrong\n"));
+	(void)unlink(self->path);
+	EXPECT_EQ(0, admission_check_table(self->path, &self->r, &self->f));
+}
+
+TEST_F(table, disks_are_the_same_in_name_path_tracker_size_and_number)
+{
+	struct disk_record disks[2];
+	struct relationship_record other = self->r;
+
+	memcpy(disks, self->disks, sizeof(disks));
+	other.disks = disks;
+	EXPECT_TRUE(admission_same_disks(&self->r, &other));
+	disks[1].size_bytes++;
+	EXPECT_FALSE(admission_same_disks(&self->r, &other));
+	disks[1].size_bytes--;
+	disks[1].name[0] = 'x';
+	EXPECT_FALSE(admission_same_disks(&self->r, &other));
+	disks[1].name[0] = '\0';
+	disks[1].path[0] = 'x';
+	EXPECT_FALSE(admission_same_disks(&self->r, &other));
+	disks[1].path[0] = '/';
+	disks[1].tracker[0] = 'x';
+	EXPECT_FALSE(admission_same_disks(&self->r, &other));
+	disks[1].tracker[0] = '\0';
+	other.nr_disks = 1;
+	EXPECT_FALSE(admission_same_disks(&self->r, &other));
+}
+
+TEST_HARNESS_MAIN
