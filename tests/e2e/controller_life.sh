@@ -70,14 +70,32 @@ create_second()
 		peer_tracker: $peer_tracker}]}' >"$TMPDIR/second.json"
 	on a failback create "$TMPDIR/second.json"
 }
+rule='at most 64 letters, digits and characters of #.-.:=@_, and begins with neither'
+check_fails "a name that a program would take for an option is refused, with the rule" 15 "$rule" create_second vm2-disk0 vm2-disk0 -vm2
+check_fails "... one that a shell would take apart" 15 "$rule" create_second vm2-disk0 vm2-disk0 'vm2; reboot'
+check_fails "... one that no sentence would show whole" 15 "$rule" create_second vm2-disk0 vm2-disk0 "$(printf 'v%.0s' {1..65})"
+relationship 2 3 a "$(disk disk0 $size "$b1" vm2-disk0)" | jq '.relationships[0] +=
+	{vm: "22222222-2222-4333-8444-555555555555", name: "vm2 "}' >"$TMPDIR/named.json"
+check_fails "... of who applies it" 15 "$rule" on b failback apply "$TMPDIR/named.json"
+# peer_creates <name>: what a host that is let in, and asks for what it likes, is told
+peer_creates()
+{
+	FROM=${address[a]} "$top/tests/e2e/hostile.py" call "${address[b]}" "$port" "$(jq -nc --arg name "$1" --argjson port "$port" \
+		--argjson version "$(sed -n 's/^#define CALLS_VERSION *//p' "$top/user/daemon/calls.h")" \
+		--argjson disk "$(disk disk0 $size "$b1" vm2-disk0)" '{call: "create", version: $version,
+		vm: "22222222-2222-4333-8444-555555555555", name: $name, port: $port, disks: [$disk]}')" | jq -c '[.code, .text]'
+}
+check "... of a peer" grep -q "^.32773,.*$rule" <(peer_creates $'-x\e[2J')
+check_equal "... which gets the VM under a proper one" "$(peer_creates vm2)" '[0,""]'
+on b failback remove vm2
+
 echo "vm2-disk0 /dev/nosuch - start" >"$TMPDIR/a.trackers"
 echo "any $b1 - start" >"$TMPDIR/b.trackers"
 check_fails "a disk that its line of the table shows from the boot on is refused" 17 \
 	"^failback: The line of tracker vm2-disk0 in $TMPDIR/a.trackers says .start., .*take that word out" create_second vm2-disk0 vm2-disk0
 rm "$TMPDIR/a.trackers"
 check_fails "... by the peer" 17 "refuses: The line of tracker any in $TMPDIR/b.trackers says .start.," create_second vm2-disk0 vm2-disk0
-relationship 2 3 a "$(disk disk0 $size "$b1" vm2-disk0)" | jq '.relationships[0] +=
-	{vm: "22222222-2222-4333-8444-555555555555", name: "vm2"}' >"$TMPDIR/named.json"
+sed -i 's/vm2 "/vm2"/' "$TMPDIR/named.json"
 check_fails "... of who applies it" 17 "$TMPDIR/b.trackers says .start.," on b failback apply "$TMPDIR/named.json"
 echo "vm1-disk0 $b0 - start" >"$TMPDIR/b.trackers"
 on b failback export >"$TMPDIR/b.json"
@@ -288,6 +306,18 @@ sql()
 	python3 -c 'import sqlite3, sys; sqlite3.connect(sys.argv[1], isolation_level=None).execute(sys.argv[2])' \
 		"$TMPDIR/$1.state/failback.db" "$2"
 }
+stop_daemon b
+sql b "UPDATE relationships SET name = 'my ' || char(27) || '[2Jvm', last_error = 'Some trouble.'"
+up b
+on b failback status >"$TMPDIR/out"
+check "a VM with a name of before there was a rule is there" grep -qxF 'my ?[2Jvm: Some trouble.' "$TMPDIR/out"
+check_equal "... and its escapes do not reach the terminal" "$(grep -c $'\e' "$TMPDIR/out")" 0
+on b failback export >"$TMPDIR/b.json"
+check "... what is exported of it can be applied" on b failback apply "$TMPDIR/b.json"
+jq '.relationships[0].settings.ReplicationInterval = 300' "$TMPDIR/b.json" >"$TMPDIR/other.json"
+check "... and changed" on b failback apply "$TMPDIR/other.json"
+jq '.relationships[0].name = "my other"' "$TMPDIR/b.json" >"$TMPDIR/other.json"
+check_fails "... but for its name, to another such one" 15 "$rule" on b failback apply "$TMPDIR/other.json"
 relationship 2 3 a "$(disk disk0 $size "$TMPDIR/b.other" vm1-disk0)" >"$TMPDIR/other.json"
 check "a replica is given another disk" on b failback apply "$TMPDIR/other.json"
 check_equal "... which holds no instant of the VM" "$(vm_property b Consistent)" false

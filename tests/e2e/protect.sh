@@ -85,6 +85,9 @@ refused "what is said on the primary is not said there" 15 'given where the VM r
 refused "a UUID is one" 15 'is no UUID' on_a "${disk0[@]}" --uuid x
 refused "a name that no tracker can have is refused" 15 "can be no tracker's name" \
 	run a protect "my vm" --to "${address[b]}:$port" "${disk0[@]}"
+long=$(printf 'v%.0s' {1..65})
+refused "... or no VM" 15 'No VM can be named' run a protect "$long" --to "${address[b]}:$port" "${disk0[@]}"
+refused "... on the replica, too" 15 'No VM can be named' run b protect "$long" --replica --config "$TMPDIR/b.conf" "${replica0[@]}"
 refused "a volume that is not there is named" 21 "no volume nosuch in volume group $ga" on_a --disk disk0=/dev/$ga/nosuch
 refused "and a group" 21 'no volume group nosuch' on_a --disk disk0=/dev/nosuch/vm1
 refused "stores need room" 15 "Volume group fbs.* has no room for /dev/fbs[0-9]*/vm1-store" eval "

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* user/daemon/admission.c: which lines of the table keep a VM's disks out. */
+/* user/daemon/admission.c: how a VM may be named, and which lines of the table keep its disks out. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +9,33 @@
 #include "daemon/admission.h"
 
 #include "kselftest_harness.h"
+
+#define NAME_64 "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz-.:=@_#+0123"
+
+TEST(a_name_is_what_stands_in_a_command_as_it_is)
+{
+	static const char *const names[] = { "vm1", "Web.example.org", "a:b=c@d_e#f+g-h", "1", NAME_64 };
+	struct failure f;
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+		EXPECT_EQ(0, admission_check_name(names[i], &f))
+			TH_LOG("%s", names[i]);
+	}
+}
+
+TEST(any_other_name_is_refused_with_the_rule)
+{
+	static const char *const names[] = { "",      "-rf",	"#vm",	 "my vm",     "a;b",	   "$(id)",  "a'b",
+					     "a\"b", "a\nb", "a/b", "\033[2J", "v\303\251", "a%n", NAME_64 "x" };
+	struct failure f;
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+		EXPECT_EQ(-EINVAL, admission_check_name(names[i], &f))
+			TH_LOG("%s", names[i]);
+		EXPECT_EQ(CODE_INVALID_PARAMETER, f.code);
+		EXPECT_NE(NULL, strstr(f.text, "at most 64 letters"));
+	}
+}
 
 FIXTURE(table)
 {

@@ -170,6 +170,7 @@ static int run_resync(struct client *client, const struct options *o, struct fai
 static int tell_loss(const struct options *o, const struct client_vm *vm, bool done, struct failure *f)
 {
 	cleanup_json struct json_object *object = NULL;
+	char name[NAME_TEXT_MAX];
 	char bytes[SIZE_TEXT_LEN];
 
 	if (o->json) {
@@ -179,7 +180,8 @@ static int tell_loss(const struct options *o, const struct client_vm *vm, bool d
 		return output_print(object, f);
 	}
 	if (vm->dirty_bytes)
-		(void)printf("%s: %s written on this host since both hosts held the same %s given up.\n", vm->name,
+		(void)printf("%s: %s written on this host since both hosts held the same %s given up.\n",
+			     name_text(vm->name, name),
 			     vm->dirty_bytes == CLIENT_UNKNOWN ? "an unknown number of bytes" :
 								 size_format(vm->dirty_bytes, bytes),
 			     done ? "are" : "would be");
@@ -224,6 +226,7 @@ static int run_yield(struct client *client, const struct options *o, struct fail
 
 static int run_remove(struct client *client, const struct options *o, struct failure *f)
 {
+	char name[NAME_TEXT_MAX];
 	struct client_vm vm;
 	int rc = get_named(client, o, &vm, f);
 
@@ -235,7 +238,7 @@ static int run_remove(struct client *client, const struct options *o, struct fai
 				      "behind the lines of its disks in " TRACKER_TABLE_FILE " (failback-trackers(5)), then `cbtctl "
 				      "activate`; or, with the VM off, `cbtctl deactivate NAME` for each, before its line is taken out, and "
 				      "give the VM its disks themselves.\n",
-			      vm.name);
+			      name_text(vm.name, name));
 	return rc;
 }
 

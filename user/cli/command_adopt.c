@@ -4,6 +4,7 @@
 
 #include "base/cleanup.h"
 #include "cli/command.h"
+#include "cli/print.h"
 #include "lib/output.h"
 
 static const char *text_of(struct json_object *object, const char *name)
@@ -20,8 +21,9 @@ static void print_one(struct json_object *object)
 	struct json_object *steps = json_object_object_get(object, "steps");
 	const char *name = text_of(object, "name");
 	const char *tracker = text_of(object, "tracker");
+	char shown[NAME_TEXT_MAX];
 
-	(void)printf("%s: %s\n", name ? name : tracker ? tracker : "?", text_of(object, "text"));
+	(void)printf("%s: %s\n", name ? name_text(name, shown) : tracker ? tracker : "?", text_of(object, "text"));
 	for (size_t i = 0; steps && i < json_object_array_length(steps); i++)
 		(void)printf("    - %s\n",
 			     json_object_get_string(json_object_array_get_idx(steps, i)));

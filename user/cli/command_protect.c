@@ -17,6 +17,7 @@
 #include "base/size.h"
 #include "cli/command.h"
 #include "cli/protect.h"
+#include "daemon/admission.h"
 #include "daemon/host_config.h"
 #include "daemon/relationship.h"
 #include "daemon/replica_paths.h"
@@ -347,6 +348,8 @@ static int protect_primary(const struct options *o, struct protect *p, struct fa
 		rc = is_created = find_vm(client, o->operand, &vm, f);
 	if (rc > 0)
 		rc = check_vm(client, o, p, &vm, f);
+	else if (!rc)
+		rc = admission_check_name(p->vm, f);
 	if (rc || o->dry_run)
 		return rc ? rc : dry_run(o, p, is_created, f);
 	rc = protect_make(p, f);
@@ -391,6 +394,8 @@ static int protect_replica(const struct options *o, struct protect *p, struct fa
 {
 	int rc = protect_look(p, o, f);
 
+	if (!rc)
+		rc = admission_check_name(p->vm, f);
 	if (!rc)
 		rc = check_paths(o, p, f);
 	if (rc || o->dry_run)

@@ -5,6 +5,7 @@
 #include "base/cleanup.h"
 #include "cli/command.h"
 #include "cli/follow.h"
+#include "cli/print.h"
 #include "lib/output.h"
 
 #define EXIT_NOT_READY 1
@@ -35,13 +36,14 @@ static void print_point(struct json_object *point)
 static void print_result(struct json_object *result)
 {
 	struct json_object *points = NULL;
+	char name[NAME_TEXT_MAX];
 	size_t nr = 0;
 
 	if (json_object_object_get_ex(result, "points", &points))
 		nr = json_object_array_length(points);
 	for (size_t i = 0; i < nr; i++)
 		print_point(json_object_array_get_idx(points, i));
-	(void)printf("VM %s could %s (peer: %s).\n", text_of(result, "vm"),
+	(void)printf("VM %s could %s (peer: %s).\n", name_text(text_of(result, "vm"), name),
 		     is_true(result, "ready") ? "fail over now, and come home" :
 						"not fail over now, or not come home",
 		     text_of(result, "peer"));

@@ -96,10 +96,12 @@ static bool is_news(struct seen *seen, const char *path, const char *state)
 
 static int show_vm(const struct client_vm *vm, bool json, struct failure *f)
 {
+	char name[NAME_TEXT_MAX];
+
 	if (json)
 		return print_vm_json(vm, NULL, f);
-	(void)printf("%s: %s, state %u %s, health %s%s%s\n", vm->name, vm->mode_name, vm->state,
-		     vm->state_name, vm->health_name, vm->last_error[0] ? ": " : "",
+	(void)printf("%s: %s, state %u %s, health %s%s%s\n", name_text(vm->name, name), vm->mode_name,
+		     vm->state, vm->state_name, vm->health_name, vm->last_error[0] ? ": " : "",
 		     vm->last_error);
 	return 0;
 }

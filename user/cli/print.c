@@ -10,8 +10,15 @@
 #include "base/clock.h"
 #include "base/macro.h"
 #include "base/size.h"
+#include "base/text.h"
 #include "lib/output.h"
 #include "lib/table.h"
+
+const char *name_text(const char *name, char buf[NAME_TEXT_MAX])
+{
+	text_make_printable(name, strlen(name), buf, NAME_TEXT_MAX);
+	return buf;
+}
 
 const char *time_text(uint64_t us, char *buf, size_t size)
 {
@@ -216,6 +223,7 @@ static int print_vm_table(const struct client_vm *vms, size_t nr, struct failure
 	};
 	_cleanup_(table_free_at) struct table *table = NULL;
 	int rc = table_new(columns, ARRAY_SIZE(columns), &table);
+	char name[NAME_TEXT_MAX];
 
 	for (size_t i = 0; !rc && i < nr; i++)
 		rc = add_vm_row(table, &vms[i]);
@@ -224,7 +232,7 @@ static int print_vm_table(const struct client_vm *vms, size_t nr, struct failure
 	table_print(table, stdout);
 	for (size_t i = 0; !rc && i < nr; i++) {
 		if (vms[i].last_error[0])
-			(void)printf("\n%s: %s\n", vms[i].name, vms[i].last_error);
+			(void)printf("\n%s: %s\n", name_text(vms[i].name, name), vms[i].last_error);
 		if (vms[i].split_brain[0])
 			rc = print_split_brain(&vms[i]);
 	}

@@ -24,6 +24,11 @@ int print_job_json(const struct client_job *job, struct failure *f);
 /** job_state_text - what it is doing, or how it ended. */
 const char *job_state_text(const struct client_job *job);
 
+#define NAME_TEXT_MAX 256 /* with NUL */
+
+/** name_text - of a VM, as a terminal may have it: who made the relationship chose it. Returns @buf. */
+const char *name_text(const char *name, char buf[NAME_TEXT_MAX]);
+
 /** time_text - local time of microseconds since 1970; "-" for 0. Returns @buf. */
 const char *time_text(uint64_t us, char *buf, size_t size);
 

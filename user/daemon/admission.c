@@ -9,6 +9,19 @@
 #include "lib/devid.h"
 #include "lib/tracker_table.h"
 
+#define NAME_MAX_SHOWN 64 /* sentences cut it there */
+
+int admission_check_name(const char *name, struct failure *f)
+{
+	if (tracker_table_is_name(name) && !strchr("-#", name[0]) && strlen(name) <= NAME_MAX_SHOWN)
+		return 0;
+	return failure_set(f, CODE_INVALID_PARAMETER, -EINVAL,
+			   "No VM can be named \"%.128s\" here: a name has at most 64 letters, digits and "
+			   "characters of #+-.:=@_, and begins with neither - nor #. Give it another one; "
+			   "`virsh domrename` renames a domain of libvirt.",
+			   name);
+}
+
 /* By whichever of its names the disk stands there. */
 static bool is_of(const struct tracker_entry *entry, const struct disk_record *disk)
 {

@@ -12,6 +12,12 @@
 #include "lib/store.h"
 
 /**
+ * admission_check_name - PURE: may a VM be named so? The name is given to commands of root's, and stands in
+ * those that an operator is told to type, whole and without quotes. CODE_INVALID_PARAMETER.
+ */
+int admission_check_name(const char *name, struct failure *f);
+
+/**
  * admission_check_table - CODE_INVALID_STATE: by its line in the table of trackers at @path a disk of @r is
  * in the VM's sight from the boot on, before the peer was asked. A table that cannot be read has no lines.
  */

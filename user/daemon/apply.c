@@ -388,7 +388,9 @@ static int check_new(const struct daemon *d, const struct vm *vm, const struct r
 {
 	int rc = 0;
 
-	if (!vm || !admission_same_disks(&vm->r, r))
+	if (!vm || strcmp(vm->r.name, r->name) != 0)
+		rc = admission_check_name(r->name, f);
+	if (!rc && (!vm || !admission_same_disks(&vm->r, r)))
 		rc = admission_check_table(d->config.tracker_table, r, f);
 	return rc || vm ? rc : labels_check_free(r, false, f);
 }

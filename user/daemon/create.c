@@ -133,8 +133,8 @@ static int read_all(const char *json, struct relationship_record *r, struct call
 		rc = json_get_text(what, object, "name", true, r->name, sizeof(r->name), f);
 	if (!rc)
 		rc = json_get_text(what, object, "peer", true, r->peer, sizeof(r->peer), f);
-	if (!rc && !r->name[0])
-		rc = failure_set(f, CODE_INVALID_PARAMETER, -EINVAL, "The VM needs a name.");
+	if (!rc)
+		rc = admission_check_name(r->name, f);
 	if (!rc)
 		rc = address_parse(r->peer, PEER_PORT, &peer, f);
 	if (rc)
@@ -363,7 +363,9 @@ int create_for_peer(struct daemon *d, const struct address *peer, const struct c
 		return rc;
 	if (vm)
 		return check_repeated(&vm->r, &r, f);
-	rc = check_paths(d, &r, f);
+	rc = admission_check_name(r.name, f);
+	if (!rc)
+		rc = check_paths(d, &r, f);
 	if (!rc)
 		rc = check_claims(d, &r, true, f);
 	if (!rc)
