@@ -694,9 +694,8 @@ static int check(struct delta *delta, enum job_type type, struct failure *f)
 		rc = delta_settle(vm, f);
 	if (!rc)
 		rc = trackers_get(&vm->r, delta->infos, f);
-	/* Of a database that is gone, or of the time when this was the replica: the record, which is settled, names none. */
 	if (!rc)
-		rc = trackers_end_others(&vm->r, delta->infos, &vm->r.epoch, f);
+		rc = trackers_check_unfrozen(&vm->r, delta->infos, f);
 	choose_all(delta, type);
 	if (!rc)
 		rc = trackers_check(&vm->r, delta->infos, delta->all, f);

@@ -73,6 +73,8 @@ static int note_trackers(struct vm *vm, bool force, struct relationship_record *
 
 	if (!rc)
 		rc = trackers_note_here(&vm->r, force, next->disks, f);
+	if (!rc)
+		trackers_end_left(&vm->r);
 	/* A map that was not kept since the conversion begins elsewhere than at the base. */
 	for (size_t i = 0; !rc && vm->r.state == STATE_WAITING_INITIAL && i < next->nr_disks; i++)
 		next->disks[i].map_lost |= !is_same_map(&vm->r.disks[i], &next->disks[i]);

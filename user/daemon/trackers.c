@@ -681,21 +681,57 @@ static int keep_all_strays(const struct relationship_record *r, const struct tra
 	return rc;
 }
 
+static int end_left(const struct relationship_record *r, const struct tracker_info *info, struct failure *f)
+{
+	log_warning("VM %s: tracker %s holds a frozen epoch that is nobody's any more: it is merged", r->name,
+		    info->name);
+	return trackers_abort(r, &info->frozen_uuid, f);
+}
+
 int trackers_end_others(const struct relationship_record *r, const struct tracker_info *infos,
 			const struct uuid *epoch, struct failure *f)
 {
 	int rc = 0;
 
 	for (size_t i = 0; !rc && i < r->nr_disks; i++) {
-		const struct uuid *left = &infos[i].frozen_uuid;
-
-		if (!infos[i].has_frozen || uuid_equal(left, epoch))
-			continue;
-		log_warning("VM %s: tracker %s holds a frozen epoch that is nobody's any more: it is merged",
-			    r->name, infos[i].name);
-		rc = trackers_abort(r, left, f);
+		if (infos[i].has_frozen && !uuid_equal(&infos[i].frozen_uuid, epoch))
+			rc = end_left(r, &infos[i], f);
 	}
 	return rc;
+}
+
+void trackers_end_left(const struct relationship_record *r)
+{
+	_cleanup_(nl_close_at) struct nl *nl = NULL;
+	struct failure why;
+
+	if (nl_open(&nl, NULL))
+		return;
+	for (size_t i = 0; i < r->nr_disks; i++) {
+		struct tracker_info info;
+		char name[FENCE_NAME_MAX];
+
+		if (nl_tracker_get(nl, fence_name(&r->disks[i], name), &info, NULL) == 0 && info.has_frozen &&
+		    end_left(r, &info, &why))
+			log_warning("VM %s: %s", r->name, why.text);
+	}
+}
+
+int trackers_check_unfrozen(const struct relationship_record *r, const struct tracker_info *infos, struct failure *f)
+{
+	char epoch[UUID_TEXT_LEN + 1];
+
+	for (size_t i = 0; i < r->nr_disks; i++) {
+		if (!infos[i].has_frozen)
+			continue;
+		return failure_set(f, CODE_IN_USE, -EBUSY,
+				   "Tracker %s of disk %s holds a frozen epoch that is not failbackd's: somebody reads it, "
+				   "or it was left. When nobody does, `cbtctl abort --epoch %s %s` has the next delta "
+				   "cover it.",
+				   infos[i].name, r->disks[i].name, uuid_format(&infos[i].frozen_uuid, epoch),
+				   infos[i].name);
+	}
+	return 0;
 }
 
 int trackers_note_received(const struct relationship_record *r, const struct uuid *epoch,

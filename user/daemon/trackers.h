@@ -78,6 +78,18 @@ int trackers_end_others(const struct relationship_record *r, const struct tracke
 			const struct uuid *epoch, struct failure *f);
 
 /**
+ * trackers_end_left - on a replica that is failed over: abort what a delta left frozen, in case that failbackd ended in
+ * the midst of recording it.
+ */
+void trackers_end_left(const struct relationship_record *r);
+
+/**
+ * trackers_check_unfrozen - -EBUSY, CODE_IN_USE: by @infos a tracker holds a frozen epoch, though no delta runs. Somebody
+ * may read its image: who does, or who knows that nobody does, is told how it is ended.
+ */
+int trackers_check_unfrozen(const struct relationship_record *r, const struct tracker_info *infos, struct failure *f);
+
+/**
  * trackers_broken - why r->epoch can only be aborted, when it is frozen and so; false: not.
  */
 bool trackers_broken(const struct relationship_record *r, char ret[NL_REASON_LEN + 1]);
