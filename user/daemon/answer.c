@@ -329,7 +329,8 @@ static int handle(struct daemon *d, const struct address *peer, const struct cal
 		reply->resync = rc == -ENODATA;
 	} else if (call->kind == CALL_RECEIVE) {
 		rc = receive_prepare(vm, call, ret_receive, reply, f);
-		reply->busy = rc && ends_by_itself(vm->job);
+		/* What waits for room in the database may wait for long. */
+		reply->busy = rc && ends_by_itself(vm->job) && !vm->unstored[0];
 	} else if (call->kind == CALL_READY) {
 		readiness_check(vm, call->bytes, &reply->points);
 		reply->busy = vm->job != NULL;

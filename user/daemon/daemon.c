@@ -162,7 +162,7 @@ static void settle_epochs(struct daemon *d)
 		if (delta_settle(vm, &why))
 			log_error("VM %s: the epoch that was being sent stays frozen for now: %s",
 				  vm->r.name, why.text);
-		if (interrupted)
+		if (interrupted && !delta_is_missed(vm))
 			note_interruption(vm);
 	}
 }

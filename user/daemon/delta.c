@@ -427,6 +427,9 @@ static int freeze(struct delta *delta, struct failure *f)
 	struct relationship_record next = delta->vm->r;
 	int rc;
 
+	rc = trackers_check_unfrozen(&delta->vm->r, delta->infos, f);
+	if (rc)
+		return rc;
 	rc = uuid_new(&next.epoch);
 	if (rc)
 		return failure_set(f, CODE_FAILED, rc, "Cannot make a UUID: %s.", strerror(-rc));
@@ -694,8 +697,6 @@ static int check(struct delta *delta, enum job_type type, struct failure *f)
 		rc = delta_settle(vm, f);
 	if (!rc)
 		rc = trackers_get(&vm->r, delta->infos, f);
-	if (!rc)
-		rc = trackers_check_unfrozen(&vm->r, delta->infos, f);
 	choose_all(delta, type);
 	if (!rc)
 		rc = trackers_check(&vm->r, delta->infos, delta->all, f);

@@ -36,6 +36,15 @@ static int note_missed(struct vm *vm, struct relationship_record *next, struct f
 	return rc;
 }
 
+bool delta_is_missed(const struct vm *vm)
+{
+	for (size_t i = 0; i < vm->r.nr_disks; i++) {
+		if (vm->r.disks[i].map_lost)
+			return true;
+	}
+	return false;
+}
+
 int delta_settle(struct vm *vm, struct failure *f)
 {
 	struct relationship_record next = vm->r;
@@ -136,6 +145,7 @@ void delta_abort(struct vm *vm, const struct failure *why, bool heals, bool stal
 	}
 	if (delta_settle(vm, &settle))
 		log_error("VM %s: the epoch stays frozen for now: %s", vm->r.name, settle.text);
+	stale |= delta_is_missed(vm) && !vm_sends_all(vm);
 	heals |= heals_by_itself(why->code);
 	tell_way_forward(vm, why, heals, stale, ret);
 	record_failure(vm, ret, heals, stale);

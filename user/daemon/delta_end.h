@@ -9,6 +9,9 @@
 #include "daemon/vm.h"
 #include "lib/nl.h"
 
+/** delta_is_missed - what was written on some disk is in no map: only a comparison finds it. */
+bool delta_is_missed(const struct vm *vm);
+
 /**
  * delta_settle - end the epoch that a crash or a failed commit left behind: commit it if its
  * acknowledgement was recorded, else abort it. Does nothing when there is none.

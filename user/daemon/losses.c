@@ -76,8 +76,8 @@ static void look(struct daemon *d)
 	bool told = d->losses->unsettled;
 	struct failure why;
 
-	d->losses->unsettled = false;
-	if (nl_open(&nl, NULL))
+	d->losses->unsettled = nl_open(&nl, NULL) != 0;
+	if (d->losses->unsettled)
 		return;
 	for (struct vm *vm = d->vms; vm; vm = vm->next) {
 		for (size_t i = 0; i < vm->r.nr_disks; i++) {

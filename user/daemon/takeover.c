@@ -287,9 +287,14 @@ static void record_unconfirmed(struct vm *vm, const struct failure *why)
 /* Nobody waits for a job that could say so. What does not answer just after a boot may do so later. */
 static void record_not_started(struct vm *vm, const struct failure *why)
 {
-	bool may_pass = why->code == CODE_NOT_AVAILABLE || why->code == CODE_TIMEOUT;
+	const struct host_config *config = &vm->daemon->config;
 
-	vm->start_due_ns = may_pass ? clock_ns() + START_AGAIN_S * vm->daemon->config.second_ms * NS_PER_MS : 0;
+	vm->start_due_ns = 0;
+	if (why->code == CODE_NOT_AVAILABLE)
+		vm->start_due_ns = clock_ns() + START_AGAIN_S * config->second_ms * NS_PER_MS;
+	/* While it is tried, the VM is busy: that is not to be most of the time. */
+	else if (why->code == CODE_TIMEOUT)
+		vm->start_due_ns = clock_ns() + 10 * config->vm_timeout * NS_PER_S;
 	if (strcmp(vm->not_started, why->text) == 0)
 		return;
 	log_error("%s", why->text);
