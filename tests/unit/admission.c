@@ -9,6 +9,7 @@
 #include "daemon/admission.h"
 
 #include "kselftest_harness.h"
+#include "temp_file.h"
 
 #define NAME_64 "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz-.:=@_#+0123"
 
@@ -39,7 +40,7 @@ TEST(any_other_name_is_refused_with_the_rule)
 
 FIXTURE(table)
 {
-	char path[64];
+	char path[TEMP_PATH_MAX];
 	struct disk_record disks[2];
 	struct relationship_record r;
 	struct failure f;
@@ -47,13 +48,8 @@ FIXTURE(table)
 
 FIXTURE_SETUP(table)
 {
-	int fd;
-
 	memset(self, 0, sizeof(*self));
-	(void)strcpy(self->path, "/tmp/trackers-test.XXXXXX");
-	fd = mkstemp(self->path);
-	ASSERT_LE(0, fd);
-	(void)close(fd);
+	ASSERT_TRUE(temp_file_make(self->path));
 	(void)strcpy(self->r.name, "vm1");
 	self->r.disks = self->disks;
 	self->r.nr_disks = 2;
@@ -69,10 +65,7 @@ FIXTURE_TEARDOWN(table)
 
 static int check(FIXTURE_DATA(table) * self, const char *text)
 {
-	FILE *file = fopen(self->path, "w");
-
-	(void)fputs(text, file);
-	(void)fclose(file);
+	temp_file_write(self->path, text);
 	return admission_check_table(self->path, &self->r, &self->f);
 }
 

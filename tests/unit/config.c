@@ -11,24 +11,20 @@
 #include "daemon/host_config.h"
 
 #include "kselftest_harness.h"
+#include "temp_file.h"
 
 FIXTURE(config)
 {
 	struct host_config c;
 	struct failure f;
-	char path[64];
+	char path[TEMP_PATH_MAX];
 };
 
 FIXTURE_SETUP(config)
 {
-	int fd;
-
 	memset(self, 0, sizeof(*self));
 	config_init(&host_config_table, &self->c);
-	(void)strcpy(self->path, "/tmp/config-test.XXXXXX");
-	fd = mkstemp(self->path);
-	ASSERT_LE(0, fd);
-	(void)close(fd);
+	ASSERT_TRUE(temp_file_make(self->path));
 }
 
 FIXTURE_TEARDOWN(config)
@@ -38,10 +34,7 @@ FIXTURE_TEARDOWN(config)
 
 static int load(struct host_config *c, const char *path, const char *text, struct failure *f)
 {
-	FILE *file = fopen(path, "w");
-
-	(void)fputs(text, file);
-	(void)fclose(file);
+	temp_file_write(path, text);
 	return config_load(&host_config_table, c, path, f);
 }
 

@@ -10,12 +10,13 @@
 #include "lib/known_peers.h"
 
 #include "kselftest_harness.h"
+#include "temp_file.h"
 
 #define DIGITS "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
 
 FIXTURE(known_peers)
 {
-	char path[64];
+	char path[TEMP_PATH_MAX];
 	struct address peer;
 	struct known_peer known;
 	struct failure f;
@@ -23,13 +24,8 @@ FIXTURE(known_peers)
 
 FIXTURE_SETUP(known_peers)
 {
-	int fd;
-
 	memset(self, 0, sizeof(*self));
-	(void)strcpy(self->path, "/tmp/peers-test.XXXXXX");
-	fd = mkstemp(self->path);
-	ASSERT_LE(0, fd);
-	(void)close(fd);
+	ASSERT_TRUE(temp_file_make(self->path));
 	ASSERT_EQ(0, address_parse("192.0.2.1:7407", 0, &self->peer, NULL));
 }
 
@@ -40,10 +36,7 @@ FIXTURE_TEARDOWN(known_peers)
 
 static int find(FIXTURE_DATA(known_peers) * self, const char *text)
 {
-	FILE *file = fopen(self->path, "w");
-
-	(void)fputs(text, file);
-	(void)fclose(file);
+	temp_file_write(self->path, text);
 	return known_peers_find(self->path, &self->peer, &self->known, &self->f);
 }
 

@@ -9,10 +9,11 @@
 #include "lib/tracker_table.h"
 
 #include "kselftest_harness.h"
+#include "temp_file.h"
 
 FIXTURE(tracker_table)
 {
-	char path[64];
+	char path[TEMP_PATH_MAX];
 	struct tracker_entry *entries;
 	size_t nr;
 	struct failure f;
@@ -20,13 +21,8 @@ FIXTURE(tracker_table)
 
 FIXTURE_SETUP(tracker_table)
 {
-	int fd;
-
 	memset(self, 0, sizeof(*self));
-	(void)strcpy(self->path, "/tmp/trackers-test.XXXXXX");
-	fd = mkstemp(self->path);
-	ASSERT_LE(0, fd);
-	(void)close(fd);
+	ASSERT_TRUE(temp_file_make(self->path));
 }
 
 FIXTURE_TEARDOWN(tracker_table)
@@ -37,10 +33,7 @@ FIXTURE_TEARDOWN(tracker_table)
 
 static int read_text(FIXTURE_DATA(tracker_table) * self, const char *text)
 {
-	FILE *file = fopen(self->path, "w");
-
-	(void)fputs(text, file);
-	(void)fclose(file);
+	temp_file_write(self->path, text);
 	free(self->entries);
 	self->entries = NULL;
 	self->nr = 77;
@@ -158,14 +151,6 @@ FIXTURE_TEARDOWN(added)
 	(void)rmdir(self->directory);
 }
 
-static void put_text(const char *path, const char *text)
-{
-	FILE *file = fopen(path, "w");
-
-	(void)fputs(text, file);
-	(void)fclose(file);
-}
-
 static const char *get_text(const char *path)
 {
 	static char text[4096];
@@ -187,7 +172,7 @@ TEST_F(added, makes_the_table_where_there_is_none)
 
 TEST_F(added, stands_after_what_is_there_which_stays)
 {
-	put_text(self->path, "# ours\n\nvm1 /dev/a - start");
+	temp_file_write(self->path, "# ours\n\nvm1 /dev/a - start");
 	ASSERT_EQ(0, tracker_table_add(self->path, &new_line, &self->f));
 	EXPECT_STREQ("# ours\n\nvm1 /dev/a - start\nvm2-disk0 /dev/vg/vm2 /dev/vg/vm2-store\n", get_text(self->path));
 }
@@ -223,7 +208,7 @@ TEST_F(added, what_stands_there_otherwise_is_refused_and_nothing_changes)
 	};
 
 	for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++) {
-		put_text(self->path, others[i]);
+		temp_file_write(self->path, others[i]);
 		EXPECT_GT(0, tracker_table_add(self->path, &new_line, &self->f));
 		EXPECT_EQ(CODE_IN_USE, self->f.code);
 		EXPECT_STREQ(others[i], get_text(self->path));
@@ -232,7 +217,7 @@ TEST_F(added, what_stands_there_otherwise_is_refused_and_nothing_changes)
 
 TEST_F(added, to_a_table_that_is_wrong_is_refused_and_nothing_changes)
 {
-	put_text(self->path, "vm1\n");
+	temp_file_write(self->path, "vm1\n");
 	EXPECT_GT(0, tracker_table_add(self->path, &new_line, &self->f));
 	EXPECT_EQ(CODE_INCORRECT_DATA_TYPE, self->f.code);
 	EXPECT_STREQ("vm1\n", get_text(self->path));
