@@ -26,6 +26,7 @@ struct losses {
 	sd_event_source *events;
 	sd_event_source *timer; /* looks whether it is */
 	bool unsettled; /* a loss could not be recorded, or not asked about */
+	bool told; /* that it could not be recorded */
 };
 
 static int note(struct vm *vm, size_t i, const struct tracker_info *info, struct failure *f)
@@ -73,23 +74,24 @@ static int settle(struct vm *vm, size_t i, struct nl *nl, struct failure *f)
 static void look(struct daemon *d)
 {
 	_cleanup_(nl_close_at) struct nl *nl = NULL;
-	bool told = d->losses->unsettled;
+	struct losses *l = d->losses;
 	struct failure why;
 
-	d->losses->unsettled = nl_open(&nl, NULL) != 0;
-	if (d->losses->unsettled)
+	l->unsettled = nl_open(&nl, NULL) != 0;
+	if (l->unsettled)
 		return;
 	for (struct vm *vm = d->vms; vm; vm = vm->next) {
 		for (size_t i = 0; i < vm->r.nr_disks; i++) {
 			if (!settle(vm, i, nl, &why))
 				continue;
-			d->losses->unsettled = true;
-			if (!told)
+			l->unsettled = true;
+			if (!l->told)
 				log_error("VM %s: whether the tracker of disk %s lost anything cannot be "
 					  "recorded yet: %s",
 					  vm->r.name, vm->r.disks[i].name, why.text);
 		}
 	}
+	l->told = l->unsettled;
 }
 
 /* --- listening --- */

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <time.h>
 
 #include "base/cleanup.h"
@@ -15,6 +16,7 @@
 #include "daemon/relationship.h"
 #include "lib/devid.h"
 #include "lib/dm.h"
+#include "lib/dm_table.h"
 #include "lib/nl_control.h"
 
 #define SECTOR_BYTES 512U
@@ -377,7 +379,6 @@ bool trackers_is_over(const struct disk_record *disk, const struct tracker_info 
 	return stat(disk->path, &origin) == 0 && origin.st_rdev == info->origin_dev;
 }
 
-/* What is no tracker may be a linear one in its place. */
 static bool is_over_disk(const struct disk_record *disk, const char *name)
 {
 	char path[sizeof("/dev/mapper/") + FENCE_NAME_MAX];
@@ -385,6 +386,20 @@ static bool is_over_disk(const struct disk_record *disk, const char *name)
 
 	(void)snprintf(path, sizeof(path), "/dev/mapper/%s", name);
 	return !devid_overlap(disk->path, path, &same, NULL) && same;
+}
+
+/* As `cbtctl` makes one where it cannot have the tracker, and no other: what is written to it arrives as it is. */
+static bool stands_in(const struct disk_record *disk, const char *name)
+{
+	unsigned long long offset;
+	unsigned int numbers[2];
+	struct dm_table table;
+	struct stat origin;
+
+	return stat(disk->path, &origin) == 0 && dm_table_read(name, &table, NULL) == 0 &&
+	       strcmp(table.type, "linear") == 0 &&
+	       sscanf(table.params, "%u:%u %llu", &numbers[0], &numbers[1], &offset) == 3 && !offset &&
+	       origin.st_rdev == makedev(numbers[0], numbers[1]);
 }
 
 /*
@@ -415,7 +430,7 @@ static int check_own(const struct disk_record *disk, struct failure *f)
 		rc = nl_tracker_get(nl, name, &info, &why);
 	if (!rc && trackers_is_over(disk, &info))
 		return 0;
-	if (rc && is_over_disk(disk, name))
+	if (rc && stands_in(disk, name))
 		return failure_set(f, CODE_NOT_AVAILABLE, -ENODEV,
 				   "Disk %s is there as %s, but not tracked. %.300s `cbtctl activate %s` puts its "
 				   "tracker back.",

@@ -84,13 +84,27 @@ void vm_free_all(struct daemon *d)
 	}
 }
 
+static int put(struct daemon *d, const struct relationship_record *r, struct failure *f)
+{
+	struct failure why;
+	int rc = store_put_relationship(d->store, r, &why);
+
+	/* CRASH: the next start finds out whether it is there, as after any other crash. */
+	if (rc == -ENOTRECOVERABLE) {
+		log_error("VM %s: whether its record changed is not known; failbackd ends, to be started anew: %s",
+			  r->name, why.text);
+		(void)sd_event_exit(d->event, rc);
+	}
+	return rc ? failure_set(f, (enum code)why.code, rc, "%s", why.text) : 0;
+}
+
 int vm_add(struct daemon *d, struct relationship_record *r, struct failure *f)
 {
 	struct uuid uuid = r->vm;
 	int rc;
 
 	r->role_since_us = realtime_us();
-	rc = store_put_relationship(d->store, r, f);
+	rc = put(d, r, f);
 	if (!rc)
 		rc = append(d, r, f);
 	if (rc)
@@ -133,14 +147,8 @@ int vm_change(struct vm *vm, const struct relationship_record *next, struct fail
 	if (!same_role)
 		dated.role_since_us = realtime_us();
 	tidy_last_error(&dated);
-	rc = store_put_relationship(vm->daemon->store, &dated, &why);
+	rc = put(vm->daemon, &dated, &why);
 	set_unstored(vm, rc ? why.text : "");
-	/* CRASH: the next start finds out which of the two records it is, as after any other crash. */
-	if (rc == -ENOTRECOVERABLE) {
-		log_error("VM %s: whether its record changed is not known; failbackd ends, to be started anew: %s",
-			  vm->r.name, why.text);
-		(void)sd_event_exit(vm->daemon->event, rc);
-	}
 	if (rc)
 		return failure_set(f, (enum code)why.code, rc, "%s", why.text);
 	vm->is_split &= same_role;
