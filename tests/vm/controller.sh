@@ -87,6 +87,14 @@ check "cbtctl sees the same base as the relationship" \
 check "the VM's device is not there any more under its name" test ! -e /dev/mapper/vm1-disk0
 check_equal "and is for root alone" "$(stat -Lc %a /dev/mapper/vm1-disk0.replica)" 600
 
+# write_file <mapped device> <name> <size>: a file with new contents in the VM's file system
+write_file()
+{
+	mount "/dev/mapper/$1" "$TMPDIR/mnt"
+	head -c "$3" /dev/urandom >"$TMPDIR/mnt/$2"
+	umount "$TMPDIR/mnt"
+}
+
 # --- the way home, and away again, by commands ---
 
 dmsetup create home-disk0.replica --table "0 $((size / 512)) cbt /dev/vda -"
@@ -99,18 +107,14 @@ check_equal "a device that was made hidden is for root alone, too" "$(stat -Lc %
 check "the VM is failed over to its home" on a failback failover vm1
 check "it is reversed there" on a failback reverse vm1
 check_equal "the roles are exchanged" "$(role a), $(role b)" "1 3, 2 3"
-mount /dev/mapper/home-disk0 "$TMPDIR/mnt"
-head -c 3M /dev/urandom >"$TMPDIR/mnt/at-home"
-umount "$TMPDIR/mnt"
+write_file home-disk0 at-home 3M
 check "a delta goes through the tracker of the replica" on a failback resume vm1
 check_equal "and is all that was written there" "$(vm_property b DirtyBytes), $(vm_property b LastError)" '0, ""'
 
 stray() { vm_property b LastError | grep -q 'Something but failbackd wrote to the replica: 8 KiB'; }
 
 dd if=/dev/urandom of=/dev/mapper/vm1-disk0.replica bs=4k seek=$((size / 4096 - 2)) oflag=direct status=none || true
-mount /dev/mapper/home-disk0 "$TMPDIR/mnt"
-head -c 1M /dev/urandom >"$TMPDIR/mnt/at-home"
-umount "$TMPDIR/mnt"
+write_file home-disk0 at-home 1M
 check "a delta arrives at a replica that somebody else wrote to" on a failback resume vm1
 check "... which its host tells" stray
 check_equal "... as a warning" "$(vm_property b ReplicationHealth)" 2
@@ -127,26 +131,31 @@ check_equal "what was received is not dirty" "$(vm_property b DirtyBytes)" 0
 check "the VM is failed over again" on b failback failover vm1
 check "its device is back" test -b /dev/mapper/vm1-disk0
 check_equal "for the group that it belongs to, too" "$(stat -Lc %a /dev/mapper/vm1-disk0)" 660
-mount /dev/mapper/vm1-disk0 "$TMPDIR/mnt"
-head -c 2M /dev/urandom >"$TMPDIR/mnt/away"
-umount "$TMPDIR/mnt"
+write_file vm1-disk0 away 2M
 check "it is reversed again" on b failback reverse vm1
 blockdev --flushbufs /dev/vda /dev/vdb
 check "the disks are identical" cmp /dev/vda /dev/vdb
 
 # --- the replica's tracker is not there, as after a boot without its store ---
 
+# stand_in <target and its arguments after the device and its offset>
+stand_in()
+{
+	dmsetup reload home-disk0.replica --table "0 $((size / 512)) $1 /dev/vda 0 ${*:2}"
+	dmsetup suspend home-disk0.replica
+	dmsetup resume home-disk0.replica
+}
 untracked() { vm_property a LastError | grep -q 'What is received is not recorded.*not tracked.*cbtctl activate home-disk0'; }
 
-dmsetup reload home-disk0.replica --table "0 $((size / 512)) linear /dev/vda 0"
-dmsetup suspend home-disk0.replica
-dmsetup resume home-disk0.replica
-mount /dev/mapper/vm1-disk0 "$TMPDIR/mnt"
-head -c 2M /dev/urandom >"$TMPDIR/mnt/untracked"
-umount "$TMPDIR/mnt"
+stand_in linear
+write_file vm1-disk0 untracked 2M
 check "a delta is received by what stands in the tracker's place" on b failback resume vm1
 blockdev --flushbufs /dev/vda /dev/vdb
 check "the disks are identical" cmp /dev/vda /dev/vdb
 check "... and the replica says what is missing" wait_for 30 untracked
 check_equal "... as a warning" "$(vm_property a ReplicationHealth)" 2
+stand_in flakey 3600 0
+write_file vm1-disk0 elsewhere 1M
+check_fails "nothing else that is made of the disk stands in" 15 'not the tracker of disk disk0' on b failback resume vm1
+stand_in linear
 check "and prepared for home" on b failback prepare vm1
