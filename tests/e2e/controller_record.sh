@@ -53,6 +53,7 @@ if mount -t tmpfs -o size=512k tmpfs "$TMPDIR/full" 2>/dev/null; then
 	check_equal "the sender is told that it arrived" "$resume_status" 0
 	check "that it did cannot be recorded" wait_for 20 not_recorded
 	check "the job goes on meanwhile" grep -q 'recording that it arrived' <(on b failback jobs)
+	check_fails "another delta is refused at once" any 'has a job already' on a timeout 20 failback resume vm1
 	check_fails "... and cannot be ended" any 'cannot be' on b failback terminate vm1
 	sleep 5
 	check "said once, however often it is tried" [ "$(grep -c 'a delta arrived cannot be recorded yet' "$TMPDIR/b.log")" = 1 ]
@@ -106,3 +107,15 @@ check "... so that the disks are the same" cmp "$a0" "$b0"
 check "a replica that is failed over merges what a delta left" on b failback failover vm1
 check_fails "... and nothing is frozen" any '' test -e "$TMPDIR/b.kernel/vm1-disk0/frozen"
 check "so that the way back is open" on b failback reverse vm1
+
+# --- a record that may be there or not ---
+
+ended() { ! kill -0 "${daemon_pid[b]}" 2>/dev/null; }
+touch "$TMPDIR/b.kernel/noflush"
+check_fails "a record that cannot be flushed is no success" any '' on b failback suspend vm1
+check "failbackd ends, for nobody knows whether it is there" wait_for 20 ended
+check "... which the log says" grep -q 'whether its record changed is not known' "$TMPDIR/b.log"
+rm "$TMPDIR/b.kernel/noflush"
+stop_daemon b
+up b
+check "the next one knows it, and goes on" on b failback status

@@ -299,7 +299,7 @@ on a failback apply "$TMPDIR/home.json" >/dev/null
 check "a prepared VM's devices are not there under their names" test ! -e "$FAKE_KERNEL/vm1-disk1"
 echo "9 1" >>"$FAKE_KERNEL/vm1-disk1.replica/active"
 check_fails "an old primary that was written to after its last delta is not overwritten unasked" 17 \
-	'overwrite 4 KiB that only the old primary has' on a failback reverse vm1
+	'overwrite 4 KiB that only the old primary has .the old primary was written to' on a failback reverse vm1
 check_equal "and stays what it was" "$(role a), $(role b)" "2 5, 1 4"
 check_fails "it cannot go on while the other host has taken over" 17 'allows no resume' on b failback resume vm1
 check "the other host gives it up" on a failback revert vm1

@@ -26,6 +26,7 @@
  *	../.images/	images: links to these
  *	../enomem	while it exists, the kernel has no memory
  *	../deaf		while it exists, device-mapper does not answer
+ *	../noflush	while it exists, no file can be flushed
  *	renewed		while it exists, a freeze finds the tracker started anew
  *
  * Built with CUTS, the process also dies at the Nth step of those that others can see, or that last:
@@ -48,6 +49,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <linux/fs.h>
@@ -87,6 +89,28 @@ static const char *path_of(const char *tracker, const char *what)
 static bool exists(const char *tracker, const char *what)
 {
 	return access(path_of(tracker, what), F_OK) == 0;
+}
+
+static int flush(long call, int fd)
+{
+	char path[PATH_MAX]; /* of its own: threads flush */
+
+	(void)snprintf(path, sizeof(path), "%s/noflush", getenv("FAKE_KERNEL") ?: "/nonexistent");
+	if (access(path, F_OK) < 0)
+		return (int)syscall(call, fd);
+	errno = EIO;
+	return -1;
+}
+
+/* What SQLite calls, too. */
+int fdatasync(int fd)
+{
+	return flush(SYS_fdatasync, fd);
+}
+
+int fsync(int fd)
+{
+	return flush(SYS_fsync, fd);
 }
 
 static bool read_line(const char *tracker, const char *what, char *buf, size_t size)
