@@ -129,7 +129,17 @@ not_started() { vm_property a LastError | grep -q 'was held, and may run here, b
 check "that it cannot be started is told" wait_for 30 not_started
 check_equal "... as a warning" "$(vm_property a ReplicationHealth)" 2
 kill -s CONT "${libvirt_pid[a]}"
-check "when libvirt answers again it is started" wait_for 60 runs_at_a
+wait_for 60 runs_at_a || bail "libvirt forgot what it was asked"
+on_libvirt a destroy $vm >/dev/null
+stop_daemon a
+echo "boot before libvirt" >"$TMPDIR/a.boot"
+mv "$TMPDIR/a.libvirt/libvirt-sock" "$TMPDIR/a.libvirt/away"
+up_at a "${libvirt_uri[a]}" --second-ms 200
+wait_for 30 may_run
+not_reached() { vm_property a LastError | grep -q 'it was not started: .*Libvirt does not answer'; }
+check "so is that libvirt is not there" wait_for 30 not_reached
+mv "$TMPDIR/a.libvirt/away" "$TMPDIR/a.libvirt/libvirt-sock"
+check "when it is, the VM is started" wait_for 60 runs_at_a
 
 stop_libvirt a
 check_fails "a libvirt that is not there keeps a failover from being prepared" 19 'VM vm1: Libvirt does not answer at ' on a failback prepare vm1

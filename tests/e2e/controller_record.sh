@@ -98,12 +98,14 @@ check_equal "... which status says, as a warning" \
 down
 cat "$TMPDIR/a.kernel/vm1-disk0/frozen" >>"$TMPDIR/a.kernel/vm1-disk0/active"
 rm "$TMPDIR/a.kernel/vm1-disk0/frozen"
-echo "5 2" >"$TMPDIR/b.kernel/vm1-disk0.replica/frozen"
-echo 77777777-2222-4333-8444-555555555555 >"$TMPDIR/b.kernel/vm1-disk0.replica/epoch"
 up a
 up b
 check "when it has ended, its blocks are sent" on a failback prepare vm1
 check "... so that the disks are the same" cmp "$a0" "$b0"
+stop_daemon b
+echo "5 2" >"$TMPDIR/b.kernel/vm1-disk0.replica/frozen"
+echo 77777777-2222-4333-8444-555555555555 >"$TMPDIR/b.kernel/vm1-disk0.replica/epoch"
+up b
 check "a replica that is failed over merges what a delta left" on b failback failover vm1
 check_fails "... and nothing is frozen" any '' test -e "$TMPDIR/b.kernel/vm1-disk0/frozen"
 check "so that the way back is open" on b failback reverse vm1
